@@ -1,0 +1,23 @@
+--! Previous: -
+--! Hash: -
+--! Message: roles and the epoch stamps of the data server
+
+create role pgreplica_admin nologin;
+create role pgreplica_monitor nologin;
+grant pg_monitor to pgreplica_monitor;
+grant pgreplica_monitor to pgreplica_admin;
+
+-- No table may live in schema pg_replica: pg_upgrade dies on it.
+create schema pgreplica;
+
+-- The first row a primary writes in its epoch; every member replays it (H36).
+create table pgreplica.stamp (
+  cluster_id uuid    not null,
+  epoch      bigint  not null,
+  node_id    integer not null,
+  timeline   integer not null,
+  switch_lsn pg_lsn  not null,
+  stamp_id   uuid    not null default gen_random_uuid(),
+  stamped_at timestamptz not null default clock_timestamp(),
+  primary key (cluster_id, epoch)
+);

@@ -1,0 +1,48 @@
+/** Time that only moves forward, passed in wherever something waits (H32: no wall clock decides). */
+import { setTimeout as delay } from "node:timers/promises";
+
+export interface Clock {
+  /** Milliseconds on a monotonic clock; only differences mean anything. */
+  now(): number;
+  /** Wait; resolves early, without an error, when `signal` aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+export const monotonicClock: Clock = {
+  now: () => performance.now(),
+  sleep: async (ms, signal) => {
+    if (signal?.aborted) return;
+    try {
+      await delay(ms, undefined, signal === undefined ? {} : { signal });
+    } catch (error) {
+      if (!signal?.aborted) throw error;
+    }
+  },
+};
+
+export class WaitTimeout extends Error {
+  override readonly name = "WaitTimeout";
+}
+
+export interface WaitOptions {
+  readonly clock: Clock;
+  readonly everyMs: number;
+  readonly limitMs: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Poll until `check` gives something other than undefined or false; every wait has a name and a limit. */
+export async function waitUntil<T>(
+  name: string,
+  { clock, everyMs, limitMs, signal }: WaitOptions,
+  check: () => Promise<T | undefined | false> | T | undefined | false,
+): Promise<T> {
+  const start = clock.now();
+  for (;;) {
+    signal?.throwIfAborted();
+    const answer = await check();
+    if (answer !== undefined && answer !== false) return answer;
+    if (clock.now() - start > limitMs) throw new WaitTimeout(`${name}: not within ${limitMs} ms`);
+    await clock.sleep(everyMs, signal);
+  }
+}

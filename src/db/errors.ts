@@ -1,0 +1,39 @@
+/** SQLSTATEs our SQL raises, as kinds. Class RF is ours: classes 0–4 and A–H belong to the standard. */
+import pg from "pg";
+
+/** The same table as in `docs/sql.md`. */
+export const OURS = {
+  RF001: "not_leader",
+  RF002: "no_leader",
+  RF003: "unknown_outcome",
+  RF006: "unknown_member",
+  RF007: "too_slow",
+  RF008: "refused_stranger",
+  RF010: "not_possible",
+  RF011: "would_lose_data",
+  RF013: "unsafe_settings",
+  RF014: "earlier_life",
+} as const;
+
+export type OurErrorKind = (typeof OURS)[keyof typeof OURS];
+
+export class ReplicaError extends Error {
+  override readonly name = "ReplicaError";
+  readonly kind: OurErrorKind;
+  readonly detail: string | undefined;
+  readonly hint: string | undefined;
+  constructor(kind: OurErrorKind, cause: pg.DatabaseError) {
+    super(cause.message, { cause });
+    this.kind = kind;
+    this.detail = cause.detail;
+    this.hint = cause.hint;
+  }
+}
+
+/** Name the errors we raise ourselves; let every other one through untouched. */
+export function fromPgError(error: unknown): never {
+  if (error instanceof pg.DatabaseError && error.code !== undefined && error.code in OURS) {
+    throw new ReplicaError(OURS[error.code as keyof typeof OURS], error);
+  }
+  throw error;
+}

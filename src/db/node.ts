@@ -1,0 +1,135 @@
+/** The schema `node`: what this node alone promises and has seen. One function per SQL function. */
+import { z } from "zod";
+import { formatLsn, type Epoch, type Lsn } from "../core/ids.ts";
+import { callOne, type Queryable, run } from "./call.ts";
+import { int8, lsn } from "./rows.ts";
+
+const Member = z.object({
+  node_id: z.int(),
+  name: z.string(),
+  incarnation: z.string().nullable(),
+  data_host: z.string().nullable(),
+  data_port: z.int().nullable(),
+});
+
+/** What the committed state asks of this node, and all the agent needs to do it. */
+export const AgentView = z.object({
+  node_id: z.int(),
+  cluster_id: z.string(),
+  incarnation: z.string(),
+  term: int8,
+  leader_id: z.int().nullable(),
+  /** Null until `found` was applied. */
+  system_identifier: z.string().nullable(),
+  formed: z.boolean(),
+  paused: z.boolean(),
+  pledge: int8,
+  followed: int8,
+  /** The newest epoch; 0 before the first. */
+  epoch: int8,
+  epoch_state: z.enum(["none", "opened", "appointed", "promoted", "serving"]),
+  /** Its appointed primary; null while `opened` or before the first. */
+  primary_id: z.int().nullable(),
+  /** The primary of the epoch before, while `opened`. */
+  old_primary: z.int().nullable(),
+  /** From `cluster.goal`: founder = no epoch yet, and this node leads and has a data server. */
+  goal: z.enum(["none", "primary", "standby", "pledged", "hand_over"]),
+  goal_why: z.string(),
+  timeline: z.int().nullable(),
+  from_lsn: lsn.nullable(),
+  switch_lsn: lsn.nullable(),
+  stamp_lsn: lsn.nullable(),
+  handover_to: z.int().nullable(),
+  /** Timeline numbers given out so far: those above the candidate's own and below the plan are seeded (H35). */
+  highest_timeline: z.int(),
+  rule_k: z.int(),
+  rule_cohort: z.array(z.int()),
+  /** What synchronous_standby_names must be on every member: '' while k = 0. */
+  standby_names: z.string(),
+  /** Every member, this one included. */
+  members: z.array(Member),
+  /** Appointments that were promoted, oldest first: the chain of histories. */
+  history: z.array(z.object({ epoch: int8, node_id: z.int(), timeline: z.int(), switch_lsn: lsn })),
+  /** This node's report for the newest epoch stands already. */
+  reported: z.boolean(),
+  handed_over: z.boolean(),
+});
+export type AgentView = z.infer<typeof AgentView>;
+
+/** One statement, one snapshot: epoch, goal and pledge agree with each other. */
+export async function agentView(db: Queryable): Promise<AgentView> {
+  const row = z.object({ view: AgentView });
+  const { view } = await callOne(db, row, {
+    name: "node.agent_view",
+    text: "select node.agent_view() as view",
+  });
+  return view;
+}
+
+/** Store this node's own observation (a row of node.observed without node_id, beat and observed_at). */
+export function observe(db: Queryable, row: Readonly<Record<string, unknown>>): Promise<void> {
+  return run(db, {
+    name: "node.observe",
+    text: "select node.observe(p_row => $1::jsonb)",
+    values: [JSON.stringify(row)],
+  });
+}
+
+/** Nothing can add to this node's WAL any more: say how far it reaches. The SQL finds history_epoch. */
+export function makeReport(db: Queryable, epoch: Epoch, flushed: Lsn, evidence: string): Promise<void> {
+  return run(db, {
+    text: "select node.make_report(p_epoch => $1, p_lsn => $2::pg_lsn, p_evidence => $3)",
+    values: [epoch, formatLsn(flushed), evidence],
+  });
+}
+
+/** Record, before acting on it, that the data server now follows or leads `epoch`. Refused below the pledge. */
+export function follow(db: Queryable, epoch: Epoch): Promise<void> {
+  return run(db, { text: "select node.follow(p_epoch => $1)", values: [epoch] });
+}
+
+/** The planned hand-over of `epoch` ended: where the WAL ends, or the problem that kept the primary. */
+export function handOverDone(
+  db: Queryable,
+  epoch: Epoch,
+  outcome: { readonly shutdownLsn: Lsn } | { readonly problem: string },
+): Promise<void> {
+  return run(db, {
+    text: `select node.hand_over_done(
+             p_epoch => $1, p_shutdown_lsn => $2::pg_lsn, p_problem => $3)`,
+    values: [
+      epoch,
+      "shutdownLsn" in outcome ? formatLsn(outcome.shutdownLsn) : null,
+      "problem" in outcome ? outcome.problem : null,
+    ],
+  });
+}
+
+/** An act of this node, to become an event of the cluster once there is a leader. */
+export function noteAct(
+  db: Queryable,
+  act: { readonly event: string; readonly reason: string; readonly detail?: unknown },
+): Promise<void> {
+  return run(db, {
+    text: "select node.note_act(p_event => $1, p_reason => $2, p_detail => $3::jsonb)",
+    values: [act.event, act.reason, JSON.stringify(act.detail ?? {})],
+  });
+}
+
+export interface Progress {
+  readonly job: string;
+  readonly phase: string;
+  readonly doneBytes: bigint;
+  readonly totalBytes: bigint | undefined;
+}
+
+export function setProgress(db: Queryable, progress: Progress): Promise<void> {
+  return run(db, {
+    text: "select node.set_progress(p_job => $1, p_phase => $2, p_done => $3, p_total => $4)",
+    values: [progress.job, progress.phase, progress.doneBytes, progress.totalBytes ?? null],
+  });
+}
+
+export function clearProgress(db: Queryable): Promise<void> {
+  return run(db, { text: "select node.clear_progress()" });
+}
