@@ -1,0 +1,39 @@
+/** One cluster for the tests of a file: stopped at the end with proof, its logs kept when a test failed. */
+import { afterAll, afterEach, beforeAll } from "vitest";
+import { type Cluster, logPaths, type StartOptions, startCluster } from "./cluster.ts";
+import { untilHealthy } from "./health.ts";
+
+/** Start a cluster before the tests of this file; the function gives it to them. */
+export function useCluster(options: StartOptions = {}): () => Cluster {
+  let cluster: Cluster | undefined;
+  let failed = false;
+
+  beforeAll(async () => {
+    failed = true; // until it is known to be healthy
+    cluster = await startCluster(options);
+    await untilHealthy(cluster);
+    failed = false;
+  }, 120_000);
+
+  afterEach(({ task }) => {
+    if (task.result?.state === "fail") failed = true;
+  });
+
+  afterAll(async () => {
+    if (cluster === undefined) return;
+    try {
+      await cluster.stop();
+    } catch (error) {
+      failed = true;
+      throw error;
+    } finally {
+      if (failed) console.error(`logs are kept:\n  ${logPaths(cluster).join("\n  ")}`);
+      await cluster.discard(failed ? "keep" : "remove");
+    }
+  }, 120_000);
+
+  return () => {
+    if (cluster === undefined) throw new Error("the cluster did not start");
+    return cluster;
+  };
+}
