@@ -1,23 +1,38 @@
 /** One node's configuration: every key, its default and its unit, in one place. */
 import { z } from "zod";
 
-const host = z.string().min(1).max(255);
-const port = z.int().min(1).max(65535);
-const name = z.string().regex(/^[A-Za-z0-9_.-]{1,63}$/, "1 to 63 of A-Z a-z 0-9 _ . -");
-const path = z.string().min(1);
-const ms = z.int().min(1);
+/** Every leaf says what it expects: that sentence is the error's third part. */
+const text = (expected: string) => z.string(expected).min(1, expected);
+const whole = (from: number, to: number, expected: string) =>
+  z.int(expected).min(from, expected).max(to, expected);
+
+const host = text("a host name or address").max(255, "a host name or address");
+const port = whole(1, 65535, "a port, 1 to 65535");
+const nodeId = whole(1, 1000, "a whole number, 1 to 1000");
+const NAME = "1 to 63 of A-Z a-z 0-9 _ . -";
+const name = z.string(NAME).regex(/^[A-Za-z0-9_.-]{1,63}$/, NAME);
+const path = text("a path");
+const ms = whole(1, 3_600_000, "milliseconds, 1 to 3600000");
+const listen = text("addresses to bind, comma separated");
+const hba = z.array(text("a line of pg_hba.conf"), "a list of pg_hba.conf lines");
+const SETTING = "a string, a number, true or false";
+const setting = z.union([z.string(), z.number(), z.boolean()], SETTING);
+const section = "a section of keys";
 
 /** A member as every initial member's file names it. */
-const Peer = z.strictObject({
-  id: z.int().min(1).max(1000),
-  name,
-  /** Where the peer's control store listens. */
-  host,
-  port,
-  /** Where its data server listens; left out for a witness. */
-  data_host: host.optional(),
-  data_port: port.optional(),
-});
+const Peer = z.strictObject(
+  {
+    id: nodeId,
+    name,
+    /** Where the peer's control store listens. */
+    host,
+    port,
+    /** Where its data server listens; left out for a witness. */
+    data_host: host.optional(),
+    data_port: port.optional(),
+  },
+  "a section with id, name, host, port, data_port",
+);
 
 /** Milliseconds, on monotonic clocks. `lan` suits one network; `wan` changes timing only. */
 export const TIMING_PRESETS = {
@@ -25,58 +40,81 @@ export const TIMING_PRESETS = {
   wan: { heartbeat_ms: 300, election_ms: 3000, probe_ms: 500, silent_ms: 3000 },
 } as const;
 
-const Timing = z.strictObject({
-  preset: z.enum(["lan", "wan"]).default("lan"),
-  /** Between two heartbeats of a leader. */
-  heartbeat_ms: ms.optional(),
-  /** An election timeout is random in [election_ms, 1.5 × election_ms). */
-  election_ms: ms.optional(),
-  /** Between two probes of the own data server. */
-  probe_ms: ms.optional(),
-  /** A server that has answered nothing for this long is frozen. */
-  silent_ms: ms.optional(),
-});
+const Timing = z.strictObject(
+  {
+    preset: z.enum(["lan", "wan"], "lan or wan").default("lan"),
+    /** Between two heartbeats of a leader. */
+    heartbeat_ms: ms.optional(),
+    /** An election timeout is random in [election_ms, 1.5 × election_ms). */
+    election_ms: ms.optional(),
+    /** Between two probes of the own data server. */
+    probe_ms: ms.optional(),
+    /** A server that has answered nothing for this long is frozen. */
+    silent_ms: ms.optional(),
+  },
+  section,
+);
 
 export const ConfigFile = z.strictObject({
   /** The cluster's name; with the initial members it determines the cluster id. */
   cluster: name,
-  node: z.strictObject({ id: z.int().min(1).max(1000), name }),
+  node: z.strictObject({ id: nodeId, name }, "a section with id and name"),
   /** Left out for a witness. */
   data: z
-    .strictObject({
+    .strictObject(
+      {
+        dir: path,
+        /** Where clients and other members reach it. */
+        host: host.default("127.0.0.1"),
+        port,
+        /** Addresses to bind; default: `host`. */
+        listen: listen.optional(),
+        /** Lines for postgresql.conf, below ours: name to value. */
+        settings: z.record(z.string(), setting, "name: value lines").default({}),
+        /** Lines of pg_hba.conf for clients, after ours. */
+        hba: hba.default(["host all all 127.0.0.1/32 scram-sha-256"]),
+      },
+      section,
+    )
+    .optional(),
+  control: z.strictObject(
+    {
       dir: path,
-      /** Where clients and other members reach it. */
       host: host.default("127.0.0.1"),
       port,
-      /** Addresses to bind; default: `host`. */
-      listen: z.string().min(1).optional(),
-      /** Lines for postgresql.conf, below ours: name to value. */
-      settings: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
-      /** Lines of pg_hba.conf for clients, after ours. */
-      hba: z.array(z.string()).default(["host all all 127.0.0.1/32 scram-sha-256"]),
-    })
-    .optional(),
-  control: z.strictObject({
-    dir: path,
-    host: host.default("127.0.0.1"),
-    port,
-    listen: z.string().min(1).optional(),
-    /** Lines of pg_hba.conf for operators who reach the control store over TCP. */
-    hba: z.array(z.string()).default(["host all all 127.0.0.1/32 scram-sha-256"]),
-  }),
+      listen: listen.optional(),
+      /** Lines of pg_hba.conf for operators who reach the control store over TCP. */
+      hba: hba.default(["host all all 127.0.0.1/32 scram-sha-256"]),
+    },
+    section,
+  ),
   /** All initial members, this node included; the same list in every node's file. */
-  peers: z.array(Peer).min(1).max(16),
+  peers: z
+    .array(Peer, "a list of 1 to 16 members")
+    .min(1, "a list of 1 to 16 members")
+    .max(16, "a list of 1 to 16 members"),
   /** A folder with PostgreSQL's programs, or `embedded`; default: found. */
   bin_dir: path.optional(),
   /** The OS user that owns the servers when started as root. */
-  run_as: z.string().min(1).default("postgres"),
+  run_as: text("the name of an OS user").default("postgres"),
   /** A file with one secret, the same on all members; node passwords derive from it. */
   peer_password_file: path,
   /** A file with the superuser's password for TCP logins; without it the superuser logs in locally only. */
   superuser_password_file: path.optional(),
-  sync: z.strictObject({ mode: z.enum(["quorum", "available", "async"]).default("quorum") }).prefault({}),
+  sync: z
+    .strictObject(
+      {
+        mode: z
+          .enum(["quorum", "available", "async"], "quorum, available or async")
+          .default("quorum"),
+      },
+      section,
+    )
+    .prefault({}),
   timing: Timing.prefault({}),
-  log_level: z.enum(["debug", "info", "warn", "error"]).default("info"),
+  log_level: z
+    .enum(["debug", "info", "warn", "error"], "debug, info, warn or error")
+    .default("info"),
 });
 
 export type ConfigFile = z.infer<typeof ConfigFile>;
