@@ -1,5 +1,5 @@
---! Previous: -
---! Hash: -
+--! Previous: sha256:567a692f82ccea865ff32f013a9e2543cc106954c7db8e11294204656788b17c
+--! Hash: sha256:cebdfb53c66a25aec5fdeb7ac8f5035fb4df39f7c52906ff5f4ff19085a613e7
 --! Message: what one node must never forget, and the roles of the control store
 create schema raft;    -- private: this node's consensus state
 create schema peer;    -- what other nodes call: the wire protocol
@@ -72,6 +72,12 @@ create unlogged table raft.silence (
   singleton boolean primary key default true check (singleton),
   boot_id   text    not null,
   heard     bigint  not null
+);
+
+-- A leader asked this node to campaign at once, in the term after this one.
+create unlogged table raft.transfer (
+  singleton boolean primary key default true check (singleton),
+  term      bigint not null
 );
 
 -- Proposals handed to this node's worker by SQL callers; lost in a crash, which callers see as unknown.

@@ -1,5 +1,5 @@
---! Previous: -
---! Hash: -
+--! Previous: sha256:cebdfb53c66a25aec5fdeb7ac8f5035fb4df39f7c52906ff5f4ff19085a613e7
+--! Hash: sha256:bd3864e3bab8733d858a2e9a4401eb4fd1051633853dc2e14ede84f85d82f0ab
 --! Message: the replicated state machine: members, epochs, commit rule, requests, events
 
 -- One row: facts of the cluster as a whole, and the commit rule (H18).

@@ -1,5 +1,5 @@
---! Previous: -
---! Hash: -
+--! Previous: sha256:bd3864e3bab8733d858a2e9a4401eb4fd1051633853dc2e14ede84f85d82f0ab
+--! Hash: sha256:90289a37433ce8b16871549aab555321b67337ea772bef830691078bfae5f078
 --! Message: what this node alone promises and has seen
 
 -- The pledge: take no WAL from, and never promote for, an epoch below this one (H01, H21).
@@ -43,6 +43,9 @@ create unlogged table node.handed_over (
   problem      text
 );
 
+-- Orders observations of one node; rises over restarts.
+create sequence node.beat;
+
 -- What is seen of every member: own row by the own worker, the others by gossip from the leader.
 create unlogged table node.observed (
   node_id      integer primary key,
@@ -73,6 +76,7 @@ create unlogged table node.observed (
 -- Acts taken without a quorum: proposed as events when there is a leader again.
 create table node.act (
   id      bigint generated always as identity primary key,
+  key     uuid   not null default gen_random_uuid(), -- proposed once under this name
   at      timestamptz not null,
   event   text   not null,
   reason  text   not null,

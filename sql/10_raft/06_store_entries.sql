@@ -1,0 +1,39 @@
+-- Write a leader's entries behind a position that already matches.  Raft §5.3, receiver 3 and 4.
+--
+-- Entries we hold already are left alone; the first that differs is cut off with all behind it.
+-- The caller holds the lock on raft.hard_state and has compared the previous entry.
+create or replace function raft.store_entries(p_entries jsonb) returns void
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_first  bigint;
+  v_commit bigint;
+  v_hash   bytea;
+  v_entry  record;
+begin
+  select min(e.i) into v_first
+    from jsonb_to_recordset(p_entries) as e (i bigint, t bigint)
+    left join raft.log as l on l.index = e.i and l.term = e.t
+   where l.index is null;
+  if v_first is null then
+    return;
+  end if;
+
+  select commit_index into v_commit from raft.hard_state;
+  assert v_first > v_commit, format('a leader would cut entry %s, %s is committed', v_first, v_commit);
+  delete from raft.log where index >= v_first;
+
+  select hash into v_hash from raft.log where index = v_first - 1;
+  v_hash := coalesce(v_hash, '');
+  for v_entry in
+    select e.* from jsonb_to_recordset(p_entries)
+      as e (i bigint, t bigint, k text, c uuid, s bigint, b jsonb)
+     where e.i >= v_first order by e.i
+  loop
+    v_hash := raft.entry_hash(
+      v_hash, v_entry.i, v_entry.t, v_entry.k, v_entry.c, v_entry.s, v_entry.b);
+    insert into raft.log (index, term, kind, client, sequence, body, hash)
+    values (v_entry.i, v_entry.t, v_entry.k, v_entry.c, v_entry.s, v_entry.b, v_hash);
+  end loop;
+  update raft.hard_state set last_index = v_entry.i, last_term = v_entry.t;
+end
+$$;

@@ -1,0 +1,19 @@
+-- What the worker looks at on every tick.  Reads only; takes no lock.
+create or replace function raft.sample() returns table (
+  boot_id text, heard bigint, term bigint, voted_for integer, leader_id integer,
+  last_index bigint, last_term bigint, commit_index bigint, applied_index bigint,
+  silent boolean, alarm text, inbox bigint, transfer_term bigint
+)
+language plpgsql volatile set search_path = '' as $$
+begin
+  return query
+  select b.boot_id, b.heard, s.current_term, s.voted_for, s.leader_id,
+         s.last_index, s.last_term, s.commit_index, s.applied_index,
+         exists (select from raft.silence as q
+                  where q.boot_id = b.boot_id and q.heard = b.heard),
+         s.alarm,
+         (select count(*) from raft.inbox),
+         (select t.term from raft.transfer as t)
+    from raft.hard_state as s, (select raft.boot_id(), raft.heard_count()) as b (boot_id, heard);
+end
+$$;

@@ -1,0 +1,11 @@
+-- Who is there?  The first call on every connection between nodes.
+create or replace function peer.hello(p_cluster uuid, p_from integer, p_incarnation uuid)
+returns table (node_id integer, incarnation uuid, boot_id text, heard bigint)
+language plpgsql volatile security definer set search_path = '' as $$
+begin
+  perform raft.check_sender(p_cluster, p_from, p_incarnation);
+  return query
+  select i.node_id, i.incarnation, raft.boot_id(), raft.heard_count()
+    from node.identity as i;
+end
+$$;

@@ -1,0 +1,18 @@
+-- Keep the newest row of each member: rows travel by several ways and may arrive out of order.
+create or replace function node.put_observed(p_row node.observed) returns void
+language plpgsql volatile set search_path = '' as $$
+begin
+  update node.observed as o set
+    beat = p_row.beat, role = p_row.role, state = p_row.state, epoch = p_row.epoch,
+    writable = p_row.writable, gate_open = p_row.gate_open, timeline = p_row.timeline,
+    wal_lsn = p_row.wal_lsn, replay_lsn = p_row.replay_lsn, switch_lsn = p_row.switch_lsn,
+    stamp_lsn = p_row.stamp_lsn, attached = p_row.attached, lag_bytes = p_row.lag_bytes,
+    lag_ms = p_row.lag_ms, sync_state = p_row.sync_state, rule_in_force = p_row.rule_in_force,
+    problem = p_row.problem, system_identifier = p_row.system_identifier, gone = p_row.gone,
+    hung = p_row.hung, raft_role = p_row.raft_role, observed_at = p_row.observed_at
+   where o.node_id = p_row.node_id and o.beat <= p_row.beat;
+  if not found then
+    insert into node.observed select p_row.* on conflict (node_id) do nothing;
+  end if;
+end
+$$;

@@ -1,0 +1,16 @@
+-- Take in what is seen of the other members; of itself a node knows better.
+create or replace function node.gossip(p_rows jsonb) returns void
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_row node.observed;
+begin
+  for v_row in
+    select r.* from jsonb_populate_recordset(null::node.observed, p_rows) as r
+      join cluster.member as m on m.node_id = r.node_id
+     where r.node_id <> (select i.node_id from node.identity as i)
+     order by r.node_id
+  loop
+    perform node.put_observed(v_row);
+  end loop;
+end
+$$;
