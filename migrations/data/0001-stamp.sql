@@ -1,5 +1,5 @@
---! Previous: -
---! Hash: -
+--! Previous: sha256:567a692f82ccea865ff32f013a9e2543cc106954c7db8e11294204656788b17c
+--! Hash: sha256:0d61cb3d81629b3e6e90306223dfde91a21a6ae00a333561deba23a28ff7911e
 --! Message: roles and the epoch stamps of the data server
 
 create role pgreplica_admin nologin;
@@ -8,8 +8,6 @@ grant pg_monitor to pgreplica_monitor;
 grant pgreplica_monitor to pgreplica_admin;
 
 -- No table may live in schema pg_replica: pg_upgrade dies on it.
-create schema pgreplica;
-
 -- The first row a primary writes in its epoch; every member replays it (H36).
 create table pgreplica.stamp (
   cluster_id uuid    not null,

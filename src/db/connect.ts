@@ -1,0 +1,65 @@
+/** Opens connections that are kept: keepalive on, every wait limited, a lost connection never an uncaught error. */
+import pg from "pg";
+
+export interface ConnectOptions {
+  /** A host name or address, or the absolute path of a socket directory. */
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  /** Default: `postgres`. */
+  readonly database?: string;
+  readonly password?: string;
+  readonly applicationName: string;
+  readonly connectLimitMs: number;
+  /** Limits each statement, on the server and here (a frozen server ends nothing by itself). */
+  readonly statementLimitMs?: number;
+  /** The connection broke or was ended by the server; queries under way fail on their own. */
+  readonly onLost?: (error: Error) => void;
+}
+
+/** What `pg.Client`, `pg.Pool` and pg-listen all take. */
+export function connectionConfig(options: ConnectOptions): pg.ClientConfig {
+  return {
+    host: options.host,
+    port: options.port,
+    user: options.user,
+    database: options.database ?? "postgres",
+    application_name: options.applicationName,
+    connectionTimeoutMillis: options.connectLimitMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 1000,
+    ...(options.password === undefined ? {} : { password: options.password }),
+    ...(options.statementLimitMs === undefined
+      ? {}
+      : {
+          statement_timeout: options.statementLimitMs,
+          query_timeout: options.statementLimitMs,
+        }),
+  };
+}
+
+/**
+ * One connection, ready for queries. Rejects within `connectLimitMs` with pg's own error. After a statement ran into
+ * its limit end the connection: its answer may still arrive.
+ */
+export async function connect(options: ConnectOptions): Promise<pg.Client> {
+  const client = new pg.Client(connectionConfig(options));
+  // Without a handler a reset connection ends the process.
+  client.on("error", (error) => options.onLost?.(error));
+  try {
+    await client.connect();
+  } catch (error) {
+    // A socket half open would keep the process alive; what it says on closing adds nothing.
+    client.end().catch(() => undefined);
+    throw error;
+  }
+  return client;
+}
+
+/** A pool with the same habits. It connects when first asked; `max` connections at most. */
+export function openPool(options: ConnectOptions, max: number): pg.Pool {
+  const pool = new pg.Pool({ ...connectionConfig(options), max, idleTimeoutMillis: 0 });
+  // An idle connection was lost: the pool has dropped it, and opens another when asked.
+  pool.on("error", (error) => options.onLost?.(error));
+  return pool;
+}

@@ -1,0 +1,136 @@
+/** LISTEN as "look now": a notification changes only when we look, never what we believe (H65). */
+import pgListen, { type Subscriber } from "pg-listen";
+import type { Clock } from "../clock/clock.ts";
+import { type ConnectOptions, connectionConfig } from "./connect.ts";
+
+export interface Hints {
+  /** Resolves at the next hint, at once if one came since the last call, or when `signal` aborts. */
+  next(signal?: AbortSignal): Promise<void>;
+  /** Make `next` resolve. */
+  nudge(): void;
+}
+
+export interface OpenHints extends Hints {
+  /** The same hints for another reader: each reader misses none, whatever the others have seen. */
+  fork(): Hints;
+  close(): Promise<void>;
+}
+
+/** Hints without a connection: only `nudge` makes them. For one reader. */
+export function quietHints(): Hints {
+  let pending = false;
+  let wake: () => void = () => undefined;
+  return {
+    nudge: () => {
+      pending = true;
+      wake();
+    },
+    next: async (signal) => {
+      if (!pending && !signal?.aborted) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          signal?.addEventListener("abort", wake, { once: true });
+        });
+        signal?.removeEventListener("abort", wake);
+      }
+      pending = false;
+    },
+  };
+}
+
+const RECONNECT_MS = 200;
+
+/**
+ * Listen on `channels` of one server. Rejects if the first connection fails; a connection lost later is opened again,
+ * for as long as it takes, and every reconnection is a hint (what came meanwhile was not heard).
+ */
+export async function openHints(
+  connection: ConnectOptions,
+  { channels, clock }: { readonly channels: readonly string[]; readonly clock: Clock },
+): Promise<OpenHints> {
+  const closing = new AbortController();
+  const readers = [quietHints()];
+  const nudge = () => {
+    for (const reader of readers) reader.nudge();
+  };
+  let listener = await listen(connection, channels, nudge);
+  const listening = (async () => {
+    while (!closing.signal.aborted) {
+      await Promise.race([listener.lost, aborted(closing.signal)]);
+      await listener.close();
+      while (!closing.signal.aborted) {
+        await clock.sleep(RECONNECT_MS, closing.signal);
+        // Refused or too slow: the server is not back yet.
+        const next = await listen(connection, channels, nudge).catch(() => undefined);
+        if (next === undefined) continue;
+        listener = next;
+        break;
+      }
+      nudge();
+    }
+    await listener.close();
+  })();
+  const [own] = readers as [Hints];
+  return {
+    next: own.next,
+    nudge,
+    fork: () => {
+      const reader = quietHints();
+      readers.push(reader);
+      return { next: reader.next, nudge: reader.nudge };
+    },
+    close: async () => {
+      closing.abort();
+      await listening;
+    },
+  };
+}
+
+interface Listener {
+  /** Resolves when the connection is gone. */
+  readonly lost: Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Under NodeNext the default import is typed as the module, which it is not at run time under every loader. */
+const createSubscriber = (
+  typeof pgListen === "function" ? pgListen : pgListen.default
+) as typeof pgListen.default;
+
+/** One subscriber for one connection: pg-listen's own retries cannot be stopped once they have begun. */
+async function listen(
+  connection: ConnectOptions,
+  channels: readonly string[],
+  heard: () => void,
+): Promise<Listener> {
+  const subscriber = createSubscriber(connectionConfig(connection), {
+    retryTimeout: 0,
+    retryLimit: 1,
+    parse: (text) => text,
+  });
+  const lost = new Promise<void>((resolve) => {
+    subscriber.events.on("error", () => resolve());
+  });
+  const close = () => closeQuietly(subscriber);
+  subscriber.events.on("notification", heard);
+  try {
+    await subscriber.connect();
+    await Promise.all(channels.map((channel) => subscriber.listenTo(channel)));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { lost, close };
+}
+
+/** Closing a connection that is gone already is no failure. */
+async function closeQuietly(subscriber: Subscriber): Promise<void> {
+  await subscriber.close().catch(() => undefined);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

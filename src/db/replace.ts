@@ -1,0 +1,59 @@
+/** Clears the way for `sql/`: drops the functions and views it made, unless somebody else's object needs them. */
+import type { ClientBase } from "pg";
+import { z } from "zod";
+import { callMany, run } from "./call.ts";
+
+const Drop = z.object({ statement: z.string() });
+const Dependent = z.object({ object: z.string() });
+
+/** Functions and views of our schemas; trigger functions belong to tables, so to migrations. */
+const MADE = `
+  with made as (
+    select 'pg_proc'::pg_catalog.regclass as classid, p.oid as objid,
+           case p.prokind when 'p' then 'procedure' else 'function' end as kind,
+           p.oid::pg_catalog.regprocedure::text as name
+      from pg_catalog.pg_proc p
+     where p.pronamespace in (select oid from ours) and p.prorettype <> 'trigger'::pg_catalog.regtype
+    union all
+    select 'pg_class'::pg_catalog.regclass, c.oid, 'view', c.oid::pg_catalog.regclass::text
+      from pg_catalog.pg_class c
+     where c.relnamespace in (select oid from ours) and c.relkind = 'v'
+  )`.replace(
+  "with made",
+  `with ours as (
+    select oid from pg_catalog.pg_namespace
+     where nspname in ('raft', 'peer', 'cluster', 'node', 'pg_replica', 'pgreplica')
+  ), made`,
+);
+
+/** Rules and row types of our views go with them; whatever else depends on ours is not ours. */
+const DEPENDENTS = `${MADE}, parts as (
+    select classid, objid from made
+    union all
+    select 'pg_rewrite'::pg_catalog.regclass, r.oid
+      from pg_catalog.pg_rewrite r join made m on m.kind = 'view' and m.objid = r.ev_class
+    union all
+    select 'pg_type'::pg_catalog.regclass, t.oid
+      from pg_catalog.pg_type t
+      left join pg_catalog.pg_type e on e.oid = t.typelem
+      join made m on m.kind = 'view' and m.objid in (t.typrelid, e.typrelid)
+  )
+  select distinct pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) as object
+    from pg_catalog.pg_depend d
+    join parts p on p.classid = d.refclassid and p.objid = d.refobjid
+   where d.deptype in ('n', 'a')
+     and not exists (select from parts q where q.classid = d.classid and q.objid = d.objid)`;
+
+/**
+ * Drop all that `sql/` made, so that what it no longer holds goes away, and signatures may change. Where a user's
+ * view or table needs one of ours nothing is dropped: the files then replace in place, and PostgreSQL refuses
+ * only if a signature really changed.
+ */
+export async function dropWhatSqlMade(db: ClientBase): Promise<void> {
+  const dependents = await callMany(db, Dependent, { text: DEPENDENTS });
+  if (dependents.length > 0) return;
+  const drops = await callMany(db, Drop, {
+    text: `${MADE} select pg_catalog.format('drop %s if exists %s cascade', kind, name) as statement from made`,
+  });
+  for (const { statement } of drops) await run(db, { text: statement });
+}
