@@ -10,6 +10,7 @@ import {
   describeProcess,
   type Process,
   readProcess,
+  signalAtOnce,
   signalTree,
   stillAlive,
   untilFrozen,
@@ -53,32 +54,45 @@ export interface StartOptions {
   readonly main?: string;
 }
 
-export interface Cluster {
-  readonly dir: string;
-  readonly port: number;
+/** A fault as it happened. */
+export interface Injection {
+  /** Monotonic milliseconds at its first signal. */
+  readonly at: number;
+  readonly processes: readonly Process[];
+}
+
+/** What can be looked at, however it was started. */
+export interface ClusterView {
   readonly size: number;
-  /** What the supervisor printed; the servers' and workers' logs lie in DIR/node<i>/log. */
-  readonly logFile: string;
-  /** Multi-host URI for libpq. */
-  readonly uri: string;
   readonly nodes: readonly NodeEntry[];
   node(id: number): NodeEntry;
   /** Single-host URIs of all data servers, in order of id. */
   dataUris(): string[];
   controlUris(): string[];
-  /** Read cluster.json again. */
-  refresh(): Promise<ClusterFile>;
+  /** Read what may have changed, such as pids. */
+  refresh(): Promise<unknown>;
+}
+
+export interface Cluster extends ClusterView {
+  readonly dir: string;
+  readonly port: number;
+  /** What the supervisor printed; the servers' and workers' logs lie in DIR/node<i>/log. */
+  readonly logFile: string;
+  /** Multi-host URI for libpq. */
+  readonly uri: string;
   /** SIGKILL to the data server's postmaster alone; its children are left to themselves (H05). */
-  killPostmaster(id: number): Process[];
+  killPostmaster(id: number): Injection;
+  /** SIGKILL to the postmaster and all its children. */
+  killDataServer(id: number): Injection;
   /** SIGKILL to worker, both servers and all their children at once. */
-  killNode(id: number): Process[];
-  killWorker(id: number): Process[];
+  killNode(id: number): Injection;
+  killWorker(id: number): Injection;
   /** SIGSTOP to the same processes; returns when all are stopped. */
-  freezeNode(id: number): Promise<Process[]>;
+  freezeNode(id: number): Promise<Injection>;
   /** SIGSTOP to the data server's postmaster and children. */
-  freezeDataServer(id: number): Promise<Process[]>;
-  /** SIGCONT to what a freeze returned. */
-  thaw(frozen: readonly Process[]): void;
+  freezeDataServer(id: number): Promise<Injection>;
+  /** SIGCONT to what a freeze stopped. */
+  thaw(frozen: Injection): void;
   /** All processes of one node. */
   processesOf(id: number): Process[];
   dataServerOf(id: number): Process[];
@@ -208,43 +222,43 @@ class RunningCluster implements Cluster {
     return withDescendants(all, inside);
   }
 
-  killPostmaster(id: number): Process[] {
-    const { data } = this.node(id);
-    const postmaster = postmasterOf(this.dataServerOf(id), data.dir);
-    return signalTree(() => [postmaster].filter(stillAlive), "SIGKILL");
+  killPostmaster(id: number): Injection {
+    return kill([postmasterOf(this.dataServerOf(id), this.node(id).data.dir)]);
   }
 
-  killNode(id: number): Process[] {
-    const known = this.processesOf(id);
-    const first = signalTree(() => known.filter(stillAlive), "SIGKILL");
-    // What was forked while we listed still works in the node's folders.
+  killDataServer(id: number): Injection {
+    return kill(this.dataServerOf(id));
+  }
+
+  killNode(id: number): Injection {
+    const injection = kill(this.processesOf(id));
+    // What was forked while we listed still works in the node's folders; what the supervisor started since does not count.
+    const pids = new Set(injection.processes.map(({ pid }) => pid));
     const { data, control } = this.node(id);
     const late = signalTree(() => {
       const all = allProcesses();
       const inside = [...workingIn(all, data.dir), ...workingIn(all, control.dir)];
-      return inside.filter(({ pid, ppid }) =>
-        first.some((old) => old.pid === ppid || old.pid === pid),
-      );
+      return inside.filter(({ pid, ppid }) => pids.has(pid) || pids.has(ppid));
     }, "SIGKILL");
-    return [...first, ...late];
+    return { at: injection.at, processes: [...injection.processes, ...late] };
   }
 
-  killWorker(id: number): Process[] {
+  killWorker(id: number): Injection {
     const worker = readProcess(this.node(id).worker.pid);
     if (worker === undefined) throw new Error(`worker of node ${id} is not running`);
-    return signalTree(() => [worker].filter(stillAlive), "SIGKILL");
+    return kill([worker]);
   }
 
-  async freezeNode(id: number): Promise<Process[]> {
+  async freezeNode(id: number): Promise<Injection> {
     return await freeze(() => this.processesOf(id));
   }
 
-  async freezeDataServer(id: number): Promise<Process[]> {
+  async freezeDataServer(id: number): Promise<Injection> {
     return await freeze(() => this.dataServerOf(id));
   }
 
-  thaw(frozen: readonly Process[]): void {
-    signalTree(() => frozen.filter(stillAlive), "SIGCONT");
+  thaw(frozen: Injection): void {
+    signalAtOnce(frozen.processes.filter(stillAlive), "SIGCONT");
   }
 
   async restart(): Promise<void> {
@@ -306,12 +320,22 @@ export function postmasterOf(server: readonly Process[], dir: string): Process {
   return top;
 }
 
-/** Stop what `list` finds, the parents first as they come, until nothing new appears. */
-async function freeze(list: () => Process[]): Promise<Process[]> {
-  const frozen = signalTree(() => list().toSorted((a, b) => a.pid - b.pid), "SIGSTOP");
-  if (frozen.length === 0) throw new Error("nothing to freeze");
-  await untilFrozen(frozen, 2000);
-  return frozen.filter(stillAlive);
+function kill(listed: readonly Process[]): Injection {
+  if (listed.length === 0) throw new Error("nothing to kill");
+  return { at: signalAtOnce(listed, "SIGKILL"), processes: listed };
+}
+
+/** Stop what `list` finds, until nothing new appears; returns when all are seen stopped. */
+async function freeze(list: () => Process[]): Promise<Injection> {
+  const first = list();
+  if (first.length === 0) throw new Error("nothing to freeze");
+  const at = signalAtOnce(first, "SIGSTOP");
+  const all = [...first, ...signalTree(list, "SIGSTOP")];
+  const processes = all.filter(
+    (one, index) => all.findIndex(({ pid }) => pid === one.pid) === index,
+  );
+  await untilFrozen(processes, 2000);
+  return { at, processes };
 }
 
 /** The last lines of a log, for an error message. */

@@ -1,5 +1,5 @@
 /** What a cluster looks like from outside, judged by its servers first and by its own SQL second. */
-import type { Cluster } from "./cluster.ts";
+import type { ClusterView } from "./cluster.ts";
 import { firstAnswer, type Row, rows, value } from "./sql.ts";
 import { NotYet, until } from "./until.ts";
 
@@ -41,14 +41,14 @@ export interface Healthy {
 const quick = { connectMs: 800, answerMs: 3000 };
 
 /** `pg_replica.status()` from the first control store that answers. */
-export function status(cluster: Cluster): Promise<StatusRow[]> {
+export function status(cluster: ClusterView): Promise<StatusRow[]> {
   return firstAnswer(cluster.controlUris(), (uri) =>
     rows<StatusRow>(uri, "select * from pg_replica.status()", [], quick),
   );
 }
 
 /** `pg_replica.cluster()` from the first control store that answers. */
-export async function clusterRow(cluster: Cluster): Promise<ClusterRow> {
+export async function clusterRow(cluster: ClusterView): Promise<ClusterRow> {
   const [row] = await firstAnswer(cluster.controlUris(), (uri) =>
     rows<ClusterRow>(uri, "select * from pg_replica.cluster()", [], quick),
   );
@@ -57,7 +57,7 @@ export async function clusterRow(cluster: Cluster): Promise<ClusterRow> {
 }
 
 /** Ids of data servers that let a client in and are not in recovery. */
-export async function primaries(cluster: Cluster): Promise<number[]> {
+export async function primaries(cluster: ClusterView): Promise<number[]> {
   const asked = cluster.nodes.map(async ({ id, data }) => {
     const answer = await value(data.uri, "select pg_is_in_recovery()", [], quick).catch(() => "");
     return answer === "false" ? [id] : [];
@@ -66,7 +66,7 @@ export async function primaries(cluster: Cluster): Promise<number[]> {
 }
 
 /** Throws, saying what is missing, unless every member does what it should. */
-export async function assertHealthy(cluster: Cluster): Promise<Healthy> {
+export async function assertHealthy(cluster: ClusterView): Promise<Healthy> {
   await cluster.refresh();
   const found = await primaries(cluster);
   const [primary] = found;
@@ -81,7 +81,11 @@ export async function assertHealthy(cluster: Cluster): Promise<Healthy> {
   return { primary, standbys, leader: row.leader_id, epoch: BigInt(row.epoch) };
 }
 
-async function assertStreaming(cluster: Cluster, primary: number, wanted: number): Promise<void> {
+async function assertStreaming(
+  cluster: ClusterView,
+  primary: number,
+  wanted: number,
+): Promise<void> {
   const { uri } = cluster.node(primary).data;
   const senders = await rows(
     uri,
@@ -97,7 +101,7 @@ async function assertStreaming(cluster: Cluster, primary: number, wanted: number
   await rows(uri, "select pg_current_xact_id()", [], quick);
 }
 
-async function assertStatus(cluster: Cluster, primary: number): Promise<void> {
+async function assertStatus(cluster: ClusterView, primary: number): Promise<void> {
   const members = await status(cluster);
   const wrong = members.filter((member) =>
     member.node_id === primary
@@ -110,12 +114,16 @@ async function assertStatus(cluster: Cluster, primary: number): Promise<void> {
 }
 
 /** Wait until the whole cluster is as it should be; milliseconds. */
-export function untilHealthy(cluster: Cluster, limitMs = 60_000): Promise<Healthy> {
+export function untilHealthy(cluster: ClusterView, limitMs = 60_000): Promise<Healthy> {
   return until("the cluster is healthy", { limitMs, everyMs: 50 }, () => assertHealthy(cluster));
 }
 
 /** Wait until a node other than `old` is the one primary that lets clients in. */
-export function untilNewPrimary(cluster: Cluster, old: number, limitMs = 10_000): Promise<number> {
+export function untilNewPrimary(
+  cluster: ClusterView,
+  old: number,
+  limitMs = 10_000,
+): Promise<number> {
   return until("another node is primary", { limitMs, everyMs: 20 }, async () => {
     const found = (await primaries(cluster)).filter((id) => id !== old);
     return found[0];
@@ -124,7 +132,7 @@ export function untilNewPrimary(cluster: Cluster, old: number, limitMs = 10_000)
 
 /** Run one statement as a client would: each data server in turn, until one of them takes it. */
 export async function onPrimary<T extends Row = Row>(
-  cluster: Cluster,
+  cluster: ClusterView,
   text: string,
   values: readonly unknown[] = [],
   limitMs = 10_000,

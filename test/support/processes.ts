@@ -79,6 +79,22 @@ export function signalAll(processes: readonly Process[], signal: NodeJS.Signals)
 }
 
 /**
+ * Signal what was listed just now, in one go; returns the monotonic time (milliseconds) of the first signal: the moment of
+ * the fault. A process that ended meanwhile is no error.
+ */
+export function signalAtOnce(fresh: readonly Process[], signal: NodeJS.Signals): number {
+  const at = performance.now();
+  for (const { pid } of fresh) {
+    try {
+      process.kill(pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+  }
+  return at;
+}
+
+/**
  * Signal all that `list` finds, until it finds nothing new: a fork may race with the list (H25). Returns everything
  * that was signalled.
  */

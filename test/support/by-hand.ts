@@ -1,0 +1,134 @@
+/** Three nodes without the demo: a configuration file each, `init` and `run` as an operator types them. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdir, open as openFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { ClusterView, NodeEntry } from "./cluster.ts";
+import { processesBelow, temporaryFolder } from "./cluster.ts";
+import { freeDemoPorts } from "./ports.ts";
+import { describeProcess, type Process, signalTree, untilGone } from "./processes.ts";
+import { CLI, cli, exitOf, type RunResult } from "./programs.ts";
+
+const PASSWORD = "by-hand-password";
+
+export interface ByHand extends ClusterView {
+  readonly top: string;
+  configOf(id: number): string;
+  logOf(id: number): string;
+  init(id: number): Promise<RunResult>;
+  /** Start `run`; it stays until it is stopped or fails. */
+  run(id: number): Promise<ChildProcess>;
+  /** `pg-replica stop`: both servers and the worker of one node. */
+  stop(id: number): Promise<RunResult>;
+  /** SIGKILL to everything of every node at once. */
+  crashAll(): Promise<void>;
+  /** Kill what is left; throws when `expectNothing` and something was. */
+  discard(files: "keep" | "remove"): Promise<void>;
+}
+
+/** The file of one node as an operator would write it; `change` may spoil it. */
+export function nodeFile(
+  nodes: readonly { readonly id: number; readonly data: number; readonly control: number }[],
+  id: number,
+  cluster = "byhand",
+): Record<string, unknown> {
+  const me = nodes.find((node) => node.id === id);
+  const host = "127.0.0.1";
+  return {
+    cluster,
+    node: { id, name: `node${id}` },
+    data: { dir: "data", host, port: me?.data },
+    control: { dir: "control", host, port: me?.control },
+    peers: nodes.map((node) => ({
+      id: node.id,
+      name: `node${node.id}`,
+      host,
+      port: node.control,
+      data_host: host,
+      data_port: node.data,
+    })),
+    peer_password_file: "../peer.password",
+    superuser_password_file: "../superuser.password",
+  };
+}
+
+/** Write the files of `size` nodes into a new folder; nothing is started. */
+export async function prepareByHand(size = 3): Promise<ByHand> {
+  const top = await temporaryFolder("byhand");
+  const base = await freeDemoPorts(size);
+  const ids = Array.from({ length: size }, (_, index) => index + 1);
+  const ports = ids.map((id) => ({ id, data: base + id - 1, control: base + 50 + id - 1 }));
+  await writeFile(join(top, "peer.password"), "0123456789abcdef0123456789abcdef\n", {
+    mode: 0o600,
+  });
+  await writeFile(join(top, "superuser.password"), `${PASSWORD}\n`, { mode: 0o600 });
+  for (const id of ids) {
+    await mkdir(join(top, `node${id}`));
+    // JSON is YAML.
+    await writeFile(
+      join(top, `node${id}`, "node.yaml"),
+      JSON.stringify(nodeFile(ports, id), null, 2),
+    );
+  }
+  const server = (port: number, dir: string) => {
+    const uri = `postgresql://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`;
+    return { uri, port, dir, pid: 0 };
+  };
+  const nodes: NodeEntry[] = ports.map(({ id, data, control }) => ({
+    id,
+    name: `node${id}`,
+    data: server(data, join(top, `node${id}`, "data")),
+    control: server(control, join(top, `node${id}`, "control")),
+    worker: { pid: 0 },
+  }));
+  return { top, size, nodes, ...commands(top, nodes) };
+}
+
+function commands(top: string, nodes: readonly NodeEntry[]) {
+  const configOf = (id: number) => join(top, `node${id}`, "node.yaml");
+  const logOf = (id: number) => join(top, `run${id}.log`);
+  const node = (id: number) => {
+    const found = nodes.find((one) => one.id === id);
+    if (found === undefined) throw new Error(`no node ${id}`);
+    return found;
+  };
+  const run = async (id: number) => {
+    const log = await openFile(logOf(id), "a");
+    const stdio = ["ignore", log.fd, log.fd] as const;
+    const child = spawn(process.execPath, [CLI, "run", "--config", configOf(id)], {
+      stdio: [...stdio],
+    });
+    await log.close();
+    return child;
+  };
+  const kill = async () => {
+    const killed: Process[] = signalTree(() => processesBelow(top), "SIGKILL");
+    await untilGone(killed, 10_000);
+  };
+  return {
+    configOf,
+    logOf,
+    node,
+    run,
+    dataUris: () => nodes.map(({ data }) => data.uri),
+    controlUris: () => nodes.map(({ control }) => control.uri),
+    refresh: () => Promise.resolve(),
+    init: (id: number) => cli(["init", "--config", configOf(id)], { limitMs: 60_000 }),
+    stop: (id: number) => cli(["stop", "--config", configOf(id)], { limitMs: 60_000 }),
+    crashAll: kill,
+    discard: async (files: "keep" | "remove") => {
+      await kill();
+      if (files === "remove") await rm(top, { recursive: true, force: true });
+    },
+  };
+}
+
+/** SIGTERM to a worker and its exit status. */
+export async function endWorker(child: ChildProcess): Promise<number | null> {
+  child.kill("SIGTERM");
+  return await exitOf(child);
+}
+
+/** What still runs below a folder, in words. */
+export function leftBelow(top: string): string[] {
+  return processesBelow(top).map(describeProcess);
+}
