@@ -1,0 +1,85 @@
+/** Files that must survive a power cut: written aside, synced, renamed, and the folder synced too. */
+import { access, chmod, chown, mkdir, open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { Owner } from "./owner.ts";
+
+export interface FileOptions {
+  readonly owner?: Owner | undefined;
+  /** Permission bits; files default to 0600, folders to 0700. */
+  readonly mode?: number | undefined;
+}
+
+let written = 0;
+
+/** Replace `path` by `text` so that a crash leaves the old or the new content, never a mixture. */
+export async function writeDurable(
+  path: string,
+  text: string,
+  { owner, mode = 0o600 }: FileOptions = {},
+): Promise<void> {
+  written += 1;
+  const aside = `${path}.${process.pid}.${written}.tmp`;
+  try {
+    const file = await open(aside, "wx", mode);
+    try {
+      await file.writeFile(text);
+      await file.chmod(mode);
+      if (owner !== undefined) await file.chown(owner.uid, owner.gid);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(aside, path);
+  } catch (error) {
+    await rm(aside, { force: true });
+    throw error;
+  }
+  await syncDirectory(dirname(path));
+}
+
+/** Make `path` and what is missing above it; its owner and mode are set even when it exists. */
+export async function makeDirectory(
+  path: string,
+  { owner, mode = 0o700 }: FileOptions = {},
+): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await mkdir(path, { recursive: true });
+  await chmod(path, mode);
+  if (owner !== undefined) await chown(path, owner.uid, owner.gid);
+  await syncDirectory(dirname(path));
+}
+
+/** Remove a file or a folder with all it holds; durable; absent is fine. */
+export async function removeTree(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true });
+  if (await exists(dirname(path))) await syncDirectory(dirname(path));
+}
+
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+/** Make the names in a folder (created, renamed, removed) survive a power cut. */
+export async function syncDirectory(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Whether an error of the file system says "there is no such file". */
+export function isMissing(error: unknown): boolean {
+  return hasCode(error, "ENOENT") || hasCode(error, "ENOTDIR");
+}
+
+export function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}

@@ -1,0 +1,41 @@
+/** What a server says about itself in `postmaster.pid`: one line each, the last one its status. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { isMissing } from "./files.ts";
+
+export interface PidFile {
+  readonly pid: number;
+  /** Line 3: seconds since 1970. Only tells one run from another. */
+  readonly startedAt: string | undefined;
+  /** Lines 4 and 6; absent until the server has opened its sockets. */
+  readonly port: number | undefined;
+  readonly listenAddress: string | undefined;
+  /** Line 7: key and id of the shared memory segment every process of the server is attached to. */
+  readonly segment: { readonly key: string; readonly id: string } | undefined;
+  /** Line 8: `starting`, `standby`, `ready` or `stopping`. */
+  readonly status: string | undefined;
+}
+
+/** Undefined when there is no file, or it holds no pid yet. Sync: one small file, read on each poll. */
+export function readPidFile(dataDir: string): PidFile | undefined {
+  let text: string;
+  try {
+    text = readFileSync(join(dataDir, "postmaster.pid"), "latin1");
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+  const lines = text.split("\n").map((line) => line.trim());
+  const pid = Number(lines[0]);
+  if (!Number.isInteger(pid) || pid === 0) return undefined;
+  const [key, id] = (lines[6] ?? "").split(/\s+/);
+  return {
+    // A server in single-user mode notes its pid as a negative number.
+    pid: Math.abs(pid),
+    startedAt: lines[2] || undefined,
+    port: Number(lines[3]) || undefined,
+    listenAddress: lines[5] || undefined,
+    segment: key && id ? { key, id } : undefined,
+    status: lines[7] || undefined,
+  };
+}

@@ -1,0 +1,204 @@
+/** A running PostgreSQL: started as our own child in a session of its own, or found again after we were restarted. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { open, readFile } from "node:fs/promises";
+import { type Clock, monotonicClock, waitUntil } from "../clock/clock.ts";
+import type { Binaries } from "./binaries.ts";
+import type { Owner } from "./owner.ts";
+import { readPidFile } from "./pid-file.ts";
+import {
+  isAlive,
+  type ProcessInfo,
+  postmasterOf,
+  processInfo,
+  sendSignal,
+} from "./process-tree.ts";
+import { serverEnvironment } from "./run.ts";
+
+export type ServerStatus = "starting" | "ready" | "standby" | "stopping" | "gone";
+export type StopMode = "smart" | "fast" | "immediate";
+
+/** One run of a postmaster, from start to exit; it outlives us. */
+export interface Server {
+  readonly pid: number;
+  /** Clock ticks between boot and start: with the pid it names this run (H27). */
+  readonly startTicks: string;
+  readonly dataDir: string;
+  /** Started by somebody before us: its exit is seen by polling, up to 50 ms late. */
+  readonly adopted: boolean;
+  /** Resolves when the postmaster is gone. Its backends may not be: only a fence proves that (H05). */
+  readonly exited: Promise<void>;
+  alive(): boolean;
+  /** Read the configuration again; in force only later (H17). Throws `ServerGone`. */
+  reload(): void;
+  /** Signal, and wait until it is gone. Throws `WaitTimeout` when it is not within `limitMs`. */
+  stop(mode: StopMode, limitMs: number): Promise<void>;
+  /** As line 8 of `postmaster.pid` has it; a hot standby is `ready`, `standby` takes no connections. */
+  status(): ServerStatus;
+  /** The end of what this run has logged; empty for an adopted one. */
+  logTail(): Promise<string>;
+}
+
+/** The server ended, or was not there; `logTail` is what it said last. */
+export class ServerGone extends Error {
+  override readonly name = "ServerGone";
+  readonly logTail: string;
+  constructor(message: string, logTail = "", options?: ErrorOptions) {
+    super(logTail === "" ? message : `${message}\n${logTail}`, options);
+    this.logTail = logTail;
+  }
+}
+
+export interface StartOptions {
+  readonly binaries: Binaries;
+  readonly dataDir: string;
+  readonly owner: Owner | undefined;
+  /** Appended to; created when absent. */
+  readonly logFile: string;
+  /** Such as `["-c", "hba_file=…"]`: the command line outranks every file, `postgresql.auto.conf` included. */
+  readonly args?: readonly string[];
+}
+
+const STOP_SIGNALS = { smart: "SIGTERM", fast: "SIGINT", immediate: "SIGQUIT" } as const;
+const READY_POLL_MS = 2;
+const ADOPTED_POLL_MS = 50;
+const TAIL_BYTES = 2000;
+
+/** Resolves once the process exists; whether it gets ready is `waitReady`'s to say. Throws `ServerGone`. */
+export async function startServer(options: StartOptions): Promise<Server> {
+  const { binaries, dataDir, owner, logFile, args = [] } = options;
+  const log = await open(logFile, "a", 0o600);
+  try {
+    if (owner !== undefined) await log.chown(owner.uid, owner.gid);
+    const { size: logStart } = await log.stat();
+    const formerRun = readPidFile(dataDir)?.startedAt;
+    const program = binaries.program("postgres");
+    // The working directory is how a fence finds the process, even before it has read its own settings.
+    const child = spawn(program, ["-D", dataDir, ...args], {
+      cwd: dataDir,
+      detached: true,
+      stdio: ["ignore", log.fd, log.fd],
+      env: serverEnvironment(),
+      ...(owner === undefined ? {} : { uid: owner.uid, gid: owner.gid }),
+    });
+    const exited = exitOf(child);
+    const pid = await pidOf(child, program);
+    child.unref();
+    const startTicks = processInfo(pid)?.startTicks ?? "";
+    const tail = () => tailOf(logFile, logStart);
+    const rest = { dataDir, adopted: false, exited, logTail: tail };
+    return describe({ pid, startTicks }, rest, formerRun);
+  } finally {
+    await log.close();
+  }
+}
+
+/** The server that runs on this data directory already, whoever started it; undefined when there is none. */
+export async function adoptServer({
+  binaries,
+  dataDir,
+}: Pick<StartOptions, "binaries" | "dataDir">): Promise<Server | undefined> {
+  const found = await postmasterOf(dataDir, binaries);
+  if (found === undefined) return undefined;
+  const exited = pollExit(found);
+  return describe(found, { dataDir, adopted: true, exited, logTail: async () => "" });
+}
+
+/** Wait until it accepts connections. Throws `ServerGone` when it exits first, `WaitTimeout` after `limitMs`. */
+export function waitReady(
+  server: Server,
+  { clock, limitMs, signal }: { clock: Clock; limitMs: number; signal?: AbortSignal | undefined },
+): Promise<"ready" | "standby"> {
+  const wait = {
+    clock,
+    limitMs,
+    everyMs: READY_POLL_MS,
+    ...(signal === undefined ? {} : { signal }),
+  };
+  return waitUntil(`server of ${server.dataDir} ready`, wait, async () => {
+    const status = server.status();
+    if (status === "gone") {
+      throw new ServerGone(
+        `the server of ${server.dataDir} ended before it was ready`,
+        await server.logTail(),
+      );
+    }
+    return status === "ready" || status === "standby" ? status : undefined;
+  });
+}
+
+type Identity = Pick<ProcessInfo, "pid" | "startTicks">;
+type Rest = Pick<Server, "dataDir" | "adopted" | "exited" | "logTail">;
+
+function describe({ pid, startTicks }: Identity, rest: Rest, formerRun?: string): Server {
+  const { dataDir, adopted, exited } = rest;
+  const alive = () => isAlive({ pid, startTicks });
+  return {
+    pid,
+    startTicks,
+    ...rest,
+    alive,
+    reload() {
+      if (sendSignal({ pid, startTicks }, "SIGHUP")) return;
+      throw new ServerGone(`the server of ${dataDir} is gone: nothing to reload`);
+    },
+    async stop(mode, limitMs) {
+      sendSignal({ pid, startTicks }, STOP_SIGNALS[mode]);
+      const wait = { clock: monotonicClock, everyMs: READY_POLL_MS, limitMs };
+      // A child is gone once it is reaped: until then its pid and its lock file still count for PostgreSQL (H27).
+      let reaped = adopted;
+      void exited.then(() => {
+        reaped = true;
+      });
+      await waitUntil(`${mode} stop of the server of ${dataDir}`, wait, () => reaped && !alive());
+    },
+    status: () => statusOf({ pid, startTicks }, dataDir, formerRun),
+  };
+}
+
+/** `formerRun` is the start time that the file of an earlier run holds: after a reboot pids may repeat. */
+function statusOf(identity: Identity, dataDir: string, formerRun?: string): ServerStatus {
+  const told = readPidFile(dataDir);
+  if (!isAlive(identity)) return "gone";
+  if (told?.pid !== identity.pid || told.startedAt === formerRun) return "starting";
+  switch (told.status) {
+    case "ready":
+    case "standby":
+    case "stopping":
+      return told.status;
+    default:
+      return "starting";
+  }
+}
+
+function exitOf(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => child.once("exit", () => resolve()));
+}
+
+function pidOf(child: ChildProcess, program: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    child.once("spawn", () => resolve(child.pid as number));
+    child.once("error", (cause) =>
+      reject(new ServerGone(`${program}: ${cause.message}`, "", { cause })),
+    );
+  });
+}
+
+/** Not our child: nobody tells us, and whoever reaps it may be slow, so its state is what counts. */
+function pollExit(identity: Identity): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setInterval(() => {
+      if (isAlive(identity)) return;
+      clearInterval(timer);
+      resolve();
+    }, ADOPTED_POLL_MS);
+    timer.unref();
+  });
+}
+
+async function tailOf(logFile: string, from: number): Promise<string> {
+  const text = await readFile(logFile);
+  return text
+    .subarray(Math.max(from, text.length - TAIL_BYTES))
+    .toString("utf8")
+    .trimEnd();
+}

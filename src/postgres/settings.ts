@@ -1,0 +1,118 @@
+/** Our settings in a data directory: an include file that stands last, and the file that makes a standby. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { exists, isMissing, writeDurable } from "./files.ts";
+import type { Owner } from "./owner.ts";
+
+/** Setting to value; a number is in the setting's own unit. */
+export type Settings = Readonly<Record<string, string | number | boolean>>;
+
+export class BadSetting extends Error {
+  override readonly name = "BadSetting";
+}
+
+const OURS = "pgreplica.conf";
+const INCLUDE = `include '${OURS}'`;
+const INCLUDE_LINE = /^\s*include(_if_exists)?\s*=?\s*'?pgreplica\.conf'?\s*(#.*)?$/i;
+const NAME = /^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*$/;
+
+/**
+ * Replace our include file, durably, and make `postgresql.conf` end with it, so that it overrides every line there.
+ * The server learns of it by reload or start. Throws `BadSetting` on a name or value no file can hold.
+ */
+export async function writeSettings(
+  dataDir: string,
+  settings: Settings,
+  owner: Owner | undefined,
+): Promise<void> {
+  await writeDurable(join(dataDir, OURS), renderSettings(settings), { owner });
+  await ensureIncluded(dataDir, owner);
+}
+
+/** What `writeSettings` wrote last; empty before the first time. */
+export async function readSettings(dataDir: string): Promise<Record<string, string>> {
+  return parseSettings(await textOf(join(dataDir, OURS)));
+}
+
+/**
+ * Names of `ours` that `postgresql.auto.conf` overrides (ALTER SYSTEM writes it, a base backup brings its source's):
+ * PostgreSQL reads it after everything else, so these values of ours are not in force.
+ */
+export async function overriddenSettings(
+  dataDir: string,
+  ours: Iterable<string>,
+): Promise<string[]> {
+  const theirs = parseSettings(await textOf(join(dataDir, "postgresql.auto.conf")));
+  return [...ours].filter((name) => name.toLowerCase() in theirs);
+}
+
+/** Whoever starts this data directory gets a read-only server (H40). Durable; present already is fine. */
+export async function putStandbySignal(dataDir: string, owner: Owner | undefined): Promise<void> {
+  await writeDurable(join(dataDir, "standby.signal"), "", { owner });
+}
+
+export function hasStandbySignal(dataDir: string): Promise<boolean> {
+  return exists(join(dataDir, "standby.signal"));
+}
+
+/** The file's text, one `name = 'value'` a line. */
+export function renderSettings(settings: Settings): string {
+  const lines = Object.entries(settings).map(([name, value]) => {
+    if (!NAME.test(name))
+      throw new BadSetting(`not the name of a setting: ${JSON.stringify(name)}`);
+    return `${name} = ${quote(name, value)}\n`;
+  });
+  return ["# Written by pg_replica: changes are overwritten.\n", ...lines].join("");
+}
+
+/** In a configuration file a backslash escapes, a quote is doubled, and a line break may not stand raw. */
+function quote(name: string, value: string | number | boolean): string {
+  if (typeof value === "boolean") return value ? "on" : "off";
+  const text = String(value);
+  if (text.includes("\0")) throw new BadSetting(`${name}: a value cannot hold a zero byte`);
+  const escaped = text
+    .replaceAll("\\", "\\\\")
+    .replaceAll("'", "''")
+    .replaceAll("\n", "\\n")
+    .replaceAll("\r", "\\r");
+  return `'${escaped}'`;
+}
+
+const LINE = /^\s*([A-Za-z_][\w$.]*)\s*=?\s*(?:'((?:[^'\\]|\\.|'')*)'|([^\s#']+))\s*(?:#.*)?$/;
+const ESCAPES: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
+
+/** Settings of one file, names in lower case; the last line of a name wins. */
+function parseSettings(text: string): Record<string, string> {
+  const settings: Record<string, string> = Object.create(null);
+  for (const line of text.split("\n")) {
+    const [, name, quoted, bare] = LINE.exec(line) ?? [];
+    if (name !== undefined) settings[name.toLowerCase()] = bare ?? unquote(quoted ?? "");
+  }
+  return settings;
+}
+
+function unquote(text: string): string {
+  return text.replace(/''|\\([0-7]{1,3}|.)/g, (_, code?: string) => {
+    if (code === undefined) return "'";
+    if (/^[0-7]/.test(code)) return String.fromCharCode(Number.parseInt(code, 8));
+    return ESCAPES[code] ?? code;
+  });
+}
+
+async function ensureIncluded(dataDir: string, owner: Owner | undefined): Promise<void> {
+  const path = join(dataDir, "postgresql.conf");
+  const before = await textOf(path);
+  const kept = before.split("\n").filter((line) => !INCLUDE_LINE.test(line));
+  const after = `${kept.join("\n").trimEnd()}\n${INCLUDE}\n`.trimStart();
+  if (after !== before) await writeDurable(path, after, { owner });
+}
+
+/** A base backup of a server configured elsewhere brings no such file: that is an empty one. */
+async function textOf(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (error) {
+    if (isMissing(error)) return "";
+    throw error;
+  }
+}

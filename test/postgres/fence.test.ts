@@ -1,0 +1,119 @@
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { afterAll, expect, test } from "vitest";
+import { FenceFailed, fence, provedGone } from "../../src/postgres/fence.ts";
+import {
+  childrenOf,
+  isAlive,
+  processInfo,
+  serverProcesses,
+} from "../../src/postgres/process-tree.ts";
+import { startServer, waitReady } from "../../src/postgres/server.ts";
+import {
+  cleanUp,
+  clock,
+  connectTo,
+  embedded,
+  eventually,
+  installed,
+  newPlace,
+  spinningBackend,
+  startReady,
+} from "./support.ts";
+
+afterAll(cleanUp);
+
+test.each([installed, embedded])(
+  "an idle server $version is fenced, and the proof says how",
+  async (binaries) => {
+    const place = await newPlace(binaries);
+    const server = await startReady(place);
+    expect(await provedGone(place)).toBe(false);
+
+    const proof = await fence({ ...place, clock, limitMs: 5000 });
+    await server.exited;
+    expect(proof.killed).toBeGreaterThanOrEqual(6);
+    expect(proof.evidence).toMatch(/two scans found none, nobody attached .*, port \d+ refused/);
+    expect(await provedGone(place)).toBe(true);
+    console.log(`fence of an idle server ${binaries.version}: ${proof.tookMs.toFixed(1)} ms`);
+  },
+);
+
+test("H05: a busy backend outlives its postmaster, and the fence finds it by its directory", async () => {
+  const place = await newPlace(installed);
+  const server = await startReady(place);
+  const { pid } = await spinningBackend(place);
+  const backend = processInfo(pid);
+  process.kill(server.pid, "SIGKILL");
+  await server.exited;
+  // The others notice the death and leave; the busy one does not look.
+  await eventually("only the busy backend is left", async () => {
+    return (await serverProcesses(place)).map((each) => each.pid).join() === String(pid);
+  });
+  expect(await provedGone(place)).toBe(false);
+
+  const proof = await fence({ ...place, clock, limitMs: 5000 });
+  expect(proof.killed).toBe(1);
+  expect(backend !== undefined && isAlive(backend)).toBe(false);
+  expect(await provedGone(place)).toBe(true);
+});
+
+test("a server whose every process is stopped is fenced", async () => {
+  const place = await newPlace(installed);
+  const server = await startReady(place);
+  await spinningBackend(place);
+  for (const { pid } of await serverProcesses(place)) process.kill(pid, "SIGSTOP");
+  await fence({ ...place, clock, limitMs: 5000 });
+  await server.exited;
+  expect(await provedGone(place)).toBe(true);
+});
+
+test("a program that a backend started is killed with it", async () => {
+  const place = await newPlace(installed);
+  await startReady(place);
+  const client = await connectTo(place);
+  client.query("copy (select 1) to program 'sleep 600'").catch(() => undefined);
+  const program = await eventually("the program runs", async () => {
+    for (const found of await serverProcesses(place)) {
+      const name = await readFile(`/proc/${found.pid}/comm`, "utf8").catch(() => "");
+      if (name === "sleep\n") return found;
+    }
+    return undefined;
+  });
+  await fence({ ...place, clock, limitMs: 5000 });
+  expect(isAlive(program)).toBe(false);
+});
+
+test("a fenced server starts again, and its neighbour was left alone", async () => {
+  const place = await newPlace(installed);
+  const neighbour = await startReady(await newPlace(installed));
+  await startReady(place);
+  await fence({ ...place, clock, limitMs: 5000 });
+  expect(neighbour.status()).toBe("ready");
+
+  const again = await startServer(place);
+  expect(await waitReady(again, { clock, limitMs: 15_000 })).toBe("ready");
+});
+
+test("a fence is not claimed while somebody answers on the port", async () => {
+  const place = await newPlace(installed);
+  const somebody = createServer();
+  await new Promise<void>((resolve) => somebody.listen(place.port, "127.0.0.1", resolve));
+  const failure = await fence({ ...place, clock, limitMs: 100 }).catch((error) => error);
+  somebody.close();
+  expect(failure).toBeInstanceOf(FenceFailed);
+  expect(failure.message).toContain("does not refuse");
+});
+
+test("H27: a zombie is no live process", async () => {
+  const place = await newPlace(installed);
+  const server = await startReady(place);
+  const [child] = await childrenOf(server.pid);
+  if (child === undefined) throw new Error("a server has children");
+  // A stopped postmaster reaps nobody, so its killed child stays as a zombie.
+  process.kill(server.pid, "SIGSTOP");
+  process.kill(child.pid, "SIGKILL");
+  await eventually("the child is a zombie", () => processInfo(child.pid)?.state === "Z");
+  expect(isAlive(child)).toBe(false);
+  expect((await childrenOf(server.pid)).map(({ pid }) => pid)).not.toContain(child.pid);
+});

@@ -1,0 +1,101 @@
+import { createServer } from "node:net";
+import { afterAll, describe, expect, test } from "vitest";
+import { monotonicClock } from "../../src/clock/clock.ts";
+import { isAlive } from "../../src/postgres/process-tree.ts";
+import { adoptServer, ServerGone, startServer, waitReady } from "../../src/postgres/server.ts";
+import {
+  cleanUp,
+  connectTo,
+  embedded,
+  eventually,
+  installed,
+  newPlace,
+  startReady,
+} from "./support.ts";
+
+afterAll(cleanUp);
+const clock = monotonicClock;
+
+describe.each([
+  { binaries: installed, name: `PostgreSQL ${installed.version}` },
+  { binaries: embedded, name: `embedded PostgreSQL ${embedded.version}` },
+])("$name", ({ binaries }) => {
+  test("a server starts, answers, reloads, and its exit is seen when it stops", async () => {
+    const place = await newPlace(binaries);
+    const server = await startServer(place);
+    expect(await waitReady(server, { clock, limitMs: 15_000 })).toBe("ready");
+    expect(server.status()).toBe("ready");
+
+    const client = await connectTo(place);
+    const loaded = "select pg_conf_load_time()::text as at";
+    const before = (await client.query(loaded)).rows[0].at;
+    server.reload();
+    await eventually("reloaded", async () => (await client.query(loaded)).rows[0].at !== before);
+    await client.end();
+
+    await server.stop("fast", 10_000);
+    await server.exited;
+    expect(server.alive()).toBe(false);
+    expect(server.status()).toBe("gone");
+    expect(() => server.reload()).toThrow(ServerGone);
+  });
+
+  test("a killed server's exit is seen at once", async () => {
+    const server = await startReady(await newPlace(binaries));
+    const killedAt = clock.now();
+    process.kill(server.pid, "SIGKILL");
+    await server.exited;
+    expect(clock.now() - killedAt).toBeLessThan(100);
+  });
+});
+
+test("a running server is adopted, and its exit is seen though it is not watched as a child", async () => {
+  const place = await newPlace(installed);
+  const server = await startReady(place);
+  const adopted = await adoptServer(place);
+  expect(adopted).toMatchObject({ pid: server.pid, startTicks: server.startTicks, adopted: true });
+  expect(adopted?.status()).toBe("ready");
+
+  await adopted?.stop("immediate", 10_000);
+  await adopted?.exited;
+  expect(server.alive()).toBe(false);
+});
+
+test("nothing is adopted from a lock file that a dead server left", async () => {
+  const place = await newPlace(installed);
+  const server = await startReady(place);
+  process.kill(server.pid, "SIGKILL");
+  await server.exited;
+  expect(await adoptServer(place)).toBeUndefined();
+});
+
+test("a server of another data directory is not adopted, whatever the lock file says", async () => {
+  const place = await newPlace(installed);
+  const other = await newPlace(installed);
+  const server = await startReady(place);
+  const { copyFile } = await import("node:fs/promises");
+  await copyFile(`${place.dataDir}/postmaster.pid`, `${other.dataDir}/postmaster.pid`);
+  expect(await adoptServer(other)).toBeUndefined();
+  await server.stop("immediate", 10_000);
+});
+
+test("a server that cannot have its port ends with the reason from its log", async () => {
+  const place = await newPlace(installed);
+  const occupant = createServer();
+  await new Promise<void>((resolve) => occupant.listen(place.port, "127.0.0.1", resolve));
+  const server = await startServer(place);
+  const failure = await waitReady(server, { clock, limitMs: 10_000 }).catch((error) => error);
+  occupant.close();
+  expect(failure).toBeInstanceOf(ServerGone);
+  expect(failure.logTail).toContain("Address already in use");
+  await server.exited;
+});
+
+test("a stopped server does not outlast the limit of its stop in silence", async () => {
+  const server = await startReady(await newPlace(installed));
+  process.kill(server.pid, "SIGSTOP");
+  await expect(server.stop("immediate", 50)).rejects.toThrow("immediate stop");
+  expect(isAlive(server)).toBe(true);
+  process.kill(server.pid, "SIGCONT");
+  await server.exited;
+});
