@@ -14,7 +14,8 @@ export type Lsn = bigint;
 /** `16/B374D848` as PostgreSQL prints it, to bytes. Throws on anything else. */
 export function parseLsn(text: string): Lsn {
   const match = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/.exec(text);
-  if (match === null) throw new Error(`not an LSN: ${JSON.stringify(text)}, expected like 16/B374D848`);
+  if (match === null)
+    throw new Error(`not an LSN: ${JSON.stringify(text)}, expected like 16/B374D848`);
   return (BigInt(`0x${match[1]}`) << 32n) | BigInt(`0x${match[2]}`);
 }
 

@@ -33,6 +33,7 @@ const EpochRow = z.object({
   request_id: int8.nullable(),
   handover_to: z.int().nullable(),
   handover_request: int8.nullable(),
+  write_gap_ms: z.int().nullable().default(null),
 });
 export type EpochRow = z.infer<typeof EpochRow>;
 
@@ -73,7 +74,15 @@ export const ClusterView = z.object({
   /** What this node's gossip table says of each member. */
   observed: z.array(Observed),
   /** This node's acts that wait to become events. */
-  acts: z.array(z.object({ id: int8, at: z.string(), event: z.string(), reason: z.string(), detail: z.unknown() })),
+  acts: z.array(
+    z.object({
+      id: int8,
+      at: z.string(),
+      event: z.string(),
+      reason: z.string(),
+      detail: z.unknown(),
+    }),
+  ),
 });
 export type ClusterView = z.infer<typeof ClusterView>;
 

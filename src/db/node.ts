@@ -1,7 +1,7 @@
 /** The schema `node`: what this node alone promises and has seen. One function per SQL function. */
 import { z } from "zod";
-import { formatLsn, type Epoch, type Lsn } from "../core/ids.ts";
-import { callOne, type Queryable, run } from "./call.ts";
+import { type Epoch, formatLsn, type Lsn } from "../core/ids.ts";
+import { callMany, callOne, type Queryable, run } from "./call.ts";
 import { int8, lsn } from "./rows.ts";
 
 const Member = z.object({
@@ -76,7 +76,12 @@ export function observe(db: Queryable, row: Readonly<Record<string, unknown>>): 
 }
 
 /** Nothing can add to this node's WAL any more: say how far it reaches. The SQL finds history_epoch. */
-export function makeReport(db: Queryable, epoch: Epoch, flushed: Lsn, evidence: string): Promise<void> {
+export function makeReport(
+  db: Queryable,
+  epoch: Epoch,
+  flushed: Lsn,
+  evidence: string,
+): Promise<void> {
   return run(db, {
     text: "select node.make_report(p_epoch => $1, p_lsn => $2::pg_lsn, p_evidence => $3)",
     values: [epoch, formatLsn(flushed), evidence],
@@ -132,4 +137,48 @@ export function setProgress(db: Queryable, progress: Progress): Promise<void> {
 
 export function clearProgress(db: Queryable): Promise<void> {
   return run(db, { text: "select node.clear_progress()" });
+}
+
+/** Does this node hold WAL that a later appointment left behind? Then only a new copy helps (H02, H41). */
+export async function isDiverged(db: Queryable, end: Lsn): Promise<boolean> {
+  const row = await callOne(db, z.object({ diverged: z.boolean() }), {
+    text: "select node.diverged(p_lsn => $1::pg_lsn) as diverged",
+    values: [formatLsn(end)],
+  });
+  return row.diverged;
+}
+
+/** This node's own observation as JSON text, as its peers get it; undefined before the first. */
+export async function ownRow(db: Queryable): Promise<string | undefined> {
+  const row = await callOne(db, z.object({ own: z.string().nullable() }), {
+    name: "node.own_row",
+    text: "select node.own_row()::text as own",
+  });
+  return row.own ?? undefined;
+}
+
+/** Acts of this node that are not events of the cluster yet. */
+export function pendingActs(db: Queryable): Promise<{ key: string; body: unknown }[]> {
+  return callMany(db, z.object({ key: z.string(), body: z.unknown() }), {
+    name: "node.pending_acts",
+    text: "select key, body from node.pending_acts()",
+  });
+}
+
+/** What the own store has seen of every member, as JSON text for gossip. */
+export async function observedRows(db: Queryable): Promise<string> {
+  const row = await callOne(db, z.object({ rows: z.string() }), {
+    name: "node.observed_rows",
+    text: "select node.observed_rows()::text as rows",
+  });
+  return row.rows;
+}
+
+/** Store what members say of themselves: a JSON array of rows. */
+export function takeGossip(db: Queryable, rows: string): Promise<void> {
+  return run(db, {
+    name: "node.gossip",
+    text: "select node.gossip(p_rows => $1::jsonb)",
+    values: [rows],
+  });
 }

@@ -4,7 +4,6 @@
  * Proposals go through the leader's log; being leader is a scope, not a field.
  */
 import type { NodeId, Term } from "../core/ids.ts";
-import type { Observed } from "../db/rows.ts";
 
 /** What became of a proposal: its place in the log, and `ok` or the reason it was refused. */
 export interface Outcome {
@@ -51,6 +50,6 @@ export interface Leadership {
   report(member: NodeId, epoch: bigint, limitMs: number): Promise<PeerReport | undefined>;
   /** Hand leadership to a caught-up voter; resolves when this term is over or after `limitMs`. */
   transfer(to: NodeId, limitMs: number): Promise<void>;
-  /** Share what is seen (every member's row) with all peers and fetch their own rows. */
-  gossip(rows: readonly Observed[]): Promise<void>;
+  /** Share what the own store has seen of every member with all peers, and store what they say of themselves. */
+  gossip(): Promise<void>;
 }

@@ -1,0 +1,350 @@
+/**
+ * Who leads: pre-vote, vote, check-quorum, as a pure state machine.
+ *
+ * The acceptor is SQL (`sql/20_peer`); this is the proposer. Time comes in as monotonic milliseconds,
+ * chance as a number in [0, 1). Raft §5.2; thesis §9.6 (pre-vote), §6.4 (check-quorum), §3.10 (transfer); H54.
+ */
+import type { LogIndex, NodeId, Term } from "./ids.ts";
+import { voteResult } from "./quorum.ts";
+
+/** The own store as the worker last read it (`raft.sample`). */
+export interface Sample {
+  readonly bootId: string;
+  readonly heard: bigint;
+  readonly term: Term;
+  readonly leaderId: NodeId | undefined;
+  readonly lastIndex: LogIndex;
+  readonly lastTerm: Term;
+  /** A leader asked this node to campaign in the term after this one. */
+  readonly transferTerm: Term | undefined;
+}
+
+/** A store's liveness counter: comparable only within one boot of that store. */
+export interface Counter {
+  readonly bootId: string;
+  readonly heard: bigint;
+}
+
+export interface Timing {
+  /** The shortest election timeout; the real one is random in [E, 1.5 E). */
+  readonly electionMs: number;
+  /** After a refused connection a pre-vote starts within this, at random. */
+  readonly jitterMs: number;
+  /** A ballot that is not decided by then is over. */
+  readonly ballotMs: number;
+}
+
+export const DEFAULT_JITTER_MS = 80;
+export const DEFAULT_BALLOT_MS = 300;
+
+interface Ballot {
+  readonly kind: "pre_vote" | "vote";
+  readonly term: Term;
+  readonly startedAt: number;
+  readonly transfer: boolean;
+  readonly votes: ReadonlyMap<NodeId, boolean>;
+}
+
+export interface ElectionState {
+  readonly self: NodeId;
+  readonly voters: readonly NodeId[];
+  readonly timing: Timing;
+  readonly phase: "follower" | "candidate" | "leader";
+  readonly sample: Sample | undefined;
+  /** Since when the own counter, term and leader are what they are. */
+  readonly quietSince: number;
+  /** When to campaign if it stays quiet. */
+  readonly campaignAt: number;
+  /** A fast campaign (refused connection) that failed may be tried once more. */
+  readonly fastTries: number;
+  readonly ballot: Ballot | undefined;
+  /** The highest term any reply showed. */
+  readonly highestTerm: Term;
+  /** While leading: the term, and when each acceptor last confirmed it. */
+  readonly leading: Term | undefined;
+  readonly ackedAt: ReadonlyMap<NodeId, number>;
+  readonly tickedAt: number;
+  /** What each peer's counter was, and since when we know it (`raft.may_vote`). */
+  readonly counters: ReadonlyMap<NodeId, Counter & { readonly since: number }>;
+}
+
+export type ElectionEvent =
+  | { readonly type: "sampled"; readonly sample: Sample }
+  | { readonly type: "tick" }
+  /** A connection to `peer` was closed and a new one refused: a hint, not a verdict. */
+  | { readonly type: "lost"; readonly peer: NodeId }
+  | {
+      readonly type: "answered";
+      readonly kind: "pre_vote" | "vote";
+      readonly from: NodeId;
+      /** The term we asked for. */
+      readonly asked: Term;
+      readonly term: Term;
+      readonly granted: boolean;
+      readonly reason: string;
+      readonly counter?: Counter;
+    }
+  /** An acceptor confirmed our leadership of `term`. */
+  | { readonly type: "acked"; readonly from: NodeId; readonly term: Term }
+  | { readonly type: "refused"; readonly term: Term }
+  /** This node will not go on leading, for a reason of its own. */
+  | { readonly type: "resign"; readonly why: string };
+
+export type ElectionEffect =
+  | { readonly type: "mark_silent"; readonly bootId: string; readonly heard: bigint }
+  /** Ask these voters; the own store is one of them, and is tested for appends first (H66). */
+  | { readonly type: "pre_vote"; readonly term: Term; readonly to: readonly NodeId[] }
+  | {
+      readonly type: "vote";
+      readonly term: Term;
+      readonly to: readonly NodeId[];
+      readonly transfer: boolean;
+    }
+  | { readonly type: "lead"; readonly term: Term }
+  | { readonly type: "step_down"; readonly why: string };
+
+export type Step = readonly [ElectionState, readonly ElectionEffect[]];
+
+export interface Moment {
+  readonly now: number;
+  readonly random: number;
+}
+
+export function initialElection(
+  self: NodeId,
+  voters: readonly NodeId[],
+  timing: Timing,
+  { now, random }: Moment,
+): ElectionState {
+  return {
+    self,
+    voters,
+    timing,
+    phase: "follower",
+    sample: undefined,
+    quietSince: now,
+    campaignAt: now + timing.electionMs * (1 + random / 2),
+    fastTries: 0,
+    ballot: undefined,
+    highestTerm: 0n,
+    leading: undefined,
+    ackedAt: new Map(),
+    tickedAt: now,
+    counters: new Map(),
+  };
+}
+
+/** One event in, the next state and what to do out. */
+export function step(state: ElectionState, event: ElectionEvent, at: Moment): Step {
+  switch (event.type) {
+    case "sampled":
+      return onSample(state, event.sample, at);
+    case "tick":
+      return onTick(state, at);
+    case "lost":
+      return onLost(state, event.peer, at);
+    case "answered":
+      return onAnswer(state, event, at);
+    case "acked":
+      if (state.leading !== event.term) return [state, []];
+      return [{ ...state, ackedAt: new Map(state.ackedAt).set(event.from, at.now) }, []];
+    case "refused":
+      return onHigherTerm(state, event.term, at);
+    case "resign":
+      return state.leading === undefined ? [state, []] : follow(state, event.why, at);
+  }
+}
+
+function onSample(before: ElectionState, sample: Sample, at: Moment): Step {
+  const old = before.sample;
+  const moved =
+    old === undefined ||
+    old.bootId !== sample.bootId ||
+    old.heard !== sample.heard ||
+    old.term !== sample.term ||
+    old.leaderId !== sample.leaderId;
+  const state: ElectionState = { ...before, sample, highestTerm: higher(before, sample.term) };
+
+  if (state.leading !== undefined) {
+    if (sample.term > state.leading) return follow(state, "a higher term was seen", at);
+    return [state, []];
+  }
+  if (sample.transferTerm === sample.term && sample.leaderId !== state.self && !state.ballot) {
+    return startVote(state, { transfer: true }, at);
+  }
+  const heardLeader = sample.leaderId !== undefined && old?.heard !== sample.heard;
+  if (!moved || (state.ballot !== undefined && !heardLeader)) return [state, []];
+  const rested = { ...state, quietSince: at.now, campaignAt: timeout(state, at), fastTries: 0 };
+  return [heardLeader ? { ...rested, phase: "follower", ballot: undefined } : rested, []];
+}
+
+function onTick(before: ElectionState, at: Moment): Step {
+  const gap = at.now - before.tickedAt;
+  const state = { ...before, tickedAt: at.now };
+  if (state.leading !== undefined) {
+    if (gap > state.timing.electionMs / 2) {
+      return follow(state, `the worker stood still for ${Math.round(gap)} ms`, at);
+    }
+    if (at.now - confirmedAt(state) > state.timing.electionMs) {
+      return follow(state, "no majority confirms this leader", at);
+    }
+    return [state, []];
+  }
+  if (state.ballot !== undefined) {
+    if (at.now - state.ballot.startedAt <= state.timing.ballotMs) return retryUnmarked(state);
+    return [afterLostBallot(state, at), []];
+  }
+  if (state.sample === undefined || at.now < state.campaignAt) return [state, []];
+  if (!state.voters.includes(state.self)) return [state, []];
+  return startPreVote(state, at);
+}
+
+/** When a majority of the voters had confirmed this leader. */
+function confirmedAt(state: ElectionState): number {
+  const acks = state.voters.map((id) => state.ackedAt.get(id) ?? Number.NEGATIVE_INFINITY);
+  return acks.sort((a, b) => b - a)[Math.floor(state.voters.length / 2)] as number;
+}
+
+function onLost(state: ElectionState, peer: NodeId, at: Moment): Step {
+  const { sample } = state;
+  if (sample?.leaderId !== peer || state.leading !== undefined) return [state, []];
+  const mark = { type: "mark_silent", bootId: sample.bootId, heard: sample.heard } as const;
+  if (state.ballot !== undefined) return [state, [mark]];
+  const campaignAt = Math.min(state.campaignAt, at.now + at.random * state.timing.jitterMs);
+  return [{ ...state, campaignAt, fastTries: 1 }, [mark]];
+}
+
+function startPreVote(state: ElectionState, at: Moment): Step {
+  const sample = state.sample as Sample;
+  const term = higher(state, sample.term) + 1n;
+  const ballot: Ballot = {
+    kind: "pre_vote",
+    term,
+    startedAt: at.now,
+    transfer: false,
+    votes: new Map(),
+  };
+  return [
+    { ...state, phase: "candidate", ballot },
+    [
+      { type: "mark_silent", bootId: sample.bootId, heard: sample.heard },
+      { type: "pre_vote", term, to: state.voters },
+    ],
+  ];
+}
+
+function startVote(
+  state: ElectionState,
+  { transfer }: { readonly transfer: boolean },
+  at: Moment,
+): Step {
+  const term = transfer ? higher(state, 0n) + 1n : (state.ballot as Ballot).term;
+  const ballot: Ballot = { kind: "vote", term, startedAt: at.now, transfer, votes: new Map() };
+  return [
+    { ...state, phase: "candidate", ballot },
+    [{ type: "vote", term, to: state.voters, transfer }],
+  ];
+}
+
+type Answered = Extract<ElectionEvent, { type: "answered" }>;
+
+function onAnswer(before: ElectionState, event: Answered, at: Moment): Step {
+  const state = noteCounter({ ...before, highestTerm: higher(before, event.term) }, event, at);
+  const { ballot } = state;
+  if (ballot === undefined || ballot.kind !== event.kind || ballot.term !== event.asked) {
+    return [state, []];
+  }
+  // "not marked" is no refusal: that voter's own worker may still be noticing.
+  if (event.reason === "not_marked") return [state, []];
+  const votes = new Map(ballot.votes).set(event.from, event.granted);
+  const counted = { ...state, ballot: { ...ballot, votes } };
+  switch (voteResult(state.voters, votes)) {
+    case "pending":
+      return [counted, []];
+    case "lost":
+      return [afterLostBallot(counted, at), []];
+    case "won":
+      return ballot.kind === "pre_vote"
+        ? startVote(counted, { transfer: false }, at)
+        : lead(counted, ballot.term, at);
+  }
+}
+
+function lead(state: ElectionState, term: Term, at: Moment): Step {
+  const ackedAt = new Map(state.voters.map((id) => [id, at.now] as const));
+  return [
+    { ...state, phase: "leader", ballot: undefined, leading: term, ackedAt, tickedAt: at.now },
+    [{ type: "lead", term }],
+  ];
+}
+
+function onHigherTerm(before: ElectionState, term: Term, at: Moment): Step {
+  const state = { ...before, highestTerm: higher(before, term) };
+  if (state.leading === undefined || term <= state.leading) return [state, []];
+  return follow(state, `a peer is in term ${term}`, at);
+}
+
+function follow(state: ElectionState, why: string, at: Moment): Step {
+  const next: ElectionState = {
+    ...state,
+    phase: "follower",
+    leading: undefined,
+    ballot: undefined,
+    ackedAt: new Map(),
+    quietSince: at.now,
+    campaignAt: timeout(state, at),
+  };
+  return [next, [{ type: "step_down", why }]];
+}
+
+/** Ask again those that had not noticed the silence yet; ticks come every 20 ms while a ballot is open. */
+function retryUnmarked(state: ElectionState): Step {
+  const ballot = state.ballot as Ballot;
+  const open = state.voters.filter((id) => !ballot.votes.has(id));
+  if (open.length === 0) return [state, []];
+  const ask =
+    ballot.kind === "pre_vote"
+      ? ({ type: "pre_vote", term: ballot.term, to: open } as const)
+      : ({ type: "vote", term: ballot.term, to: open, transfer: ballot.transfer } as const);
+  return [state, [ask]];
+}
+
+/** A fast campaign gets one fast retry; then the ordinary timeout, new at random. */
+function afterLostBallot(state: ElectionState, at: Moment): ElectionState {
+  const fast = state.fastTries > 0;
+  return {
+    ...state,
+    phase: "follower",
+    ballot: undefined,
+    fastTries: fast ? state.fastTries - 1 : 0,
+    campaignAt: fast ? at.now + 150 + at.random * 150 : timeout(state, at),
+  };
+}
+
+function noteCounter(state: ElectionState, event: Answered, at: Moment): ElectionState {
+  if (event.counter === undefined) return state;
+  const known = state.counters.get(event.from);
+  const { bootId, heard } = event.counter;
+  if (known?.bootId === bootId && known.heard === heard) return state;
+  const counters = new Map(state.counters).set(event.from, { bootId, heard, since: at.now });
+  return { ...state, counters };
+}
+
+/** The counter to show a voter: one of its own, unchanged for an election timeout as far as we know. */
+export function provenCounter(
+  state: ElectionState,
+  voter: NodeId,
+  now: number,
+): Counter | undefined {
+  const known = state.counters.get(voter);
+  if (known === undefined || now - known.since < state.timing.electionMs) return undefined;
+  return { bootId: known.bootId, heard: known.heard };
+}
+
+function timeout(state: ElectionState, at: Moment): number {
+  return at.now + state.timing.electionMs * (1 + at.random / 2);
+}
+
+function higher(state: ElectionState, term: Term): Term {
+  return state.highestTerm > term ? state.highestTerm : term;
+}

@@ -1,0 +1,224 @@
+/** The schema `peer`: the wire protocol between nodes. One function per SQL function, one call per transaction. */
+import { z } from "zod";
+import type { Counter } from "../core/election.ts";
+import type { Epoch, LogIndex, NodeId, Term } from "../core/ids.ts";
+import { callOne, type Queryable, run } from "./call.ts";
+import type { Entry } from "./raft.ts";
+import { int8, lsn } from "./rows.ts";
+
+/** Who speaks: the first three arguments of every call (H55). */
+export interface Sender {
+  readonly clusterId: string;
+  readonly nodeId: NodeId;
+  readonly incarnation: string;
+}
+
+const from = (me: Sender) => [me.clusterId, me.nodeId, me.incarnation];
+
+const HelloReply = z.object({ node_id: z.int(), incarnation: z.string() });
+
+/** Who is there? Throws RF008 when we are strangers to it. */
+export function hello(db: Queryable, me: Sender): Promise<z.infer<typeof HelloReply>> {
+  return callOne(db, HelloReply, {
+    text: `select node_id, incarnation
+             from peer.hello(p_cluster => $1, p_from => $2, p_incarnation => $3)`,
+    values: from(me),
+  });
+}
+
+const HeartbeatReply = z.object({
+  term: int8,
+  success: z.boolean(),
+  reason: z.enum(["heard", "stale_term", "unknown_leader"]),
+});
+export type HeartbeatReply = z.infer<typeof HeartbeatReply>;
+
+/** We lead `term`. Makes nothing durable there. */
+export function heartbeat(db: Queryable, me: Sender, term: Term): Promise<HeartbeatReply> {
+  return callOne(db, HeartbeatReply, {
+    name: "peer.heartbeat",
+    text: `select term, success, reason
+             from peer.heartbeat(p_cluster => $1, p_from => $2, p_incarnation => $3, p_term => $4)`,
+    values: [...from(me), term],
+  });
+}
+
+export interface VoteRequest {
+  readonly term: Term;
+  readonly lastTerm: Term;
+  readonly lastIndex: LogIndex;
+  /** The voter's own counter, seen unchanged for an election timeout; undefined if not known. */
+  readonly counter: Counter | undefined;
+}
+
+const PreVoteReply = z.object({
+  term: int8,
+  granted: z.boolean(),
+  reason: z.enum(["granted", "stale_term", "log_behind", "not_marked"]),
+  boot_id: z.string(),
+  heard: int8,
+});
+export type PreVoteReply = z.infer<typeof PreVoteReply>;
+
+const voteValues = (me: Sender, ask: VoteRequest) => [
+  ...from(me),
+  ask.term,
+  ask.lastTerm,
+  ask.lastIndex,
+  ask.counter?.bootId ?? null,
+  ask.counter?.heard ?? null,
+];
+
+/** Would it vote for us? Nothing is promised. */
+export function preVote(db: Queryable, me: Sender, ask: VoteRequest): Promise<PreVoteReply> {
+  return callOne(db, PreVoteReply, {
+    name: "peer.pre_vote",
+    text: `select term, granted, reason, boot_id, heard
+             from peer.pre_vote(
+               p_cluster => $1, p_from => $2, p_incarnation => $3,
+               p_term => $4, p_last_term => $5, p_last_index => $6,
+               p_boot_id => $7, p_heard => $8)`,
+    values: voteValues(me, ask),
+  });
+}
+
+const VoteReply = z.object({
+  term: int8,
+  granted: z.boolean(),
+  reason: z.enum([
+    "granted",
+    "stale_term",
+    "already_voted",
+    "leader_known",
+    "log_behind",
+    "not_marked",
+  ]),
+});
+export type VoteReply = z.infer<typeof VoteReply>;
+
+/** Ask for its vote. Never inside a transaction: the vote is given by COMMIT. */
+export function requestVote(
+  db: Queryable,
+  me: Sender,
+  ask: VoteRequest & { readonly transfer: boolean },
+): Promise<VoteReply> {
+  return callOne(db, VoteReply, {
+    name: "peer.request_vote",
+    text: `select term, granted, reason
+             from peer.request_vote(
+               p_cluster => $1, p_from => $2, p_incarnation => $3,
+               p_term => $4, p_last_term => $5, p_last_index => $6,
+               p_boot_id => $7, p_heard => $8, p_transfer => $9)`,
+    values: [...voteValues(me, ask), ask.transfer],
+  });
+}
+
+export interface Append {
+  readonly term: Term;
+  readonly prevIndex: LogIndex;
+  readonly prevTerm: Term;
+  readonly entries: readonly Entry[];
+  readonly commit: LogIndex;
+}
+
+const AppendReply = z.object({
+  term: int8,
+  success: z.boolean(),
+  reason: z.enum(["appended", "stale_term", "log_conflict"]),
+  last_index: int8,
+  last_term: int8.nullable(),
+  applied_index: int8,
+});
+export type AppendReply = z.infer<typeof AppendReply>;
+
+/** Append, learn the commit index, apply: durable once this resolves (H51). */
+export function appendEntries(db: Queryable, me: Sender, ask: Append): Promise<AppendReply> {
+  const entries = ask.entries.map((e) => ({
+    i: Number(e.index),
+    t: Number(e.term),
+    k: e.kind,
+    c: e.client,
+    s: Number(e.sequence),
+    b: e.body,
+  }));
+  return callOne(db, AppendReply, {
+    name: "peer.append_entries",
+    text: `select term, success, reason, last_index, last_term, applied_index
+             from peer.append_entries(
+               p_cluster => $1, p_from => $2, p_incarnation => $3, p_term => $4,
+               p_prev_index => $5, p_prev_term => $6, p_entries => $7::jsonb, p_commit => $8)`,
+    values: [
+      ...from(me),
+      ask.term,
+      ask.prevIndex,
+      ask.prevTerm,
+      JSON.stringify(entries),
+      ask.commit,
+    ],
+  });
+}
+
+/** Ask it to campaign at once: leadership transfer. False when it no longer knows us as leader. */
+export async function takeLead(db: Queryable, me: Sender, term: Term): Promise<boolean> {
+  const row = await callOne(db, z.object({ taken: z.boolean() }), {
+    text: `select peer.take_lead(
+             p_cluster => $1, p_from => $2, p_incarnation => $3, p_term => $4) as taken`,
+    values: [...from(me), term],
+  });
+  return row.taken;
+}
+
+const ReportReply = z.object({
+  pledge: int8,
+  history_epoch: int8.nullable(),
+  lsn: lsn.nullable(),
+  shutdown_lsn: lsn.nullable(),
+  problem: z.string().nullable(),
+});
+export type ReportReply = z.infer<typeof ReportReply>;
+
+/** A member's pledge, and its report or hand-over for `epoch` once made. */
+export function report(db: Queryable, me: Sender, epoch: Epoch): Promise<ReportReply> {
+  return callOne(db, ReportReply, {
+    name: "peer.report",
+    text: `select pledge, history_epoch, lsn, shutdown_lsn, problem
+             from peer.report(p_cluster => $1, p_from => $2, p_incarnation => $3, p_epoch => $4)`,
+    values: [...from(me), epoch],
+  });
+}
+
+/** Share rows of node.observed (JSON text); the answer is that member's own row, if it has one. */
+export async function gossip(db: Queryable, me: Sender, rows: string): Promise<string | undefined> {
+  const row = await callOne(db, z.object({ own: z.string().nullable() }), {
+    name: "peer.gossip",
+    text: `select own::text as own from peer.gossip(
+             p_cluster => $1, p_from => $2, p_incarnation => $3, p_rows => $4::jsonb)`,
+    values: [...from(me), rows],
+  });
+  return row.own ?? undefined;
+}
+
+/** Tell the leader at once what changed here. `row` is this node's own row as JSON. */
+export function suspect(db: Queryable, me: Sender, row: string): Promise<void> {
+  return run(db, {
+    name: "peer.suspect",
+    text: `select peer.suspect(
+             p_cluster => $1, p_from => $2, p_incarnation => $3, p_row => $4::jsonb)`,
+    values: [...from(me), row],
+  });
+}
+
+/** Hand a proposal to the leader's worker; its outcome will stand under (key, 1). Throws RF001 elsewhere. */
+export function submit(
+  db: Queryable,
+  me: Sender,
+  proposal: { readonly key: string; readonly kind: string; readonly body: unknown },
+): Promise<void> {
+  return run(db, {
+    name: "peer.submit",
+    text: `select peer.submit(
+             p_cluster => $1, p_from => $2, p_incarnation => $3,
+             p_key => $4, p_kind => $5, p_body => $6::jsonb)`,
+    values: [...from(me), proposal.key, proposal.kind, JSON.stringify(proposal.body)],
+  });
+}

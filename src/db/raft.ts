@@ -1,0 +1,134 @@
+/** The schema `raft`: this node's own consensus state. One function per SQL function. */
+import { z } from "zod";
+import type { Counter, Sample } from "../core/election.ts";
+import type { LogIndex } from "../core/ids.ts";
+import { callMany, callOne, type Queryable, run } from "./call.ts";
+import { int8 } from "./rows.ts";
+
+const SampleRow = z
+  .object({
+    boot_id: z.string(),
+    heard: int8,
+    term: int8,
+    leader_id: z.int().nullable(),
+    last_index: int8,
+    last_term: int8,
+    commit_index: int8,
+    applied_index: int8,
+    alarm: z.string().nullable(),
+    inbox: int8,
+    transfer_term: int8.nullable(),
+  })
+  .transform((row) => ({
+    bootId: row.boot_id,
+    heard: row.heard,
+    term: row.term,
+    leaderId: row.leader_id ?? undefined,
+    lastIndex: row.last_index,
+    lastTerm: row.last_term,
+    commitIndex: row.commit_index,
+    appliedIndex: row.applied_index,
+    alarm: row.alarm ?? undefined,
+    inbox: row.inbox,
+    transferTerm: row.transfer_term ?? undefined,
+  }));
+export type StoreSample = z.infer<typeof SampleRow> & Sample;
+
+/** What this node's store holds and has heard. Reads only. */
+export function sample(db: Queryable): Promise<StoreSample> {
+  return callOne(db, SampleRow, {
+    name: "raft.sample",
+    text: `select boot_id, heard, term, leader_id, last_index, last_term, commit_index,
+                  applied_index, alarm, inbox, transfer_term from raft.sample()`,
+  });
+}
+
+/** Record the leader's silence; false when something was heard meanwhile. */
+export async function markSilent(db: Queryable, { bootId, heard }: Counter): Promise<boolean> {
+  const row = await callOne(db, z.object({ marked: z.boolean() }), {
+    name: "raft.mark_silent",
+    text: "select raft.mark_silent(p_boot_id => $1, p_heard => $2) as marked",
+    values: [bootId, heard],
+  });
+  return row.marked;
+}
+
+/** Throws when this store cannot append (H66). */
+export function testAppend(db: Queryable): Promise<void> {
+  return run(db, { name: "raft.test_append", text: "select raft.test_append()" });
+}
+
+/** A log entry on its way to an acceptor. */
+export interface Entry {
+  readonly index: LogIndex;
+  readonly term: bigint;
+  readonly kind: string;
+  readonly client: string;
+  readonly sequence: bigint;
+  readonly body: unknown;
+}
+
+const EntryRow = z.object({
+  index: int8,
+  term: int8,
+  kind: z.string(),
+  client: z.string(),
+  sequence: int8,
+  body: z.unknown(),
+});
+
+/** Entries from `from` on, at least one if there is one, then up to the limits. */
+export function readLog(
+  db: Queryable,
+  from: LogIndex,
+  limits: { readonly entries: number; readonly bytes: number },
+): Promise<Entry[]> {
+  return callMany(db, EntryRow, {
+    name: "raft.read_log",
+    text: `select index, term, kind, client, sequence, body
+             from raft.read_log(p_from => $1, p_max_entries => $2, p_max_bytes => $3)`,
+    values: [from, limits.entries, limits.bytes],
+  });
+}
+
+/** The term of an own entry; undefined beyond the end. */
+export async function termAt(db: Queryable, index: LogIndex): Promise<bigint | undefined> {
+  const row = await callOne(db, z.object({ term: int8.nullable() }), {
+    name: "raft.term_at",
+    text: "select raft.term_at($1) as term",
+    values: [index],
+  });
+  return row.term ?? undefined;
+}
+
+const ProposalRow = z.object({
+  client: z.string(),
+  sequence: int8,
+  kind: z.string(),
+  body: z.record(z.string(), z.unknown()),
+});
+export type InboxProposal = z.infer<typeof ProposalRow>;
+
+/** Proposals of SQL callers, each handed out once. */
+export function takeInbox(db: Queryable, max: number): Promise<InboxProposal[]> {
+  return callMany(db, ProposalRow, {
+    name: "raft.take_inbox",
+    text: "select client, sequence, kind, body from raft.take_inbox(p_max => $1)",
+    values: [max],
+  });
+}
+
+/** What became of a proposal; undefined until it is applied here. */
+export async function outcome(
+  db: Queryable,
+  client: string,
+  sequence: bigint,
+): Promise<{ index: LogIndex; outcome: string } | undefined> {
+  const rows = await callMany(db, z.object({ log_index: int8, outcome: z.string() }), {
+    name: "raft.outcome",
+    text: "select log_index, outcome from raft.outcome(p_client => $1, p_sequence => $2)",
+    values: [client, sequence],
+  });
+  const row = rows[0];
+  return row && { index: row.log_index, outcome: row.outcome };
+}

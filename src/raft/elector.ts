@@ -1,0 +1,192 @@
+/** Ticks and answers in, effects out: the shell around `core/election.ts`. Decides nothing itself. */
+import type { Clock } from "../clock/clock.ts";
+import {
+  type ElectionEffect,
+  type ElectionEvent,
+  type ElectionState,
+  initialElection,
+  provenCounter,
+  step,
+  type Timing,
+} from "../core/election.ts";
+import type { NodeId, Term } from "../core/ids.ts";
+import type { Queryable } from "../db/call.ts";
+import type { Hints } from "../db/hints.ts";
+import { preVote, requestVote, type Sender, type VoteRequest } from "../db/peer.ts";
+import { markSilent, type StoreSample, sample, testAppend } from "../db/raft.ts";
+import type { Log } from "../log/logger.ts";
+import { type Link, NO_ANSWER } from "./links.ts";
+
+export interface ElectorOptions {
+  readonly me: Sender;
+  readonly voters: readonly NodeId[];
+  readonly timing: Timing & { readonly heartbeatMs: number };
+  readonly store: Queryable;
+  /** A link to every voter's store, the own one included. */
+  readonly links: ReadonlyMap<NodeId, Link>;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+  readonly hints: Hints;
+  readonly onLead: (term: Term, last: StoreSample) => void;
+  readonly onStepDown: (why: string) => void;
+  /** Every fresh look at the own store. */
+  readonly onSample: (sample: StoreSample) => void;
+}
+
+const OPEN_BALLOT_TICK_MS = 20;
+const VOTE_LIMIT_MS = 300;
+
+export class Elector {
+  readonly #options: ElectorOptions;
+  #state: ElectionState;
+  #last: StoreSample | undefined;
+
+  constructor(options: ElectorOptions) {
+    this.#options = options;
+    this.#state = initialElection(
+      options.me.nodeId,
+      options.voters,
+      options.timing,
+      this.#moment(),
+    );
+  }
+
+  /** How long the leader has been silent, in ms. */
+  quietMs(): number {
+    return this.#options.clock.now() - this.#state.quietSince;
+  }
+
+  quietSince(): number {
+    return this.#state.quietSince;
+  }
+
+  /** Look, tick, act, until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, hints, timing } = this.#options;
+    while (!signal.aborted) {
+      await this.#look();
+      this.dispatch({ type: "tick" });
+      const pause = this.#state.ballot === undefined ? timing.heartbeatMs : OPEN_BALLOT_TICK_MS;
+      const nap = new AbortController();
+      await Promise.race([
+        clock.sleep(pause, AbortSignal.any([signal, nap.signal])),
+        hints.next(signal),
+      ]);
+      nap.abort();
+    }
+  }
+
+  dispatch(event: ElectionEvent): void {
+    const before = this.#state;
+    const [state, effects] = step(before, event, this.#moment());
+    this.#state = state;
+    for (const effect of effects) this.#perform(effect);
+  }
+
+  #moment() {
+    return { now: this.#options.clock.now(), random: this.#options.random() };
+  }
+
+  async #look(): Promise<void> {
+    try {
+      const seen = await sample(this.#options.store);
+      this.#noteLeader(seen);
+      this.#last = seen;
+      this.#options.onSample(seen);
+      this.dispatch({ type: "sampled", sample: seen });
+    } catch (error) {
+      // The own store does not answer: we have learnt nothing, and cannot vote or lead meanwhile.
+      this.#options.log.debug({ event: "control.gone" }, String(error));
+    }
+  }
+
+  #noteLeader(seen: StoreSample): void {
+    if (seen.leaderId === this.#last?.leaderId && seen.term === this.#last?.term) return;
+    if (seen.leaderId === undefined || seen.leaderId === this.#options.me.nodeId) return;
+    this.#options.log.info(
+      { event: "raft.follower", term: seen.term, leader: seen.leaderId },
+      `node ${seen.leaderId} leads term ${seen.term}`,
+    );
+  }
+
+  #perform(effect: ElectionEffect): void {
+    const { log, onLead, onStepDown } = this.#options;
+    switch (effect.type) {
+      case "mark_silent":
+        void this.#markSilent();
+        return;
+      case "pre_vote":
+        void this.#preVote(effect.term, effect.to);
+        return;
+      case "vote":
+        log.info(
+          { event: "raft.campaign", term: effect.term, transfer: effect.transfer },
+          effect.transfer ? "the leader hands over" : "the leader is silent",
+        );
+        for (const id of effect.to) void this.#vote(id, effect.term, effect.transfer);
+        return;
+      case "lead":
+        onLead(effect.term, this.#last as StoreSample);
+        return;
+      case "step_down":
+        onStepDown(effect.why);
+        return;
+    }
+  }
+
+  /** With a fresh look: the mark must name the counter as it is now. */
+  async #markSilent(): Promise<void> {
+    const { store, log } = this.#options;
+    const { bootId, heard } = this.#state.sample ?? {};
+    if (bootId === undefined || heard === undefined) return;
+    try {
+      if (await markSilent(store, { bootId, heard })) {
+        log.debug({ event: "raft.leader_silent" }, "nothing heard since the last look");
+      }
+    } catch (error) {
+      log.debug({ event: "control.gone" }, String(error));
+    }
+  }
+
+  async #preVote(term: Term, to: readonly NodeId[]): Promise<void> {
+    try {
+      await testAppend(this.#options.store);
+    } catch (error) {
+      this.#options.log.warn({ event: "raft.alarm" }, `this store cannot append: ${error}`);
+      return;
+    }
+    await Promise.all(to.map((id) => this.#preVoteOf(id, term)));
+  }
+
+  async #preVoteOf(id: NodeId, term: Term): Promise<void> {
+    const { me, links } = this.#options;
+    const ask = this.#request(id, term);
+    const reply = await links
+      .get(id)
+      ?.call("work", VOTE_LIMIT_MS, (client) => preVote(client, me, ask));
+    if (reply === undefined || reply === NO_ANSWER) return;
+    const counter = { bootId: reply.boot_id, heard: reply.heard };
+    this.dispatch({ type: "answered", kind: "pre_vote", from: id, asked: term, counter, ...reply });
+  }
+
+  async #vote(id: NodeId, term: Term, transfer: boolean): Promise<void> {
+    const { me, links } = this.#options;
+    const ask = { ...this.#request(id, term), transfer };
+    const reply = await links
+      .get(id)
+      ?.call("work", VOTE_LIMIT_MS, (client) => requestVote(client, me, ask));
+    if (reply === undefined || reply === NO_ANSWER) return;
+    this.dispatch({ type: "answered", kind: "vote", from: id, asked: term, ...reply });
+  }
+
+  #request(voter: NodeId, term: Term): VoteRequest {
+    const { lastTerm, lastIndex } = this.#last as StoreSample;
+    return {
+      term,
+      lastTerm,
+      lastIndex,
+      counter: provenCounter(this.#state, voter, this.#options.clock.now()),
+    };
+  }
+}

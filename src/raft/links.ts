@@ -1,0 +1,199 @@
+/**
+ * Connections to the other control stores.
+ *
+ * Each peer has two lanes: `beat` for heartbeats alone, opened when first used, and `work` for everything else,
+ * kept open always, because its reset is the fastest hint that a node died. "No answer" is a value.
+ */
+import type pg from "pg";
+import type { Clock } from "../clock/clock.ts";
+import type { NodeId } from "../core/ids.ts";
+import { connect } from "../db/connect.ts";
+import { hello, type Sender } from "../db/peer.ts";
+import type { Log } from "../log/logger.ts";
+import type { Reach } from "./raft.ts";
+
+export type Lane = "beat" | "work";
+export const NO_ANSWER = Symbol("no answer");
+export type NoAnswer = typeof NO_ANSWER;
+
+export interface PeerAddress {
+  readonly id: NodeId;
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly password?: string;
+}
+
+export interface LinkOptions {
+  readonly me: Sender;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** The connection was closed and a new one refused. */
+  readonly onLost: (peer: NodeId) => void;
+  readonly onIncarnation: (peer: NodeId, incarnation: string) => void;
+}
+
+const CONNECT_LIMIT_MS = 1000;
+const STATEMENT_LIMIT_MS = 5000;
+const RETRY_MS = 200;
+const STUCK_LIMIT_MS = 1000;
+
+/** One lane: connects, reconnects, and gives its client out while it is up. */
+class LaneLink {
+  client: pg.Client | undefined;
+  /** When the oldest call was made that is still without an answer. */
+  stuckSince = Number.POSITIVE_INFINITY;
+  #wake: (() => void) | undefined;
+
+  /** Give the connection up; whatever was asked on it stays without an answer. */
+  drop(): void {
+    const { client } = this;
+    this.client = undefined;
+    this.stuckSince = Number.POSITIVE_INFINITY;
+    this.#wake?.();
+    client?.end().catch(() => undefined);
+  }
+
+  untilLost(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        signal.removeEventListener("abort", done);
+        this.#wake = undefined;
+        resolve();
+      };
+      this.#wake = done;
+      signal.addEventListener("abort", done, { once: true });
+      if (signal.aborted || this.client === undefined) done();
+    });
+  }
+}
+
+/** A peer's control store, as reachable as it is. */
+export class Link {
+  readonly id: NodeId;
+  readonly #address: PeerAddress;
+  readonly #options: LinkOptions;
+  readonly #lanes: Record<Lane, LaneLink> = { beat: new LaneLink(), work: new LaneLink() };
+  readonly #running = new Set<Lane>();
+  #reach: Reach = "unknown";
+  #reachSince: number;
+
+  constructor(address: PeerAddress, options: LinkOptions) {
+    this.id = address.id;
+    this.#address = address;
+    this.#options = options;
+    this.#reachSince = options.clock.now();
+    this.#open("work");
+  }
+
+  /** How this peer answers, and since when. */
+  reach(): { readonly reach: Reach; readonly sinceMs: number } {
+    return { reach: this.#reach, sinceMs: this.#options.clock.now() - this.#reachSince };
+  }
+
+  /** Its heartbeats stopped at `since`: it was silent before any call of ours failed. */
+  silentSince(since: number): void {
+    if (this.#reach === "silent" && since < this.#reachSince) this.#reachSince = since;
+  }
+
+  /** Call a peer function; no connection, no answer within the limit, or a broken one: NO_ANSWER. */
+  async call<T>(
+    lane: Lane,
+    limitMs: number,
+    ask: (client: pg.Client) => Promise<T>,
+  ): Promise<T | NoAnswer> {
+    this.#open(lane);
+    const link = this.#lanes[lane];
+    const { client } = link;
+    if (client === undefined) return NO_ANSWER;
+    const { clock } = this.#options;
+    if (clock.now() - link.stuckSince > STUCK_LIMIT_MS) {
+      link.drop();
+      return NO_ANSWER;
+    }
+    const limit = new AbortController();
+    const late = clock.sleep(limitMs, limit.signal).then((): NoAnswer => NO_ANSWER);
+    const answer = ask(client).catch((error: unknown): NoAnswer => {
+      this.#options.log.debug({ event: "raft.peer_lost", peer: this.id, lane }, String(error));
+      return NO_ANSWER;
+    });
+    const asked = clock.now();
+    const first: T | NoAnswer = await Promise.race<T | NoAnswer>([answer, late]);
+    limit.abort();
+    if (first === NO_ANSWER) {
+      // A late answer stays matched to its own question; only a connection that is stuck is dropped.
+      if (link.stuckSince > asked) link.stuckSince = asked;
+      if (this.#reach !== "refused") this.#setReach("silent");
+      return NO_ANSWER;
+    }
+    link.stuckSince = Number.POSITIVE_INFINITY;
+    this.#setReach("ok");
+    return first;
+  }
+
+  #setReach(reach: Reach): void {
+    if (reach === this.#reach) return;
+    const event = reach === "ok" ? "raft.peer_back" : "raft.peer_lost";
+    this.#options.log.info({ event, peer: this.id, reach }, `node ${this.id}: ${reach}`);
+    this.#reach = reach;
+    this.#reachSince = this.#options.clock.now();
+  }
+
+  #open(lane: Lane): void {
+    if (this.#running.has(lane)) return;
+    this.#running.add(lane);
+    void this.#keep(lane);
+  }
+
+  async #keep(lane: Lane): Promise<void> {
+    const { signal, clock } = this.#options;
+    const link = this.#lanes[lane];
+    while (!signal.aborted) {
+      const refused = await this.#connect(lane);
+      if (link.client !== undefined) {
+        await link.untilLost(signal);
+        continue;
+      }
+      if (refused && this.#reach !== "refused") {
+        this.#setReach("refused");
+        this.#options.onLost(this.id);
+      } else if (!refused && this.#reach !== "silent") {
+        this.#setReach("silent");
+      }
+      await clock.sleep(RETRY_MS, signal);
+    }
+    link.drop();
+  }
+
+  /** True when nothing listens there. */
+  async #connect(lane: Lane): Promise<boolean> {
+    const link = this.#lanes[lane];
+    const { me, onIncarnation } = this.#options;
+    try {
+      const client = await connect({
+        ...this.#address,
+        applicationName: `pg_replica ${me.nodeId} ${lane}`,
+        connectLimitMs: CONNECT_LIMIT_MS,
+        statementLimitMs: STATEMENT_LIMIT_MS,
+        onLost: () => link.drop(),
+      });
+      client.once("end", () => {
+        if (link.client === client) link.drop();
+      });
+      link.client = client;
+      const { incarnation } = await hello(client, me);
+      onIncarnation(this.id, incarnation);
+      this.#setReach("ok");
+      return false;
+    } catch (error) {
+      link.drop();
+      const code = (error as { code?: unknown }).code;
+      this.#options.log.debug(
+        { event: "raft.peer_lost", peer: this.id, lane, code },
+        String(error),
+      );
+      return code === "ECONNREFUSED" || code === "ENOENT";
+    }
+  }
+}

@@ -1,0 +1,263 @@
+/**
+ * What a leader of one term does: heartbeats, one sending loop per acceptor, counting, proposals.
+ *
+ * The own store is an acceptor like the others: counted only after its COMMIT (H52). Proposals that come
+ * while an append is under way share the next one (group commit).
+ */
+import { randomUUID } from "node:crypto";
+import type { Clock } from "../clock/clock.ts";
+import type { LogIndex, NodeId, Term } from "../core/ids.ts";
+import {
+  committedIndex,
+  initialProgress,
+  onAppended,
+  onConflict,
+  type Progress,
+} from "../core/progress.ts";
+import type { Queryable } from "../db/call.ts";
+import { appendEntries, heartbeat, type Sender } from "../db/peer.ts";
+import { type Entry, outcome, readLog, takeInbox, termAt } from "../db/raft.ts";
+import type { Log } from "../log/logger.ts";
+import { type Link, NO_ANSWER } from "./links.ts";
+import { type Outcome, UnknownOutcome } from "./raft.ts";
+import { Wakeup } from "./wakeup.ts";
+
+export interface ReplicatorOptions {
+  readonly me: Sender;
+  readonly term: Term;
+  readonly last: { readonly lastIndex: LogIndex; readonly lastTerm: Term };
+  readonly voters: readonly NodeId[];
+  readonly links: ReadonlyMap<NodeId, Link>;
+  readonly store: Queryable;
+  readonly heartbeatMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Aborts when the term is over. */
+  readonly signal: AbortSignal;
+  readonly onAcked: (peer: NodeId) => void;
+  readonly onHigherTerm: (term: Term) => void;
+}
+
+interface Waiting {
+  readonly sequence: bigint;
+  readonly index: LogIndex;
+  readonly resolve: (outcome: Outcome) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** One append: at most so many entries and bytes. */
+const BATCH = { entries: 512, bytes: 1_000_000 } as const;
+const APPEND_LIMIT_MS = 2000;
+const HEARTBEAT_LIMIT_MS = 300;
+/** Entries that every acceptor holds are dropped from memory beyond this many. */
+const KEEP_IN_MEMORY = 1024;
+
+export class Replicator {
+  readonly #options: ReplicatorOptions;
+  readonly #client = randomUUID();
+  readonly #progress = new Map<NodeId, Progress>();
+  readonly #wake = new Map<NodeId, Wakeup>();
+  /** Acceptors that have answered an append of this term. */
+  readonly #greeted = new Set<NodeId>();
+  readonly #firstOfTerm: LogIndex;
+  /** Entries of this term, from `#windowStart` on. */
+  #window: Entry[] = [];
+  #windowStart: LogIndex;
+  #sequence = 0n;
+  #commit: LogIndex = 0n;
+  #applied: LogIndex = 0n;
+  #waiting: Waiting[] = [];
+  #resolving = false;
+
+  constructor(options: ReplicatorOptions) {
+    this.#options = options;
+    this.#firstOfTerm = options.last.lastIndex + 1n;
+    this.#windowStart = this.#firstOfTerm;
+    for (const id of options.links.keys()) {
+      this.#progress.set(id, initialProgress(options.last.lastIndex));
+      this.#wake.set(id, new Wakeup());
+    }
+    options.signal.addEventListener("abort", () => this.#endTerm(), { once: true });
+  }
+
+  /** Start every loop; resolves when the term is over. */
+  async run(): Promise<void> {
+    const { links } = this.#options;
+    await Promise.all([...links.values()].flatMap((link) => [this.#send(link), this.#beat(link)]));
+  }
+
+  /** Append to the log of this term; resolves once committed and applied on the own store. */
+  propose(kind: string, body: Readonly<Record<string, unknown>>): Promise<Outcome> {
+    if (this.#options.signal.aborted) {
+      return Promise.reject(new UnknownOutcome(`term ${this.#options.term} is over`));
+    }
+    this.#sequence += 1n;
+    const sequence = this.#sequence;
+    const at = new Date().toISOString();
+    const index = this.#push({ kind, client: this.#client, sequence, body: { at, ...body } });
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ sequence, index, resolve, reject });
+    });
+  }
+
+  /** Take over what SQL callers left in the own store's inbox. */
+  async drainInbox(): Promise<void> {
+    for (const proposal of await takeInbox(this.#options.store, BATCH.entries)) {
+      const at = new Date().toISOString();
+      this.#push({ ...proposal, body: { at, ...proposal.body } });
+    }
+  }
+
+  /** Voters that hold everything there is. */
+  caughtUp(id: NodeId): boolean {
+    return (this.#progress.get(id)?.match ?? 0n) >= this.#lastIndex();
+  }
+
+  #push(entry: Omit<Entry, "index" | "term">): LogIndex {
+    const index = this.#lastIndex() + 1n;
+    this.#window.push({ ...entry, index, term: this.#options.term });
+    for (const wakeup of this.#wake.values()) wakeup.wake();
+    return index;
+  }
+
+  #lastIndex(): LogIndex {
+    return this.#windowStart + BigInt(this.#window.length) - 1n;
+  }
+
+  async #beat(link: Link): Promise<void> {
+    const { me, term, signal, clock, heartbeatMs, onAcked, onHigherTerm } = this.#options;
+    while (!signal.aborted) {
+      const reply = await link.call("beat", HEARTBEAT_LIMIT_MS, (c) => heartbeat(c, me, term));
+      if (reply !== NO_ANSWER && !signal.aborted) {
+        if (reply.success) onAcked(link.id);
+        else if (reply.reason === "stale_term") onHigherTerm(reply.term);
+        else {
+          // It has not accepted this term yet: say hello with an append.
+          this.#greeted.delete(link.id);
+          this.#wake.get(link.id)?.wake();
+        }
+      }
+      await clock.sleep(heartbeatMs, signal);
+    }
+  }
+
+  /** Keep one acceptor's log equal to ours: what it lacks, then the commit index, then rest. */
+  async #send(link: Link): Promise<void> {
+    const { signal, clock, heartbeatMs } = this.#options;
+    const wakeup = this.#wake.get(link.id) as Wakeup;
+    while (!signal.aborted) {
+      const progress = this.#progress.get(link.id) as Progress;
+      const behind = progress.next <= this.#lastIndex() || this.#owesCommit(progress);
+      if (this.#greeted.has(link.id) && !behind) await wakeup.wait(signal);
+      else if (await this.#sendOnce(link, progress)) this.#greeted.add(link.id);
+      else await clock.sleep(heartbeatMs / 2, signal);
+    }
+  }
+
+  #owesCommit(progress: Progress): boolean {
+    const known = this.#commit < progress.match ? this.#commit : progress.match;
+    return progress.commit < known;
+  }
+
+  /** True when the acceptor answered, whatever it said. */
+  async #sendOnce(link: Link, progress: Progress): Promise<boolean> {
+    const { me, term, signal, onAcked, onHigherTerm } = this.#options;
+    const prevIndex = progress.next - 1n;
+    const batch = await this.#entriesFrom(progress.next);
+    if (batch === undefined || signal.aborted) return false;
+    const commit = this.#commit;
+    const ask = { term, prevIndex, prevTerm: batch.prevTerm, entries: batch.entries, commit };
+    const reply = await link.call("work", APPEND_LIMIT_MS, (c) => appendEntries(c, me, ask));
+    if (reply === NO_ANSWER || signal.aborted) return false;
+    if (reply.reason === "stale_term") {
+      onHigherTerm(reply.term);
+      return false;
+    }
+    onAcked(link.id);
+    const now = this.#progress.get(link.id) as Progress;
+    if (reply.reason === "log_conflict") {
+      this.#progress.set(link.id, onConflict(now, reply.last_index));
+      return true;
+    }
+    this.#progress.set(link.id, onAppended(now, reply.last_index, commit));
+    this.#count();
+    if (link.id === me.nodeId) this.#onApplied(reply.applied_index);
+    return true;
+  }
+
+  /** Entries to send from `next` on, and the term before them; undefined when the own store does not tell. */
+  async #entriesFrom(next: LogIndex): Promise<{ entries: Entry[]; prevTerm: Term } | undefined> {
+    const { last, store, term } = this.#options;
+    const offset = Number(next - this.#windowStart);
+    if (offset >= 0) {
+      const entries = this.#window.slice(offset, offset + BATCH.entries);
+      const before = this.#window[offset - 1]?.term;
+      if (before !== undefined) return { entries, prevTerm: before };
+      if (next === this.#firstOfTerm) return { entries, prevTerm: last.lastTerm };
+      return { entries, prevTerm: term };
+    }
+    try {
+      const prevTerm = await termAt(store, next - 1n);
+      const stored = await readLog(store, next, BATCH);
+      const entries = stored.filter((entry) => entry.index < this.#windowStart);
+      return prevTerm === undefined ? undefined : { entries, prevTerm };
+    } catch (error) {
+      this.#options.log.debug({ event: "control.gone" }, String(error));
+      return undefined;
+    }
+  }
+
+  #count(): void {
+    const { voters } = this.#options;
+    const commit = committedIndex(voters, this.#progress, this.#firstOfTerm);
+    if (commit <= this.#commit) return;
+    this.#commit = commit;
+    for (const wakeup of this.#wake.values()) wakeup.wake();
+    this.#trim();
+  }
+
+  #trim(): void {
+    const matches = [...this.#progress.values()].map((progress) => progress.match);
+    const everywhere = matches.reduce((a, b) => (a < b ? a : b));
+    const droppable = Number(everywhere - this.#windowStart) - KEEP_IN_MEMORY;
+    if (droppable <= 0) return;
+    this.#window = this.#window.slice(droppable);
+    this.#windowStart += BigInt(droppable);
+  }
+
+  #onApplied(applied: LogIndex): void {
+    if (applied <= this.#applied) return;
+    this.#applied = applied;
+    void this.#resolve();
+  }
+
+  /** Answer every proposal that is applied on the own store. */
+  async #resolve(): Promise<void> {
+    if (this.#resolving) return;
+    this.#resolving = true;
+    try {
+      for (;;) {
+        const next = this.#waiting[0];
+        if (next === undefined || next.index > this.#applied) return;
+        const found = await outcome(this.#options.store, this.#client, next.sequence);
+        this.#waiting.shift();
+        if (found !== undefined) next.resolve(found);
+        else next.reject(new UnknownOutcome(`entry ${next.index} left no outcome`));
+      }
+    } catch (error) {
+      // The own store did not answer: the proposals stay, and the next applied entry asks again.
+      this.#options.log.debug({ event: "control.gone" }, String(error));
+    } finally {
+      this.#resolving = false;
+    }
+  }
+
+  #endTerm(): void {
+    for (const wakeup of this.#wake.values()) wakeup.wake();
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const one of waiting) {
+      one.reject(new UnknownOutcome(`term ${this.#options.term} ended before entry ${one.index}`));
+    }
+  }
+}

@@ -1,0 +1,208 @@
+/** Raft on this node: links, elections, and leading as a scope. */
+import type { Clock } from "../clock/clock.ts";
+import { DEFAULT_BALLOT_MS, DEFAULT_JITTER_MS } from "../core/election.ts";
+import type { NodeId, Term } from "../core/ids.ts";
+import type { Queryable } from "../db/call.ts";
+import type { Hints } from "../db/hints.ts";
+import { observedRows, takeGossip } from "../db/node.ts";
+import { gossip, report, type Sender, takeLead } from "../db/peer.ts";
+import type { StoreSample } from "../db/raft.ts";
+import type { Log } from "../log/logger.ts";
+import { Elector } from "./elector.ts";
+import { Link, NO_ANSWER, type PeerAddress } from "./links.ts";
+import { type Leadership, NotLeader, type PeerReport } from "./raft.ts";
+import { Replicator } from "./replicator.ts";
+
+export interface RaftOptions {
+  readonly me: Sender;
+  /** Every member's store; the own one over its unix socket. */
+  readonly addresses: readonly PeerAddress[];
+  readonly voters: readonly NodeId[];
+  readonly timing: { readonly heartbeatMs: number; readonly electionMs: number };
+  readonly store: Queryable;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+  /** Rung by notifications of the own store. */
+  readonly hints: Hints;
+  readonly signal: AbortSignal;
+  /** Runs while this node leads; its end is awaited before the next term. */
+  readonly whileLeading: (leadership: Leadership) => Promise<void>;
+}
+
+const GOSSIP_LIMIT_MS = 500;
+
+export class Raft {
+  readonly #options: RaftOptions;
+  readonly #links: ReadonlyMap<NodeId, Link>;
+  readonly #elector: Elector;
+  /** What each peer's store said it is, this time. */
+  readonly #incarnations = new Map<NodeId, string>();
+  #leading: { readonly replicator: Replicator; readonly end: AbortController } | undefined;
+  #sample: StoreSample | undefined;
+
+  constructor(options: RaftOptions) {
+    this.#options = options;
+    const { me, clock, log, signal, timing } = options;
+    this.#links = new Map(
+      options.addresses.map((address) => [
+        address.id,
+        new Link(address, {
+          me,
+          clock,
+          log,
+          signal,
+          onLost: (peer) => this.#elector.dispatch({ type: "lost", peer }),
+          onIncarnation: (peer, incarnation) => this.#incarnations.set(peer, incarnation),
+        }),
+      ]),
+    );
+    this.#elector = new Elector({
+      ...options,
+      timing: { ...timing, jitterMs: DEFAULT_JITTER_MS, ballotMs: DEFAULT_BALLOT_MS },
+      links: this.#links,
+      onLead: (term, last) => this.#lead(term, last),
+      onStepDown: (why) => this.#stepDown(why),
+      onSample: (sample) => this.#onSample(sample),
+    });
+  }
+
+  run(): Promise<void> {
+    return this.#elector.run(this.#options.signal).finally(() => this.#stepDown("shutting down"));
+  }
+
+  /** Who leads as far as this node knows; undefined while nobody does. */
+  leader(): NodeId | undefined {
+    return this.#sample?.leaderId;
+  }
+
+  /** How long nothing was heard from a leader, in ms. */
+  quietMs(): number {
+    return this.#elector.quietMs();
+  }
+
+  link(id: NodeId): Link | undefined {
+    return this.#links.get(id);
+  }
+
+  /** Incarnations as the peers' stores gave them, the own included. */
+  incarnations(): ReadonlyMap<NodeId, string> {
+    return this.#incarnations;
+  }
+
+  #onSample(sample: StoreSample): void {
+    const before = this.#sample;
+    this.#sample = sample;
+    if (sample.alarm !== undefined && sample.alarm !== before?.alarm) {
+      this.#options.log.error({ event: "raft.alarm", term: sample.term }, sample.alarm);
+    }
+    if (sample.inbox > 0n) this.#drainInbox();
+  }
+
+  #drainInbox(): void {
+    const { log } = this.#options;
+    this.#leading?.replicator.drainInbox().catch((error: unknown) => {
+      log.warn({ event: "raft.alarm" }, `proposals were lost on their way: ${error}`);
+    });
+  }
+
+  #lead(term: Term, last: StoreSample): void {
+    const { log, me, clock, voters, store, whileLeading, timing } = this.#options;
+    const end = new AbortController();
+    const before = this.#sample?.leaderId;
+    if (before !== undefined && before !== me.nodeId) {
+      this.#links.get(before)?.silentSince(this.#elector.quietSince());
+    }
+    const replicator = new Replicator({
+      me,
+      term,
+      last,
+      voters,
+      links: this.#links,
+      store,
+      heartbeatMs: timing.heartbeatMs,
+      clock,
+      log,
+      signal: end.signal,
+      onAcked: (peer) => this.#elector.dispatch({ type: "acked", from: peer, term }),
+      onHigherTerm: (higher) => this.#elector.dispatch({ type: "refused", term: higher }),
+    });
+    this.#leading = { replicator, end };
+    log.info({ event: "raft.leader", term }, `won term ${term}`);
+    const leadership = this.#leadership(term, replicator, end.signal);
+    void replicator.run();
+    // The first entry of the term: what came before is committed with it (Raft §5.4.2).
+    replicator.propose("noop", { node_id: me.nodeId }).catch(() => undefined);
+    whileLeading(leadership).catch((error: unknown) => {
+      if (end.signal.aborted) return;
+      log.error({ event: "worker.failed", term }, `the leader's loop failed: ${error}`);
+      this.#elector.dispatch({ type: "resign", why: "the leader's loop failed" });
+    });
+  }
+
+  #stepDown(why: string): void {
+    const leading = this.#leading;
+    if (leading === undefined) return;
+    this.#leading = undefined;
+    this.#options.log.info({ event: "raft.follower", why }, `no longer leads: ${why}`);
+    leading.end.abort();
+  }
+
+  #leadership(term: Term, replicator: Replicator, signal: AbortSignal): Leadership {
+    return {
+      term,
+      signal,
+      propose: (kind, body) =>
+        signal.aborted
+          ? Promise.reject(new NotLeader(`term ${term} is over`))
+          : replicator.propose(kind, body),
+      reach: (peer) => this.#links.get(peer)?.reach() ?? { reach: "unknown", sinceMs: 0 },
+      report: (member, epoch, limitMs) => this.#report(member, epoch, limitMs),
+      transfer: (to, limitMs) => this.#transfer(to, term, limitMs, replicator, signal),
+      gossip: () => this.#gossip(),
+    };
+  }
+
+  async #report(member: NodeId, epoch: bigint, limitMs: number): Promise<PeerReport | undefined> {
+    const { me } = this.#options;
+    const reply = await this.#links
+      .get(member)
+      ?.call("work", limitMs, (client) => report(client, me, epoch));
+    if (reply === undefined || reply === NO_ANSWER) return undefined;
+    return {
+      pledge: reply.pledge,
+      ...(reply.history_epoch === null ? {} : { historyEpoch: reply.history_epoch }),
+      ...(reply.lsn === null ? {} : { lsn: reply.lsn }),
+      ...(reply.shutdown_lsn === null ? {} : { shutdownLsn: reply.shutdown_lsn }),
+      ...(reply.problem === null ? {} : { problem: reply.problem }),
+    };
+  }
+
+  async #transfer(
+    to: NodeId,
+    term: Term,
+    limitMs: number,
+    replicator: Replicator,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { me, clock, log } = this.#options;
+    if (!replicator.caughtUp(to)) return;
+    log.info({ event: "raft.transfer", term, to }, `node ${to} should lead`);
+    const taken = await this.#links
+      .get(to)
+      ?.call("work", limitMs, (client) => takeLead(client, me, term));
+    if (taken === true) await clock.sleep(limitMs, signal);
+  }
+
+  /** Every peer gets what we have seen and answers with its own row, which the own store keeps. */
+  async #gossip(): Promise<void> {
+    const { me, store } = this.#options;
+    const rows = await observedRows(store);
+    const others = [...this.#links.values()].filter((link) => link.id !== me.nodeId);
+    const answers = await Promise.all(
+      others.map((link) => link.call("work", GOSSIP_LIMIT_MS, (c) => gossip(c, me, rows))),
+    );
+    const own = answers.filter((row): row is string => typeof row === "string");
+    if (own.length > 0) await takeGossip(store, `[${own.join(",")}]`);
+  }
+}
