@@ -1,0 +1,144 @@
+/** Who becomes primary: the pledges and reports that allow a choice, and the order of those who reported. */
+import { formatLsn, type Lsn, type NodeId } from "../core/ids.ts";
+import { majority } from "../core/quorum.ts";
+import { type Member, memberOf, nameOf, newest, type ReportFact, type View } from "./facts.ts";
+import { bindingRules, lackingReports } from "./sync-rule.ts";
+
+/** What an operator, or a planned hand-over, asks of the choice. */
+export interface Wish {
+  readonly target?: NodeId;
+  /** A planned hand-over ended here: who reaches it has every byte. */
+  readonly shutdownLsn?: Lsn;
+  /** The target may still come: do not take another yet. */
+  readonly patient: boolean;
+  /** The named override: choose among whoever reported, though acknowledged commits may be lost. */
+  readonly lossAllowed: boolean;
+}
+
+export type Choice =
+  | {
+      readonly kind: "ready";
+      readonly nodeId: NodeId;
+      readonly historyEpoch: bigint;
+      readonly lsn: Lsn;
+      readonly why: string;
+    }
+  | { readonly kind: "waiting"; readonly blocked: "pledges" | "reports"; readonly why: string };
+
+export const NO_WISH: Wish = { patient: false, lossAllowed: false };
+
+interface Place {
+  readonly member: Member;
+  readonly historyEpoch: bigint;
+  readonly lsn: Lsn;
+}
+
+/** Choose for the newest epoch, which is `opened`, or say for whom the choice waits (H10, H48). */
+export function choose(
+  view: View,
+  reports: ReadonlyMap<NodeId, ReportFact>,
+  wish: Wish = NO_WISH,
+): Choice {
+  const epoch = newest(view)?.epoch ?? 0n;
+  const pledges = lackingPledges(view, reports, epoch);
+  if (pledges !== undefined) return { kind: "waiting", blocked: "pledges", why: pledges };
+
+  const places = placesOf(view, reports, epoch);
+  const lacking = lackingWhy(view, places);
+  if (places.length === 0 || (lacking !== undefined && !wish.lossAllowed)) {
+    return { kind: "waiting", blocked: "reports", why: lacking ?? "no member has reported" };
+  }
+  return pick(view, places, wish, lacking);
+}
+
+function lackingPledges(
+  view: View,
+  reports: ReadonlyMap<NodeId, ReportFact>,
+  epoch: bigint,
+): string | undefined {
+  const voters = view.members.filter((member) => member.voter);
+  const missing = voters.filter(({ node_id }) => (reports.get(node_id)?.pledge ?? -1n) < epoch);
+  const lacking = majority(voters.length) - (voters.length - missing.length);
+  if (lacking <= 0) return undefined;
+  const names = missing.map((member) => member.name).join(", ");
+  return `waits for ${lacking} more pledges out of: ${names}`;
+}
+
+function lackingWhy(view: View, places: readonly Place[]): string | undefined {
+  const reporters = new Set(places.map((place) => place.member.node_id));
+  const [first] = lackingReports(bindingRules(view), reporters, view.mode);
+  if (first === undefined) return undefined;
+  const names = first.from.map((id) => nameOf(view, id)).join(", ");
+  return `waits for ${first.lacking} more reports out of: ${names}`;
+}
+
+/** Cohort members that reported for this very epoch, best first (H23: history before length). */
+function placesOf(
+  view: View,
+  reports: ReadonlyMap<NodeId, ReportFact>,
+  epoch: bigint,
+): readonly Place[] {
+  const cohort = new Set(bindingRules(view).flatMap((rule) => rule.cohort));
+  const places: Place[] = [];
+  for (const [id, { pledge, historyEpoch, lsn }] of reports) {
+    const member = memberOf(view, id);
+    const counts = member !== undefined && cohort.has(id) && pledge === epoch;
+    if (counts && historyEpoch !== undefined && lsn !== undefined) {
+      places.push({ member, historyEpoch, lsn });
+    }
+  }
+  return places.sort(better);
+}
+
+/** Newest history, then most WAL, then highest priority, then lowest id. */
+export function better(a: Place, b: Place): number {
+  if (a.historyEpoch !== b.historyEpoch) return a.historyEpoch > b.historyEpoch ? -1 : 1;
+  if (a.lsn !== b.lsn) return a.lsn > b.lsn ? -1 : 1;
+  return b.member.priority - a.member.priority || a.member.node_id - b.member.node_id;
+}
+
+function pick(
+  view: View,
+  places: readonly Place[],
+  wish: Wish,
+  lacking: string | undefined,
+): Choice {
+  const best = places[0] as Place;
+  const fit = places.filter((place) => unfit(place, best, wish) === undefined);
+  const wanted = fit.find((place) => place.member.node_id === wish.target);
+  const target = nameOf(view, wish.target);
+  if (wish.target !== undefined && wanted === undefined && wish.patient) {
+    return { kind: "waiting", blocked: "reports", why: `waits for ${target}, which was asked for` };
+  }
+  const chosen = wanted ?? fit[0];
+  if (chosen === undefined) {
+    const why = `${best.member.name} has the newest WAL and ${unfit(best, best, wish)}`;
+    return { kind: "waiting", blocked: "reports", why };
+  }
+  const passedOver = places.find((place) => place.member.node_id === wish.target);
+  const notes = [
+    ...(wish.target === undefined || wanted !== undefined
+      ? []
+      : [`${target} ${passedOver ? unfit(passedOver, best, wish) : "has not reported"}`]),
+    ...(lacking === undefined ? [] : [`data loss was allowed: ${lacking}`]),
+  ];
+  const { member, historyEpoch, lsn } = chosen;
+  const why = [describe(places, chosen), ...notes].join("; ");
+  return { kind: "ready", nodeId: member.node_id, historyEpoch, lsn, why };
+}
+
+/** Why a member that reported may not be chosen; undefined when it may. */
+function unfit(place: Place, best: Place, { shutdownLsn }: Wish): string | undefined {
+  if (!place.member.promotable) return "may not be promoted";
+  if (place.historyEpoch !== best.historyEpoch) return "has an older history";
+  const complete = shutdownLsn !== undefined && place.lsn >= shutdownLsn;
+  return place.lsn === best.lsn || complete ? undefined : "lacks WAL that another has";
+}
+
+function describe(places: readonly Place[], { member, historyEpoch, lsn }: Place): string {
+  const rest = places
+    .filter((place) => place.member.node_id !== member.node_id)
+    .map((place) => `${place.member.name} ${place.historyEpoch}, ${formatLsn(place.lsn)}`);
+  const others = rest.length === 0 ? "nobody else reported" : `others: ${rest.join(" · ")}`;
+  return `${member.name} reported epoch ${historyEpoch}, ${formatLsn(lsn)}; ${others}`;
+}

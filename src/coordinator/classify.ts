@@ -1,0 +1,97 @@
+/** What the facts say of the primary, as one word: the first step of every decision. */
+import { type Facts, type MemberFact, nameOf, newest, primaryOf } from "./facts.ts";
+import { LIMITS } from "./limits.ts";
+
+export const PRIMARY = [
+  "none" /* no node is appointed */,
+  "serving" /* its worker says nothing else */,
+  "gone" /* its own worker says that the data server's processes are gone */,
+  "hung" /* its own worker says that it is there and answers nothing */,
+  "not_primary" /* it runs, and as a standby: it was restarted */,
+  "node_gone" /* store refused and data port refused */,
+  "node_silent" /* store silent and data port silent */,
+  "store_gone" /* only the store is gone: the data port answers */,
+  "worker_gone" /* only the worker is gone: the data port answers */,
+  "unknown" /* not enough is known yet */,
+] as const;
+export type PrimaryClass = (typeof PRIMARY)[number];
+
+export const HEALTH = ["fine", "lost", "spared", "suspected"] as const;
+/** lost: a failover is due · spared: something died, and the data server serves on. */
+export type Health = (typeof HEALTH)[number];
+
+const HEALTH_OF: Readonly<Record<PrimaryClass, Health>> = {
+  none: "fine",
+  serving: "fine",
+  gone: "lost",
+  hung: "lost",
+  not_primary: "lost",
+  node_gone: "lost",
+  node_silent: "lost",
+  store_gone: "spared",
+  worker_gone: "spared",
+  unknown: "suspected",
+};
+
+/** One word for what is known of the primary, and what follows from it. */
+export function classifyPrimary(facts: Facts): PrimaryClass {
+  const id = primaryOf(facts.view);
+  if (id === undefined) return "none";
+  const primary = facts.members.get(id);
+  if (primary === undefined) return "unknown";
+  if (primary.store.reach === "ok") return byWorker(facts, primary);
+  if (!storeIsGone(facts, primary)) return "unknown";
+  const bothRefused = primary.store.reach === "refused" && facts.probe.result === "refused";
+  return bothRefused ? "node_gone" : byDataPort(facts, "store_gone");
+}
+
+export function healthOf(primary: PrimaryClass): Health {
+  return HEALTH_OF[primary];
+}
+
+/** The store answers: the word of the worker beside it counts, while that worker lives. */
+function byWorker(facts: Facts, primary: MemberFact): PrimaryClass {
+  const { seen, beatMs } = primary;
+  const standing = beatMs ?? facts.leadingMs;
+  if (standing > LIMITS.workerAliveMs) return byDataPort(facts, "worker_gone");
+  // A row from before this leadership may be older than the epoch: it says nothing.
+  if (seen === undefined || beatMs === undefined) return "unknown";
+  const epoch = newest(facts.view);
+  const told = epoch?.state === "serving" || beatMs < facts.epochMs;
+  if (told && isGone(seen)) return "gone";
+  if (told && seen.hung) return "hung";
+  if (epoch?.state === "appointed") return "serving";
+  if (seen.role === "standby") return "not_primary";
+  return seen.role === "primary" ? "serving" : "unknown";
+}
+
+function isGone(seen: NonNullable<MemberFact["seen"]>): boolean {
+  return seen.gone || (seen.role === "none" && ["stopped", "fenced"].includes(seen.state));
+}
+
+/** Refused is seen at once; silence counts only when it has lasted. */
+function storeIsGone(facts: Facts, { store }: MemberFact): boolean {
+  return store.reach === "refused" || (store.reach === "silent" && store.sinceMs >= facts.silentMs);
+}
+
+/** Nobody beside the data server can speak for it: its port decides. */
+function byDataPort(facts: Facts, spared: "store_gone" | "worker_gone"): PrimaryClass {
+  const { result, sinceMs } = facts.probe;
+  if (result === "answers") return spared;
+  if (result === "refused") return spared === "worker_gone" ? "node_gone" : "node_silent";
+  return result === "silent" && sinceMs >= LIMITS.probeSilentMs ? "node_silent" : "unknown";
+}
+
+/** The cause and the sentence that the next epoch carries. */
+export function causeOf(facts: Facts, primary: PrimaryClass): { cause: string; reason: string } {
+  const who = nameOf(facts.view, primaryOf(facts.view));
+  const sentences: Partial<Record<PrimaryClass, [string, string]>> = {
+    gone: ["data_server_gone", `the data server of ${who} is gone: its own worker says so`],
+    hung: ["hung", `the data server of ${who} accepts connections and answers nothing`],
+    not_primary: ["no_primary", `${who} was restarted and runs in recovery`],
+    node_gone: ["node_gone", `${who} is gone: store and data port are dead`],
+    node_silent: ["node_silent", `${who} is silent: neither store nor data port answers`],
+  };
+  const [cause, reason] = sentences[primary] ?? ["no_primary", `${who} does not serve`];
+  return { cause, reason };
+}

@@ -1,0 +1,154 @@
+/** What the leader knows, each thing with its age: all the coordinator ever sees. */
+import type { Epoch, Lsn, NodeId } from "../core/ids.ts";
+
+/** A member as the log knows it. */
+export interface Member {
+  readonly node_id: NodeId;
+  readonly name: string;
+  /** Null for a witness, which votes and holds no data. */
+  readonly data_port: number | null;
+  readonly voter: boolean;
+  readonly promotable: boolean;
+  readonly priority: number;
+  readonly state: "initial" | "registered" | "attached";
+}
+
+export interface EpochFact {
+  readonly epoch: Epoch;
+  readonly state: "opened" | "appointed" | "promoted" | "serving" | "superseded";
+  readonly cause: string;
+  readonly old_primary: NodeId | null;
+  readonly node_id: NodeId | null;
+  readonly request_id: bigint | null;
+  readonly handover_to: NodeId | null;
+  readonly handover_request: bigint | null;
+  /** Once serving: how long writes were not possible, as the leader measured it. */
+  readonly write_gap_ms: number | null;
+}
+
+export interface RequestFact {
+  readonly request_id: bigint;
+  readonly kind: "failover" | "switchover";
+  readonly state: "waiting" | "running" | "done" | "failed" | "unknown";
+  readonly args: { readonly target: NodeId | null; readonly allow_data_loss: boolean };
+  /** Once running: the epoch that answers it. */
+  readonly epoch: Epoch | null;
+}
+
+/** A commit rule: k of the cohort, the primary's own copy apart, confirm a commit. */
+export interface Rule {
+  readonly k: number;
+  readonly cohort: readonly NodeId[];
+}
+
+/** The committed state the coordinator decides on; `ClusterView` of `src/db` has this shape. */
+export interface View {
+  readonly node_id: NodeId;
+  readonly formed: boolean;
+  readonly paused_why: string | null;
+  readonly mode: "quorum" | "available" | "async";
+  readonly rule: Rule & { readonly version: bigint };
+  /** A change half made: both rules bind. */
+  readonly next_rule: Rule | null;
+  /** What synchronous_standby_names must be now. */
+  readonly standby_names: string;
+  readonly members: readonly Member[];
+  /** Newest first. */
+  readonly epochs: readonly EpochFact[];
+  readonly highest_timeline: number;
+  /** Waiting and running, oldest first. */
+  readonly requests: readonly RequestFact[];
+}
+
+/** What a member's worker last said of its data server. */
+export interface Seen {
+  readonly role: "primary" | "standby" | "none";
+  readonly state: string;
+  readonly epoch: Epoch;
+  readonly gate_open: boolean;
+  readonly gone: boolean;
+  readonly hung: boolean;
+  readonly switch_lsn: Lsn | null;
+  readonly stamp_lsn: Lsn | null;
+  readonly attached: readonly NodeId[];
+  readonly lag_bytes: bigint | null;
+  readonly rule_in_force: string | null;
+  readonly system_identifier: string | null;
+}
+
+export type Reach = "ok" | "refused" | "silent" | "unknown";
+
+export interface MemberFact {
+  /** Its control store, as this node's connections see it; the own one is always `ok`. */
+  readonly store: { readonly reach: Reach; readonly sinceMs: number };
+  /** Since its beat rose before our eyes; undefined: not once since this leadership began. */
+  readonly beatMs: number | undefined;
+  readonly seen: Seen | undefined;
+}
+
+/** The primary's data port, tried from this node. */
+export interface ProbeFact {
+  readonly result: "untested" | "answers" | "refused" | "silent";
+  /** How long that has been so; of `silent`, since the first query that went unanswered. */
+  readonly sinceMs: number;
+}
+
+/** A pledge and, once made, the report of a member for the newest epoch. */
+export interface ReportFact {
+  readonly pledge: Epoch;
+  readonly historyEpoch?: Epoch;
+  readonly lsn?: Lsn;
+  readonly shutdownLsn?: Lsn;
+  readonly problem?: string;
+}
+
+export interface Facts {
+  readonly self: NodeId;
+  readonly view: View;
+  readonly members: ReadonlyMap<NodeId, MemberFact>;
+  /** How long this leader has led. */
+  readonly leadingMs: number;
+  /** How long this leader has known the newest epoch in its present state. */
+  readonly epochMs: number;
+  /** How long it has known of the hand-over that is under way. */
+  readonly handOverMs: number;
+  readonly probe: ProbeFact;
+  /** For the newest epoch while it is `opened`. */
+  readonly reports: ReadonlyMap<NodeId, ReportFact>;
+  /** What the primary answers about the hand-over under way. */
+  readonly handedOver: { readonly shutdownLsn?: Lsn; readonly problem?: string } | undefined;
+  /** Until each request may begin, by the leader's wall clock: a matter of display, not of safety. */
+  readonly dueInMs: ReadonlyMap<bigint, number>;
+  /** Since the last failover that was inferred from silence, as far as this worker remembers. */
+  readonly sinceFailoverMs: number | undefined;
+  readonly sinceTransferMs: number | undefined;
+  /** Since writes stopped, as far as this leader noticed. */
+  readonly gapMs: number | undefined;
+  /** What was last said in an event about a failover that cannot go on. */
+  readonly saidBlocked: string | undefined;
+  /** A store that has answered nothing for this long is frozen or cut off. */
+  readonly silentMs: number;
+}
+
+export function newest(view: View): EpochFact | undefined {
+  return view.epochs[0];
+}
+
+/** The appointed node of the newest epoch; undefined before the first and while none is chosen. */
+export function primaryOf(view: View): NodeId | undefined {
+  const epoch = newest(view);
+  return epoch === undefined || epoch.state === "opened" ? undefined : (epoch.node_id ?? undefined);
+}
+
+export function memberOf(view: View, id: NodeId | null | undefined): Member | undefined {
+  return view.members.find((member) => member.node_id === id);
+}
+
+/** A member's name for people; its number when the log does not know it. */
+export function nameOf(view: View, id: NodeId | null | undefined): string {
+  return memberOf(view, id)?.name ?? `node ${id ?? "?"}`;
+}
+
+export function isDataMember(member: Member): boolean {
+  return member.data_port !== null;
+}

@@ -1,0 +1,178 @@
+/** Facts as a few small words: what the rows of the decision table are matched against. */
+import { type Choice, choose, type Wish } from "./candidate.ts";
+import { classifyPrimary, HEALTH, type Health, healthOf, type PrimaryClass } from "./classify.ts";
+import {
+  type Facts,
+  isDataMember,
+  memberOf,
+  newest,
+  primaryOf,
+  type RequestFact,
+  type Rule,
+} from "./facts.ts";
+import { LIMITS } from "./limits.ts";
+import { nextRequest, REQUEST, type RequestStep } from "./requests.ts";
+import { nextRule, wantedRule } from "./sync-rule.ts";
+
+/** Every word each condition can take. */
+export const WORDS = {
+  epoch: ["none", "opened", "appointed", "promoted", "serving"],
+  /** May this node found the cluster? */
+  founder: ["not_yet", "ready", "witness"],
+  /** `blocked`: it has waited for long, and nobody was told. */
+  choice: ["none", "waiting", "blocked", "ready"],
+  /** Of the step the appointed node owes: its promotion, then its open gate. */
+  promotion: ["pending", "seen", "late"],
+  health: HEALTH,
+  brake: ["none", "paused", "hold_down"],
+  handover: ["none", "under_way", "done", "refused", "late"],
+  request: REQUEST,
+  /** Steady work while the primary serves, most useful first. */
+  chore: ["none", "attached", "rule", "rule_next", "formed", "transfer"],
+} as const;
+
+export type Situation = { readonly [Word in keyof typeof WORDS]: (typeof WORDS)[Word][number] };
+
+/** The situation, and what was worked out on the way to it. */
+export interface Reading {
+  readonly facts: Facts;
+  readonly situation: Situation;
+  readonly primary: PrimaryClass;
+  readonly choice: Choice | undefined;
+  readonly request: RequestStep;
+}
+
+export function read(facts: Facts): Reading {
+  const primary = classifyPrimary(facts);
+  const handover = handoverOf(facts);
+  const health = handover === "under_way" ? excused(primary) : healthOf(primary);
+  const epoch = newest(facts.view)?.state ?? "none";
+  const choice = epoch === "opened" ? choose(facts.view, facts.reports, wishOf(facts)) : undefined;
+  const request = nextRequest(facts, health, choice);
+  const quiet = epoch === "serving" && health === "fine" && handover === "none";
+  const situation: Situation = {
+    epoch: epoch === "superseded" ? "none" : epoch,
+    founder: epoch === "none" ? founderOf(facts) : "not_yet",
+    choice: choiceWord(facts, choice),
+    promotion: promotionOf(facts),
+    health,
+    brake: brakeOf(facts, primary),
+    handover,
+    request: request.step,
+    chore: quiet ? choreOf(facts) : "none",
+  };
+  return { facts, situation, primary, choice, request };
+}
+
+/** A primary that is being stopped as planned may look gone: the hand-over's own answer follows. */
+function excused(primary: PrimaryClass): Health {
+  return primary === "node_gone" || primary === "node_silent" ? "lost" : "fine";
+}
+
+function founderOf(facts: Facts): Situation["founder"] {
+  const self = memberOf(facts.view, facts.self);
+  if (self !== undefined && !isDataMember(self)) return "witness";
+  const seen = facts.members.get(facts.self)?.seen;
+  const ready = seen?.state === "stopped" && seen.system_identifier !== null;
+  return ready ? "ready" : "not_yet";
+}
+
+/** The requests that the newest epoch answers. */
+function bound(facts: Facts): RequestFact | undefined {
+  const epoch = newest(facts.view)?.epoch ?? 0n;
+  return facts.view.requests.find(
+    (request) => request.state === "running" && request.epoch !== null && request.epoch <= epoch,
+  );
+}
+
+function wishOf(facts: Facts): Wish {
+  const [epoch, before] = facts.view.epochs;
+  const request = bound(facts);
+  const handedTo = epoch?.cause === "switchover" ? (before?.handover_to ?? undefined) : undefined;
+  const target = request?.args.target ?? handedTo;
+  const shutdownLsn = facts.handedOver?.shutdownLsn;
+  const patient = facts.epochMs < LIMITS.targetMs;
+  return {
+    ...(target === undefined ? {} : { target }),
+    ...(shutdownLsn === undefined ? {} : { shutdownLsn }),
+    patient,
+    lossAllowed: !patient && request?.args.allow_data_loss === true,
+  };
+}
+
+function choiceWord(facts: Facts, choice: Choice | undefined): Situation["choice"] {
+  if (choice === undefined) return "none";
+  if (choice.kind === "ready") return "ready";
+  const long = facts.epochMs >= LIMITS.stalledMs;
+  return long && facts.saidBlocked !== choice.why ? "blocked" : "waiting";
+}
+
+function promotionOf(facts: Facts): Situation["promotion"] {
+  const epoch = newest(facts.view);
+  const seen = facts.members.get(primaryOf(facts.view) ?? 0)?.seen;
+  if (epoch === undefined || epoch.state === "opened") return "pending";
+  if (seen?.epoch === epoch.epoch && seen.role === "primary") {
+    const stamped = seen.switch_lsn !== null && seen.stamp_lsn !== null;
+    if (epoch.state === "appointed" ? stamped : seen.gate_open) return "seen";
+  }
+  const limit = epoch.cause === "founding" ? LIMITS.foundingMs : LIMITS.promotingMs;
+  return epoch.state === "appointed" && facts.epochMs > limit ? "late" : "pending";
+}
+
+function handoverOf(facts: Facts): Situation["handover"] {
+  const epoch = newest(facts.view);
+  if (epoch?.state !== "serving" || epoch.handover_to === null) return "none";
+  if (facts.handedOver?.shutdownLsn !== undefined) return "done";
+  if (facts.handedOver?.problem !== undefined) return "refused";
+  return facts.handOverMs > LIMITS.handOverMs ? "late" : "under_way";
+}
+
+/** Only what silence suggests is held down; a death that was seen is not (H47). */
+function brakeOf(facts: Facts, primary: PrimaryClass): Situation["brake"] {
+  if (facts.view.paused_why !== null) return "paused";
+  const inferred = primary === "node_silent" || primary === "hung";
+  const recent = (facts.sinceFailoverMs ?? Infinity) < LIMITS.holdDownMs;
+  return inferred && recent ? "hold_down" : "none";
+}
+
+function choreOf(facts: Facts): Situation["chore"] {
+  if (attachedNow(facts) !== undefined) return "attached";
+  if (facts.view.next_rule !== null) return ruleInForce(facts) ? "rule" : "none";
+  if (ruleWanted(facts) !== undefined) return "rule_next";
+  if (!facts.view.formed && wantedRule(facts.view) !== undefined) return "formed";
+  return shouldTransfer(facts) ? "transfer" : "none";
+}
+
+/** A member that streams from the primary for the first time. */
+export function attachedNow({ view, members }: Facts): number | undefined {
+  const attached = members.get(primaryOf(view) ?? 0)?.seen?.attached ?? [];
+  return view.members.find(
+    (member) => member.state === "registered" && attached.includes(member.node_id),
+  )?.node_id;
+}
+
+/** The next step of the commit rule, if it should change. */
+export function ruleWanted({ view }: Facts): Rule | undefined {
+  const wanted = wantedRule(view);
+  return wanted === undefined ? undefined : nextRule(view.rule, wanted);
+}
+
+/** The primary proved what it must apply now, in this epoch (H17). */
+function ruleInForce({ view, members }: Facts): boolean {
+  const seen = members.get(primaryOf(view) ?? 0)?.seen;
+  return seen?.epoch === newest(view)?.epoch && seen?.rule_in_force === view.standby_names;
+}
+
+/** In steady state one heartbeat covers leader and primary: leadership follows the primary. */
+function shouldTransfer(facts: Facts): boolean {
+  const primary = primaryOf(facts.view);
+  const member = memberOf(facts.view, primary);
+  return (
+    primary !== facts.self &&
+    member?.voter === true &&
+    facts.members.get(primary ?? 0)?.store.reach === "ok" &&
+    !facts.view.requests.some((request) => request.state === "running") &&
+    Math.min(facts.epochMs, facts.leadingMs) >= LIMITS.settledMs &&
+    (facts.sinceTransferMs ?? Infinity) >= LIMITS.transferEveryMs
+  );
+}
