@@ -1,0 +1,117 @@
+/** Messages that arrived and were not taken yet: bounded, and every wait for the next one is limited. */
+import type { Clock } from "../clock/clock.ts";
+import { ConnectionLost } from "./errors.ts";
+import type { BackendMessage } from "./wire.ts";
+
+/** Past this many waiting bytes the source is paused; below half of it, resumed. */
+const HIGH_WATER_BYTES = 2 * 1024 * 1024;
+/** What a message costs besides its payload. */
+const MESSAGE_BYTES = 64;
+
+export interface Source {
+  pause(): unknown;
+  resume(): unknown;
+}
+
+interface Waiter {
+  readonly deadline: number;
+  readonly limitMs: number;
+  resolve(message: BackendMessage): void;
+  reject(error: unknown): void;
+}
+
+export class Inbox {
+  readonly #clock: Clock;
+  readonly #source: Source;
+  readonly #ended = new AbortController();
+  #queue: BackendMessage[] = [];
+  #taken = 0;
+  #bytes = 0;
+  #paused = false;
+  #waiter: Waiter | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #watching = false;
+
+  constructor(clock: Clock, source: Source) {
+    this.#clock = clock;
+    this.#source = source;
+  }
+
+  put(message: BackendMessage): void {
+    if (this.#failure !== undefined) return;
+    const waiter = this.#waiter;
+    if (waiter !== undefined) {
+      this.#waiter = undefined;
+      waiter.resolve(message);
+      return;
+    }
+    this.#queue.push(message);
+    this.#bytes += sizeOf(message);
+    if (this.#bytes > HIGH_WATER_BYTES && !this.#paused) {
+      this.#paused = true;
+      this.#source.pause();
+    }
+  }
+
+  /** Nothing more will come: `take` rejects with `error` once what had arrived is taken. */
+  fail(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = { error };
+    this.#ended.abort();
+    this.#waiter?.reject(error);
+    this.#waiter = undefined;
+  }
+
+  /** Like `fail`, and what had arrived is dropped. */
+  abandon(error: unknown): void {
+    this.#queue = [];
+    this.#taken = 0;
+    this.fail(error);
+  }
+
+  /** The next message; one caller at a time. Rejects with ConnectionLost after `limitMs` of silence. */
+  take(limitMs: number): Promise<BackendMessage> {
+    const next = this.#queue[this.#taken];
+    if (next !== undefined) {
+      this.#dropTaken(next);
+      return Promise.resolve(next);
+    }
+    if (this.#failure !== undefined) return Promise.reject(this.#failure.error);
+    return new Promise((resolve, reject) => {
+      this.#waiter = { deadline: this.#clock.now() + limitMs, limitMs, resolve, reject };
+      if (!this.#watching) void this.#watch();
+    });
+  }
+
+  #dropTaken(message: BackendMessage): void {
+    this.#taken += 1;
+    this.#bytes -= sizeOf(message);
+    if (this.#taken === this.#queue.length) {
+      this.#queue = [];
+      this.#taken = 0;
+    }
+    if (this.#paused && this.#bytes < HIGH_WATER_BYTES / 2) {
+      this.#paused = false;
+      this.#source.resume();
+    }
+  }
+
+  /** One sleeper for all waits in turn: a wait that is over in time costs no timer of its own. */
+  async #watch(): Promise<void> {
+    this.#watching = true;
+    for (let waiter = this.#waiter; waiter !== undefined; waiter = this.#waiter) {
+      const leftMs = waiter.deadline - this.#clock.now();
+      if (leftMs <= 0) {
+        const error = `the server said nothing for ${waiter.limitMs} ms`;
+        this.fail(new ConnectionLost("silent", error));
+      } else {
+        await this.#clock.sleep(leftMs, this.#ended.signal);
+      }
+    }
+    this.#watching = false;
+  }
+}
+
+function sizeOf(message: BackendMessage): number {
+  return MESSAGE_BYTES + (message.kind === "copyData" ? message.bytes.length : 0);
+}
