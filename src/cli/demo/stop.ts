@@ -1,0 +1,111 @@
+/** Stopping a demo: no failover may start meanwhile, the primary's last bytes reach the others, nothing is left. */
+import { join } from "node:path";
+import { type Clock, waitUntil } from "../../clock/clock.ts";
+import { clusterView } from "../../db/cluster.ts";
+import { pause } from "../../db/pg-replica.ts";
+import type { Binaries } from "../../postgres/binaries.ts";
+import { type ProcessInfo, serverProcesses } from "../../postgres/process-tree.ts";
+import { adoptServer, type Server } from "../../postgres/server.ts";
+import type { DemoNode } from "./layout.ts";
+import type { Narrator } from "./narrator.ts";
+import { onAnyStore } from "./stores.ts";
+import { PAUSE } from "./watch.ts";
+import type { Workers } from "./workers.ts";
+
+export interface StopOptions {
+  readonly nodes: readonly DemoNode[];
+  readonly binaries: Binaries;
+  readonly clock: Clock;
+  readonly narrator: Narrator;
+  readonly workers: Workers | undefined;
+  /** Aborts at the second Ctrl-C: everything still ends, but at once. */
+  readonly hurry: AbortSignal;
+}
+
+const PAUSE_LIMIT_MS = 3000;
+const FAST_LIMIT_MS = 30_000;
+const HURRY_LIMIT_MS = 10_000;
+
+export async function stopAll(options: StopOptions): Promise<void> {
+  const { nodes, narrator, workers, hurry } = options;
+  const primary = hurry.aborted ? undefined : await pauseFailovers(options);
+  await workers?.stop(hurry);
+  narrator.say("demo", "workers stopped");
+  const dirs = nodes.flatMap(({ config }) =>
+    config.data === undefined ? [] : [{ id: config.node.id, dir: config.data.dir }],
+  );
+  await stopServers(
+    dirs.filter(({ id }) => id === primary).map(({ dir }) => dir),
+    options,
+  );
+  await stopServers(
+    dirs.filter(({ id }) => id !== primary).map(({ dir }) => dir),
+    options,
+  );
+  narrator.say("demo", "data servers stopped");
+  const controls = nodes.map(({ config }) => config.control.dir);
+  await stopServers(controls, options);
+  narrator.say("demo", "control stores stopped");
+  const beside = nodes.map(({ config }) => join(config.dir, "data.new"));
+  await sweep([...dirs.map(({ dir }) => dir), ...beside, ...controls], options);
+}
+
+/** Commit the pause; tells which node is primary. Without a quorum there is no failover to prevent. */
+async function pauseFailovers({ nodes, narrator }: StopOptions): Promise<number | undefined> {
+  const done = await onAnyStore(nodes, PAUSE_LIMIT_MS, async (store) => {
+    const { paused_why: why, epochs } = await clusterView(store);
+    const [epoch] = epochs;
+    if (epoch !== undefined && why === null) await pause(store, PAUSE);
+    return { primary: epoch?.node_id ?? undefined, founded: epoch !== undefined };
+  });
+  if (done?.founded) narrator.say("demo", "failovers paused");
+  if (done === undefined) narrator.say("demo", "failovers not paused: no quorum answered");
+  return done?.primary;
+}
+
+async function stopServers(dirs: readonly string[], options: StopOptions): Promise<void> {
+  const { binaries, hurry } = options;
+  const found = await Promise.all(dirs.map((dataDir) => adoptServer({ binaries, dataDir })));
+  const servers = found.filter((server) => server !== undefined);
+  await Promise.all(servers.map((server) => stopServer(server, hurry)));
+}
+
+async function stopServer(server: Server, hurry: AbortSignal): Promise<void> {
+  const atOnce = () => server.stop("immediate", HURRY_LIMIT_MS).catch(() => undefined); // swept later
+  if (hurry.aborted) return await atOnce();
+  const hurried = () => void atOnce();
+  hurry.addEventListener("abort", hurried, { once: true });
+  try {
+    await server.stop("fast", FAST_LIMIT_MS);
+  } catch {
+    await atOnce(); // a client that does not let go, or a frozen server
+  } finally {
+    hurry.removeEventListener("abort", hurried);
+  }
+}
+
+/** Whatever still works in our folders: half-started servers, orphans of killed ones. All of it is ours. */
+async function sweep(dirs: readonly string[], { binaries, clock, narrator }: StopOptions) {
+  let killed = 0;
+  const wait = { clock, everyMs: 20, limitMs: HURRY_LIMIT_MS };
+  await waitUntil("every process of the demo is gone", wait, async () => {
+    const left = await leftovers(dirs, binaries);
+    killed += left.length;
+    for (const { pid } of left) kill(pid);
+    return left.length === 0;
+  });
+  if (killed > 0) narrator.say("demo", `${killed} leftover processes ended`);
+}
+
+async function leftovers(dirs: readonly string[], binaries: Binaries): Promise<ProcessInfo[]> {
+  const found = await Promise.all(dirs.map((dataDir) => serverProcesses({ dataDir, binaries })));
+  return found.flat();
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // gone already: good
+  }
+}

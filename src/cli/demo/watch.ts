@@ -1,0 +1,136 @@
+/** What the demo looks for: events to tell, copies under way, and the moment when all is ready. */
+import type { Clock } from "../../clock/clock.ts";
+import { type ClusterView, clusterView } from "../../db/cluster.ts";
+import { connect } from "../../db/connect.ts";
+import { events, type ProgressRow, progress, resume } from "../../db/pg-replica.ts";
+import { bytes } from "../status.ts";
+import type { Store } from "../store.ts";
+import type { DemoNode } from "./layout.ts";
+import type { Narrator } from "./narrator.ts";
+import { watchStores } from "./stores.ts";
+
+/** Why the demo paused failovers; it lifts no other pause. */
+export const PAUSE = "demo stopped";
+
+export interface Watch {
+  /** Resolves with the primary's name once the cluster is formed, serves, and every member is attached. */
+  readonly ready: Promise<string>;
+  /** Resolves once nothing is looked at any more. */
+  readonly ended: Promise<void>;
+}
+
+const STARTING_POLL_MS = 50;
+const POLL_MS = 300;
+const PROGRESS_EVERY_MS = 500;
+
+export function startWatch(options: {
+  readonly nodes: readonly DemoNode[];
+  readonly clock: Clock;
+  readonly narrator: Narrator;
+  readonly signal: AbortSignal;
+}): Watch {
+  const { nodes, clock, narrator, signal } = options;
+  const tellEvents = eventTeller(nodes, narrator);
+  const tellProgress = progressTeller(nodes, clock, narrator);
+  const judge = readiness(nodes);
+  const { promise: ready, resolve } = Promise.withResolvers<string>();
+  let isReady = false;
+  const look = async (store: Store) => {
+    await tellEvents(store);
+    tellProgress(await progress(store));
+    if (isReady) return;
+    const view = await clusterView(store);
+    if (view.paused_why === PAUSE) await resume(store);
+    const primary = await judge(view);
+    if (primary === undefined) return;
+    isReady = true;
+    resolve(primary);
+  };
+  const everyMs = () => (isReady ? POLL_MS : STARTING_POLL_MS);
+  return { ready, ended: watchStores({ nodes, clock, signal, everyMs, look }) };
+}
+
+/** Every event once, in order, from whichever store knows it first; those of earlier runs are not told. */
+function eventTeller(nodes: readonly DemoNode[], narrator: Narrator) {
+  let told: bigint | undefined;
+  return async (store: Store): Promise<void> => {
+    const since = told ?? 0n;
+    const rows = await events(store, since);
+    for (const { event_id, event, node_id, reason } of rows) {
+      if (told !== undefined && event_id <= told) continue;
+      told = event_id;
+      narrator.say(
+        nameOf(nodes, node_id),
+        `${event.replaceAll("_", " ")}${reason ? `: ${reason}` : ""}`,
+      );
+    }
+  };
+}
+
+function nameOf(nodes: readonly DemoNode[], id: number | null): string {
+  return nodes.find(({ config }) => config.node.id === id)?.config.node.name ?? "cluster";
+}
+
+function progressTeller(nodes: readonly DemoNode[], clock: Clock, narrator: Narrator) {
+  const last = new Map<number, { at: number; text: string }>();
+  return (rows: readonly ProgressRow[]): void => {
+    for (const { node_id, job, phase, done_bytes, total_bytes } of rows) {
+      const total = total_bytes === null ? "" : ` of ${bytes(total_bytes)}`;
+      const text = `${job}: ${phase}, ${bytes(done_bytes)}${total}`;
+      const before = last.get(node_id);
+      const soon = before !== undefined && clock.now() - before.at < PROGRESS_EVERY_MS;
+      if (soon || before?.text === text) continue;
+      last.set(node_id, { at: clock.now(), text });
+      narrator.say(nameOf(nodes, node_id), text);
+    }
+  };
+}
+
+/**
+ * Observations may be left over from before a stop: a member counts once its beat has moved since we
+ * first saw it. At the end the primary itself is asked, over TCP, as a client would.
+ */
+function readiness(nodes: readonly DemoNode[]) {
+  const firstBeats = new Map<string, bigint>();
+  return async (view: ClusterView): Promise<string | undefined> => {
+    const fresh = view.observed.filter(({ node_id, beat }) => {
+      const key = `${view.node_id} ${node_id}`;
+      if (!firstBeats.has(key)) firstBeats.set(key, beat);
+      return firstBeats.get(key) !== beat;
+    });
+    const [epoch] = view.epochs;
+    const settled = view.formed && view.next_rule === null && ruleIsRaised(view);
+    if (!settled || epoch?.state !== "serving") return undefined;
+    const attached = fresh.filter(({ state }) => state === "running" || state === "streaming");
+    const primary = fresh.find(({ node_id }) => node_id === epoch.node_id);
+    if (attached.length < nodes.length || primary?.writable !== true) return undefined;
+    const node = nodes.find(({ config }) => config.node.id === epoch.node_id);
+    return node !== undefined && (await takesWrites(node)) ? node.config.node.name : undefined;
+  };
+}
+
+function ruleIsRaised({ mode, rule, members }: ClusterView): boolean {
+  const data = members.filter(({ data_port }) => data_port !== null).length;
+  return mode !== "quorum" || rule.k >= Math.floor(data / 2);
+}
+
+async function takesWrites({ config }: DemoNode): Promise<boolean> {
+  if (config.data === undefined) return false;
+  const client = await connect({
+    host: config.data.host,
+    port: config.data.port,
+    user: "postgres",
+    password: config.superuserPassword ?? "",
+    applicationName: "pg-replica demo",
+    connectLimitMs: 1000,
+    statementLimitMs: 1000,
+  });
+  try {
+    const { rows } = await client.query<{ writes: boolean }>(
+      "select not pg_catalog.pg_is_in_recovery() as writes",
+    );
+    return rows[0]?.writes === true;
+  } finally {
+    await client.end();
+  }
+}

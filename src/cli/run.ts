@@ -1,0 +1,44 @@
+/** `pg-replica run`: this node's worker, in the foreground, until told to end. */
+import { join } from "node:path";
+import { monotonicClock } from "../clock/clock.ts";
+import { createLog } from "../log/logger.ts";
+import { makeDirectory } from "../postgres/files.ts";
+import { serverOwner } from "../postgres/owner.ts";
+import { runWorker } from "../worker/worker.ts";
+import { CONFIG_HELP, type Command, configOf, parseCommand } from "./command.ts";
+import { claimPidFile } from "./pid-file.ts";
+
+const HELP = `pg-replica run --config FILE
+
+Runs this node's worker in the foreground and logs JSON lines to standard output. On SIGTERM or SIGINT
+it ends and leaves both servers running; its successor takes them over. "stop" stops all of it.
+
+${CONFIG_HELP}
+`;
+
+export const command: Command = {
+  help: HELP,
+  async run(args) {
+    const { values } = parseCommand(args, { config: { type: "string" } });
+    const config = await configOf(values.config);
+    const run = join(config.dir, "run");
+    await makeDirectory(run, { owner: await serverOwner(config.runAs), mode: 0o755 });
+    const release = await claimPidFile(join(run, "worker.pid"), `worker of ${config.node.name}`);
+    const log = createLog({ node: config.node.name }, { level: config.logLevel });
+    try {
+      await runWorker(config, { clock: monotonicClock, log, signal: endSignal() });
+    } finally {
+      await release();
+    }
+    return 0;
+  },
+};
+
+/** Aborted by SIGTERM or SIGINT, again and again: a worker ends one way only. */
+function endSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGTERM", "SIGINT"] as const) {
+    process.on(name, () => controller.abort(new Error(`asked to end by ${name}`)));
+  }
+  return controller.signal;
+}

@@ -1,0 +1,86 @@
+/** Reaching a control store: this node's own by its socket, or any server by URI. */
+import { join } from "node:path";
+import type { Config } from "../config/schema.ts";
+import { type ConnectOptions, connect } from "../db/connect.ts";
+import { CommandFailed, configOf, UsageError } from "./command.ts";
+
+export type Store = Awaited<ReturnType<typeof connect>>;
+
+const CONNECT_LIMIT_MS = 3000;
+
+/** How to reach the control store of the node `config` describes: its private socket, as superuser. */
+export function ownStore(config: Config, limits: { readonly statementLimitMs: number }) {
+  const options: ConnectOptions = {
+    host: join(config.dir, "run/control"),
+    port: config.control.port,
+    user: "postgres",
+    applicationName: "pg-replica",
+    connectLimitMs: CONNECT_LIMIT_MS,
+    statementLimitMs: limits.statementLimitMs,
+  };
+  return options;
+}
+
+/** Run `work` on a connection that is closed afterwards. `--uri` wins over `--config`. */
+export async function withStore<T>(
+  { uri, config }: { readonly uri?: string | undefined; readonly config?: string | undefined },
+  statementLimitMs: number,
+  work: (store: Store) => Promise<T>,
+): Promise<T> {
+  if (uri !== undefined && config !== undefined) {
+    throw new UsageError("--uri: expected either --uri or --config, not both");
+  }
+  const places =
+    uri === undefined
+      ? [ownStore(await configOf(config), { statementLimitMs })]
+      : parseUri(uri).map((place) => ({ ...place, statementLimitMs }));
+  const store = await firstThatAnswers(places);
+  try {
+    return await work(store);
+  } finally {
+    await store.end();
+  }
+}
+
+async function firstThatAnswers(places: readonly ConnectOptions[]): Promise<Store> {
+  const why: string[] = [];
+  for (const place of places) {
+    try {
+      return await connect(place);
+    } catch (error) {
+      why.push(`${place.host}:${place.port}: ${(error as Error).message || "no answer"}`);
+    }
+  }
+  const hint = "is the node running? pg-replica run starts it";
+  throw new CommandFailed(`control store: ${why.join("; ")}: expected it to answer (${hint})`);
+}
+
+/** libpq's form, several hosts included; what we would silently ignore is refused. */
+export function parseUri(text: string): ConnectOptions[] {
+  const shape =
+    /^postgres(?:ql)?:\/\/(?:([^:@/]*)(?::([^@/]*))?@)?([^/?]+)(?:\/([^?]*))?(?:\?(.*))?$/;
+  const match = shape.exec(text);
+  const expected = "expected postgresql://user:password@host:port[,host:port…]/database";
+  if (match === null) throw new UsageError(`--uri: not a URI: ${expected}`);
+  const [, user = "", password, hosts = "", database = "", parameters = ""] = match;
+  refuseTls(new URLSearchParams(parameters));
+  return hosts.split(",").map((one) => {
+    const [, host = "", port = "5432"] = /^(\[[^\]]+\]|[^:]*)(?::(\d+))?$/.exec(one) ?? [];
+    if (host === "") throw new UsageError(`--uri: ${one}: expected host:port`);
+    return {
+      host: decodeURIComponent(host.replace(/^\[|\]$/g, "")),
+      port: Number(port),
+      user: decodeURIComponent(user) || "postgres",
+      database: decodeURIComponent(database) || "postgres",
+      ...(password === undefined ? {} : { password: decodeURIComponent(password) }),
+      applicationName: "pg-replica",
+      connectLimitMs: CONNECT_LIMIT_MS,
+    };
+  });
+}
+
+function refuseTls(parameters: URLSearchParams): void {
+  const mode = parameters.get("sslmode");
+  if (mode === null || ["disable", "allow", "prefer"].includes(mode)) return;
+  throw new UsageError(`--uri: sslmode=${mode}: expected disable, allow or prefer`);
+}
