@@ -1,0 +1,100 @@
+/** Workers come and go without a failover; a data server started by anyone comes up read-only. */
+import { dirname, join } from "node:path";
+import { expect, test } from "vitest";
+import { postmasterOf } from "../support/cluster.ts";
+import { useCluster } from "../support/fixture.ts";
+import { onPrimary, untilHealthy } from "../support/health.ts";
+import { mustRun, needProgram } from "../support/programs.ts";
+import { nextWriter } from "../support/round.ts";
+import { rows, value, writesThatPass } from "../support/sql.ts";
+import { until } from "../support/until.ts";
+import { createWriterTable, startWriter } from "../support/writer.ts";
+
+const cluster = useCluster();
+
+const postmasters = () =>
+  cluster().nodes.map(({ id, data }) => postmasterOf(cluster().dataServerOf(id), data.dir).pid);
+
+test("a worker is killed on each node in turn: its successor adopts the servers, nothing fails over", async () => {
+  const before = await untilHealthy(cluster());
+  await createWriterTable(cluster().node(before.primary).data.uri);
+  const servers = postmasters();
+  const writer = startWriter({ hosts: cluster().dataUris(), writer: nextWriter(), everyMs: 5 });
+  await writer.untilAcknowledged(50, 10_000);
+  const since = performance.now();
+  for (const { id } of cluster().nodes) {
+    const old = cluster().node(id).worker.pid;
+    cluster().killWorker(id);
+    await until(`worker ${id} is back`, { limitMs: 10_000 }, async () => {
+      await cluster().refresh();
+      return cluster().node(id).worker.pid !== old;
+    });
+    await untilHealthy(cluster());
+  }
+  const gap = writer.gapSince(since).ms;
+  await writer.stop();
+  const after = await untilHealthy(cluster());
+  expect(after).toMatchObject({ primary: before.primary, epoch: before.epoch });
+  expect(postmasters()).toEqual(servers);
+  expect(gap).toBeLessThan(1000);
+  const result = await writer.check(cluster().node(after.primary).data.uri);
+  expect(result).toMatchObject({ lost: [], invented: [] });
+});
+
+test("a control store is killed on each node in turn: it comes back, the data servers run on", async () => {
+  const before = await untilHealthy(cluster());
+  const servers = postmasters();
+  for (const { id } of cluster().nodes) {
+    const { pid, uri } = cluster().node(id).control;
+    process.kill(pid, "SIGKILL");
+    await until(`control store ${id} answers again`, { limitMs: 10_000 }, async () => {
+      await cluster().refresh();
+      return cluster().node(id).control.pid !== pid && (await value(uri, "select 1")) === "1";
+    });
+    await untilHealthy(cluster());
+  }
+  const after = await untilHealthy(cluster());
+  expect(after).toMatchObject({ primary: before.primary, epoch: before.epoch });
+  expect(postmasters()).toEqual(servers);
+});
+
+test("a stopped primary that is started by hand comes up read-only, whoever asks how", async () => {
+  const { primary } = await untilHealthy(cluster());
+  await onPrimary(cluster(), "create table if not exists rogue (tried timestamptz default now())");
+  await cluster().stop();
+
+  const { dir, port } = cluster().node(primary).data;
+  const socket = join(dirname(dir), "run/data");
+  const uid = Number(await mustRun("stat", ["-c", "%u", dir]));
+  const gid = Number(await mustRun("stat", ["-c", "%g", dir]));
+  const log = join(dirname(dir), "by-hand.log");
+  await mustRun("touch", [log]);
+  await mustRun("chown", [`${uid}:${gid}`, log]);
+  const control = (...args: string[]) =>
+    mustRun(needProgram("pg_ctl"), ["-D", dir, ...args], { uid, gid });
+  await control("start", "-l", log, "-w", "-t", "20");
+  try {
+    const uri = `postgresql://postgres@/postgres?host=${encodeURIComponent(socket)}&port=${port}`;
+    expect(await value(uri, "select pg_is_in_recovery()")).toBe("true");
+    expect(await writesThatPass(uri, "insert into rogue default values")).toEqual([]);
+  } finally {
+    await control("stop", "-m", "fast", "-w");
+  }
+
+  await cluster().restart();
+  const after = await untilHealthy(cluster());
+  const { uri } = cluster().node(after.primary).data;
+  expect(await rows(uri, "select * from rogue")).toEqual([]);
+});
+
+test("the whole cluster stops and starts again from its folder, again and again", async () => {
+  await onPrimary(cluster(), "create table if not exists rounds (n integer)");
+  for (const round of [1, 2]) {
+    await onPrimary(cluster(), "insert into rounds values ($1)", [round]);
+    await cluster().stop();
+    await cluster().restart();
+    const { primary } = await untilHealthy(cluster());
+    const count = "select count(*) from rounds";
+    expect(await value(cluster().node(primary).data.uri, count)).toBe(`${round}`);
+  }
+});
