@@ -1,5 +1,5 @@
 /** One cluster for the tests of a file: stopped at the end with proof, its logs kept when a test failed. */
-import { afterAll, afterEach, beforeAll } from "vitest";
+import { afterAll, afterEach, beforeAll, vi } from "vitest";
 import { type Cluster, logPaths, type StartOptions, startCluster } from "./cluster.ts";
 import { untilHealthy } from "./health.ts";
 
@@ -7,6 +7,8 @@ import { untilHealthy } from "./health.ts";
 export function useCluster(options: StartOptions = {}): () => Cluster {
   let cluster: Cluster | undefined;
   let failed = false;
+  // A test waits for whole nodes to come back, several times; each wait has its own, tighter limit.
+  vi.setConfig({ testTimeout: 150_000 });
 
   beforeAll(async () => {
     failed = true; // until it is known to be healthy

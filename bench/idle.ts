@@ -1,0 +1,139 @@
+/**
+ * What the control plane costs when nothing happens: CPU and memory of worker, deadman and control store per node, the
+ * leader and the others apart.
+ *
+ *   node bench/idle.ts [--seconds 30] [--nodes 3] [--dist] [--json FILE]
+ *
+ * `--dist` runs the built package (npm run build) instead of the sources. CPU is user and system time of
+ * /proc/<pid>/stat over the interval, in per cent of one core; memory is PSS of /proc/<pid>/smaps_rollup, which divides
+ * shared pages among those who share them.
+ */
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { monotonicClock } from "../src/clock/clock.ts";
+import { type Cluster, startCluster } from "../test/support/cluster.ts";
+import { untilHealthy } from "../test/support/health.ts";
+import { type Process, stillAlive, workingIn } from "../test/support/processes.ts";
+import { mustRun, PROJECT } from "../test/support/programs.ts";
+import { conditionsOf, describeConditions, positive, writeResult } from "./conditions.ts";
+
+const PARTS = ["worker", "helpers", "control store", "data server"] as const;
+type Part = (typeof PARTS)[number];
+
+interface Cost {
+  readonly node: number;
+  readonly leader: boolean;
+  readonly part: Part;
+  readonly processes: number;
+  /** Per cent of one core. */
+  readonly cpuPercent: number;
+  readonly pssMb: number;
+}
+
+/** User and system time, in seconds, children that ended included. */
+async function cpuSeconds(pid: number, ticksPerSecond: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, "latin1").catch(() => undefined);
+  if (stat === undefined) return 0; // ended during the interval
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const ticks = [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index]), 0);
+  return ticks / ticksPerSecond;
+}
+
+async function pssMb(pid: number): Promise<number> {
+  const text = await readFile(`/proc/${pid}/smaps_rollup`, "utf8").catch(() => "");
+  return Number(/^Pss:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) / 1024;
+}
+
+/** Which of the node's parts each process belongs to. */
+function partsOf(cluster: Cluster, id: number): Record<Part, Process[]> {
+  const { data, control, worker } = cluster.node(id);
+  const all = cluster.processesOf(id);
+  const store = workingIn(all, control.dir);
+  const server = workingIn(all, data.dir);
+  const rest = all.filter((one) => !store.includes(one) && !server.includes(one));
+  return {
+    worker: rest.filter(({ pid }) => pid === worker.pid),
+    helpers: rest.filter(({ pid }) => pid !== worker.pid),
+    "control store": store,
+    "data server": server,
+  };
+}
+
+async function measure(cluster: Cluster, seconds: number): Promise<Cost[]> {
+  const { leader } = await untilHealthy(cluster);
+  const ticks = Number(await mustRun("getconf", ["CLK_TCK"]));
+  const watched = cluster.nodes.flatMap(({ id }) => {
+    const parts = partsOf(cluster, id);
+    return PARTS.map((part) => ({ id, part, processes: parts[part] }));
+  });
+  const sum = async (processes: readonly Process[], read: (pid: number) => Promise<number>) => {
+    const each = await Promise.all(processes.map(({ pid }) => read(pid)));
+    return each.reduce((total, one) => total + one, 0);
+  };
+  const cpu = (processes: readonly Process[]) => sum(processes, (pid) => cpuSeconds(pid, ticks));
+  const before = await Promise.all(watched.map(({ processes }) => cpu(processes)));
+  const since = monotonicClock.now();
+  await monotonicClock.sleep(seconds * 1000);
+  const after = await Promise.all(watched.map(({ processes }) => cpu(processes)));
+  const elapsed = (monotonicClock.now() - since) / 1000;
+  return await Promise.all(
+    watched.map(async ({ id, part, processes }, index) => ({
+      node: id,
+      leader: id === leader,
+      part,
+      processes: processes.filter(stillAlive).length,
+      cpuPercent: (((after[index] ?? 0) - (before[index] ?? 0)) / elapsed) * 100,
+      pssMb: await sum(processes, pssMb),
+    })),
+  );
+}
+
+function report(costs: readonly Cost[]): void {
+  console.log("\nnode  part            processes   CPU % of a core   PSS MB");
+  for (const { node, leader, part, processes, cpuPercent, pssMb: pss } of costs) {
+    const head = `${node}${leader ? "*" : " "}    ${part.padEnd(14)} ${`${processes}`.padStart(10)}`;
+    console.log(`${head} ${cpuPercent.toFixed(2).padStart(17)} ${pss.toFixed(1).padStart(8)}`);
+  }
+  console.log("\ncontrol plane (without the data server); * is the leader; goal: 2 %, 1 %, 90 MB");
+  for (const node of new Set(costs.map((cost) => cost.node))) {
+    const own = costs.filter((cost) => cost.node === node && cost.part !== "data server");
+    const cpu = own.reduce((total, one) => total + one.cpuPercent, 0);
+    const pss = own.reduce((total, one) => total + one.pssMb, 0);
+    const who = `${node}${own[0]?.leader ? "*" : " "}`;
+    console.log(`${who}    ${cpu.toFixed(2).padStart(6)} %   ${pss.toFixed(1).padStart(6)} MB`);
+  }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      seconds: { type: "string", default: "30" },
+      nodes: { type: "string", default: "3" },
+      dist: { type: "boolean", default: false },
+      json: { type: "string" },
+    },
+  });
+  const seconds = positive("--seconds", values.seconds);
+  const nodes = positive("--nodes", values.nodes);
+  const main = join(PROJECT, "dist/cli/main.js");
+  if (values.dist && !existsSync(main)) throw new Error(`${main} is not there: npm run build`);
+  const cluster = await startCluster({ nodes, ...(values.dist ? { main } : {}) });
+  try {
+    const { primary } = await untilHealthy(cluster);
+    const conditions = await conditionsOf(cluster.node(primary).data.uri);
+    const what = values.dist ? "built package" : "sources";
+    console.log(`${describeConditions(conditions)}\n${nodes} nodes, ${what}, ${seconds} s idle`);
+    await monotonicClock.sleep(10_000); // what a start leaves behind is over
+    const costs = await measure(cluster, seconds);
+    report(costs);
+    const result = { conditions, nodes, built: values.dist, seconds, costs };
+    console.log(`\nwritten to ${await writeResult("idle", result, values.json)}`);
+    await cluster.stop();
+  } finally {
+    await cluster.discard("remove");
+  }
+}
+
+await main();
