@@ -1,0 +1,29 @@
+-- One sentence on each member's state, always.
+create or replace view node.why as
+select s.node_id, (
+  select r.why from (values
+    (110, s.observed_at is null, format('nothing was heard of %s yet', s.name)),
+    (120, not s.fresh,           format('nothing was heard of %s for %s s', s.name, s.age_s)),
+    (130, s.witness,             'a witness has no data server: it only votes'),
+    (210, s.role = 'primary' and not s.writable and s.near < c.rule_k,
+          format('no quorum: %s of the %s standbys that must confirm a commit are attached', s.near, c.rule_k)),
+    (220, s.problem is not null, s.problem),
+    (310, s.writable and c.rule_k = 0, format('takes writes; no standby has to confirm them yet, %s attached', s.near)),
+    (320, s.writable,            format('takes writes; %s standbys attached, each commit needs %s of them', s.near, c.rule_k)),
+    (330, s.role = 'primary',    format('primary of epoch %s, but it takes no writes yet', s.epoch)),
+    (410, p.job is not null,     format('%s: %s, %s of %s bytes', p.job, p.phase, p.done_bytes, coalesce(p.total_bytes::text, 'unknown'))),
+    (420, s.state = 'streaming', format('streams from node %s', e.node_id)),
+    (430, s.state = 'catching_up', format('catches up with node %s, %s bytes behind', e.node_id, coalesce(s.lag_bytes::text, 'an unknown number of'))),
+    (440, s.state = 'cloning',   format('copies the data of node %s', e.node_id)),
+    (450, s.state = 'rewinding', format('goes back to where it left the history of node %s', e.node_id)),
+    (510, s.state = 'running' and e.state = 'opened', format('waits for epoch %s to be decided', e.epoch)),
+    (520, s.state = 'running',   'runs, but does not stream yet'),
+    (530, s.state = 'fenced',    'kept from clients'),
+    (540, g.goal = 'none',       g.why),
+    (900, true,                  format('its data server is %s', s.state))
+  ) as r (pos, applies, why) where r.applies order by r.pos limit 1) as why
+  from (select t.*, coalesce(cardinality(t.attached), 0) as near from node.seen as t) as s
+ cross join cluster.state as c
+ cross join cluster.newest_epoch() as e
+  join cluster.goal as g on g.node_id = s.node_id
+  left join node.progress as p on p.node_id = s.node_id;

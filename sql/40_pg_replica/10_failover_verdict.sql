@@ -1,0 +1,38 @@
+-- Could the cluster lose its primary now and replace it?  First row that applies; only 900 is ready.
+--
+-- Without the primary, n - k members of the cohort must report (of both cohorts while the rule changes), and a majority
+-- of the voters must be left; with k = 0 a majority of the data members reports.
+create or replace view node.failover_verdict as
+select r.pos, case r.pos when 900 then 'ready' else 'blocked' end as failover, r.why
+  from cluster.state as c
+ cross join cluster.newest_epoch() as e
+ cross join lateral (
+   select count(*) filter (where s.voter) / 2 + 1,
+          count(*) filter (where s.voter and s.fresh and s.node_id is distinct from e.node_id),
+          count(*) filter (where s.can_report and s.promotable and s.node_id is distinct from e.node_id),
+          string_agg(format('%s cannot report (%s)', s.name, w.why), '; ' order by s.node_id)
+            filter (where not s.can_report and not s.witness and s.node_id is distinct from e.node_id)
+     from node.seen as s join node.why as w using (node_id)
+ ) as v (majority, voters, candidates, missing)
+ cross join lateral (
+   select max(q.needed - q.have) as short, max(q.needed) as needed from (
+     select case when t.k = 0 then cardinality(t.cohort) / 2 + 1 else cardinality(t.cohort) - t.k end as needed,
+            (select count(*) from node.seen as s
+              where s.can_report and s.node_id = any (t.cohort) and s.node_id <> e.node_id) as have
+       from (values (c.rule_k, c.rule_cohort), (c.next_k, c.next_cohort)) as t (k, cohort)
+      where t.cohort is not null) as q
+ ) as n
+ cross join lateral (
+   select x.pos, x.why from (values
+     (110, e.epoch is null,             'no primary was ever appointed'),
+     (120, c.paused_why is not null,    format('paused: %s', c.paused_why)),
+     (130, node.leader_heard() is null, 'no leader: a majority of the voters does not answer'),
+     (140, e.state <> 'serving',        format('a failover is under way: epoch %s is %s', e.epoch, e.state)),
+     (150, not c.formed,                coalesce('forming: ' || v.missing, 'forming: not every data member has attached once')),
+     (210, v.voters < v.majority,       format('without %s only %s voters would be left, %s are needed',
+                                          coalesce('node ' || e.node_id, 'the primary'), v.voters, v.majority)),
+     (220, n.short > 0,                 coalesce(v.missing, format('%s more standbys must be able to report', n.short))),
+     (230, v.candidates = 0,            'no standby may be promoted'),
+     (900, true,                        format('%s standbys can take over, %s must report', v.candidates, n.needed))
+   ) as x (pos, applies, why) where x.applies order by x.pos limit 1
+ ) as r;

@@ -1,0 +1,30 @@
+-- The one door through which public functions reach this node from a session of their own: the acting ones of the
+-- control store, and all of the data server.  p_by is who asked, told by a superuser's connection.
+create or replace function node.call(p_function text, p_args jsonb, p_by text) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+begin
+  return case p_function
+    when 'status'    then (select jsonb_agg(to_jsonb(r)) from pg_replica.status() as r)
+    when 'cluster'   then (select jsonb_agg(to_jsonb(r)) from pg_replica.cluster() as r)
+    when 'primary'   then (select jsonb_agg(to_jsonb(r)) from pg_replica.primary() as r)
+    when 'members'   then (select jsonb_agg(to_jsonb(r)) from pg_replica.members() as r)
+    when 'history'   then (select jsonb_agg(to_jsonb(r)) from pg_replica.history() as r)
+    when 'progress'  then (select jsonb_agg(to_jsonb(r)) from pg_replica.progress() as r)
+    when 'requests'  then (select jsonb_agg(to_jsonb(r))
+                             from pg_replica.requests((p_args ->> 'max_rows')::integer) as r)
+    when 'events'    then (select jsonb_agg(to_jsonb(r))
+                             from pg_replica.events((p_args ->> 'after_id')::bigint,
+                                                    (p_args ->> 'max_rows')::integer) as r)
+    when 'explain'   then (select jsonb_agg(to_jsonb(r)) from pg_replica.explain(p_args ->> 'node') as r)
+    when 'version'   then to_jsonb(pg_replica.version())
+    when 'leader'    then to_jsonb(pg_replica.leader())
+    when 'is_leader' then to_jsonb(pg_replica.is_leader())
+    when 'term'      then to_jsonb(pg_replica.term())
+    when 'failover'   then node.request('failover', p_args, p_by)
+    when 'switchover' then node.request('switchover', p_args, p_by)
+    when 'pause'      then to_jsonb(node.steer('pause', p_args, p_by))
+    when 'resume'     then to_jsonb(node.steer('resume', p_args, p_by))
+    when 'cancel'     then to_jsonb(node.steer('cancel', p_args, p_by))
+  end;
+end
+$$;

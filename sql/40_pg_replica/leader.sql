@@ -1,0 +1,7 @@
+-- Who coordinates.
+create or replace function pg_replica.leader() returns integer
+language sql volatile security definer set search_path = '' as $$
+  select node.leader_heard();
+$$;
+comment on function pg_replica.leader() is
+  'Number of the member that leads (coordinates), if it was heard within three seconds. Not to be confused with the primary.';

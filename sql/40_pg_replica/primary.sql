@@ -1,0 +1,26 @@
+-- Where to connect now.
+create or replace function pg_replica.primary() returns table (
+  node_id integer, name text, host text, port integer, epoch bigint, timeline integer,
+  since timestamptz, writable boolean
+)
+language sql volatile security definer set search_path = '' as $$
+  select m.node_id, m.name, m.data_host, m.data_port, e.epoch, e.timeline,
+         coalesce(e.serving_at, e.appointed_at), coalesce(s.writable, false)
+    from cluster.newest_epoch() as e
+    join cluster.member as m on m.node_id = e.node_id
+    join node.seen as s on s.node_id = e.node_id
+   where e.state in ('promoted', 'serving') or e.state = 'appointed' and s.writable;
+$$;
+comment on function pg_replica.primary() is
+  'Where to connect for writes; no row while there is no primary.';
+
+create or replace view pg_replica.primary as select * from pg_replica.primary();
+comment on view pg_replica.primary is 'pg_replica.primary() as a view.';
+comment on column pg_replica.primary.node_id is 'The member''s number.';
+comment on column pg_replica.primary.name is 'The member''s name.';
+comment on column pg_replica.primary.host is 'Where clients reach its data server.';
+comment on column pg_replica.primary.port is 'Port of its data server.';
+comment on column pg_replica.primary.epoch is 'The epoch it was appointed in.';
+comment on column pg_replica.primary.timeline is 'PostgreSQL''s timeline of that epoch.';
+comment on column pg_replica.primary.since is 'Since when it takes writes; while it does not yet, since its appointment.';
+comment on column pg_replica.primary.writable is 'It takes writes now.';

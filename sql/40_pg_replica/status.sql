@@ -1,0 +1,54 @@
+-- One row per member: what it is, what it is meant to be, and why.
+create or replace function pg_replica.status() returns table (
+  node_id integer, name text, host text, port integer, raft_role text, role text, goal text,
+  state text, writable boolean, term bigint, epoch bigint, timeline integer, wal_lsn pg_lsn,
+  replay_lsn pg_lsn, lag_bytes bigint, lag_ms bigint, sync_state text, priority integer,
+  promotable boolean, reason text, observed_at timestamptz
+)
+language sql volatile security definer set search_path = '' as $$
+  select m.node_id, m.name, m.data_host, m.data_port, s.raft_role, s.role,
+         case g.goal when 'hand_over' then 'standby'
+                     when 'pledged'   then case when m.node_id = e.old_primary then 'fenced' else 'standby' end
+                     when 'none'      then null
+                     else g.goal end,
+         s.state, coalesce(s.writable, false), h.current_term, s.epoch, s.timeline, s.wal_lsn, s.replay_lsn,
+         s.lag_bytes, s.lag_ms,
+         coalesce(s.sync_state, case when s.role = 'standby' and m.node_id = any (p.attached)
+           then case when c.rule_k > 0 and m.node_id = any (c.rule_cohort) then 'quorum' else 'async' end end),
+         m.priority, m.promotable, w.why, s.observed_at
+    from cluster.member as m
+    join node.seen as s on s.node_id = m.node_id
+    join node.why as w on w.node_id = m.node_id
+    join cluster.goal as g on g.node_id = m.node_id
+   cross join raft.hard_state as h
+   cross join cluster.state as c
+   cross join cluster.newest_epoch() as e
+    left join node.seen as p on p.node_id = e.node_id and p.role = 'primary'
+   order by m.node_id;
+$$;
+comment on function pg_replica.status() is
+  'One row per member, by node_id: what it is, what it is meant to be, and why. Answered from what this node knows, without asking anyone; a member of which nothing was heard for three seconds is unreachable.';
+
+create or replace view pg_replica.status as select * from pg_replica.status();
+comment on view pg_replica.status is 'pg_replica.status() as a view.';
+comment on column pg_replica.status.node_id is 'The member''s number.';
+comment on column pg_replica.status.name is 'The member''s name.';
+comment on column pg_replica.status.host is 'Where clients reach its data server; null for a witness.';
+comment on column pg_replica.status.port is 'Port of its data server.';
+comment on column pg_replica.status.raft_role is 'leader, follower, candidate, learner or unknown.';
+comment on column pg_replica.status.role is 'What its data server was seen to be: primary, standby or none.';
+comment on column pg_replica.status.goal is 'What it is ordered to be: primary, standby or fenced; null before the first primary, and for a witness.';
+comment on column pg_replica.status.state is 'running, streaming, catching_up, rewinding, cloning, starting, stopping, stopped, fenced or unreachable.';
+comment on column pg_replica.status.writable is 'Clients may write here now: the gate is open, the epoch is the newest, and enough standbys can confirm.';
+comment on column pg_replica.status.term is 'Raft term this node knows.';
+comment on column pg_replica.status.epoch is 'The epoch its data server leads or follows.';
+comment on column pg_replica.status.timeline is 'PostgreSQL''s timeline there.';
+comment on column pg_replica.status.wal_lsn is 'Primary: end of its WAL. Standby: WAL flushed there. Last known, see observed_at.';
+comment on column pg_replica.status.replay_lsn is 'Standby: WAL replayed. Last known.';
+comment on column pg_replica.status.lag_bytes is 'Standby: WAL of the primary not replayed yet, in bytes.';
+comment on column pg_replica.status.lag_ms is 'Standby: age of what was replayed last, in milliseconds.';
+comment on column pg_replica.status.sync_state is 'quorum: its confirmation counts for commits; async: it does not; null: not attached.';
+comment on column pg_replica.status.priority is 'Among equally good candidates the highest is promoted.';
+comment on column pg_replica.status.promotable is 'May become primary.';
+comment on column pg_replica.status.reason is 'One sentence, always.';
+comment on column pg_replica.status.observed_at is 'When the member was last seen.';

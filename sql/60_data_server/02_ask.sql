@@ -1,0 +1,35 @@
+-- Run one statement, whose answer is one jsonb value, in a session of another server, within a limit.
+--
+-- Polls instead of waiting, since a frozen server would hold a waiting client for ever; the limit counts sleeps,
+-- not the wall clock, which may jump.  The connection never outlives the call: it may belong to a superuser.
+create or replace function pgreplica.ask(p_conninfo text, p_sql text, p_limit_ms integer) returns jsonb
+language plpgsql volatile set search_path = '' as $$
+declare
+  v_name   text    := 'pgreplica ' || gen_random_uuid();
+  v_open   boolean := false;
+  v_slept  integer := 0;
+  v_step   integer := 1;
+  v_answer jsonb;
+begin
+  perform pgreplica.dblink_connect(v_name, p_conninfo);
+  v_open := true;
+  perform pgreplica.dblink_send_query(v_name, p_sql);
+  while pgreplica.dblink_is_busy(v_name) = 1 loop
+    if v_slept >= p_limit_ms then
+      raise exception using errcode = 'RF007',
+        message = format('no answer within %s ms', p_limit_ms);
+    end if;
+    perform pg_sleep(v_step / 1000.0);
+    v_slept := v_slept + v_step;
+    v_step := least(1 + v_slept / 20, 20);
+  end loop;
+  select r.answer into v_answer from pgreplica.dblink_get_result(v_name) as r (answer jsonb);
+  perform pgreplica.dblink_disconnect(v_name);
+  return v_answer;
+exception when query_canceled or assert_failure or others then
+  if v_open then
+    perform pgreplica.dblink_disconnect(v_name);
+  end if;
+  raise;
+end
+$$;

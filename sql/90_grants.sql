@@ -1,0 +1,20 @@
+-- Every grant of the control store.  Nothing is public: who is in none of the groups can call nothing of ours.
+revoke all on all functions in schema raft, peer, cluster, node, pg_replica, pgreplica from public;
+revoke all on schema public from public;
+
+grant usage on schema peer to pgreplica_peer;
+grant execute on all functions in schema peer to pgreplica_peer;
+
+grant usage on schema pg_replica to pgreplica_monitor;
+grant select on all tables in schema pg_replica to pgreplica_monitor;
+grant execute on function
+  pg_replica.status(), pg_replica.cluster(), pg_replica.primary(), pg_replica.members(),
+  pg_replica.requests(integer), pg_replica.events(bigint, integer), pg_replica.history(),
+  pg_replica.progress(), pg_replica.explain(text), pg_replica.explain(integer),
+  pg_replica.version(), pg_replica.leader(), pg_replica.is_leader(), pg_replica.term()
+  to pgreplica_monitor;
+grant execute on function
+  pg_replica.failover(text, boolean, integer), pg_replica.failover(integer, boolean, integer),
+  pg_replica.switchover(text, timestamptz, integer), pg_replica.switchover(integer, timestamptz, integer),
+  pg_replica.cancel(bigint), pg_replica.pause(text), pg_replica.resume()
+  to pgreplica_admin;
