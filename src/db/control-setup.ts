@@ -1,0 +1,110 @@
+/** What a control store is told by its node alone: who it is, who its first members are, who may log in. */
+import type { ClientBase } from "pg";
+import { z } from "zod";
+import { type NodeId, nodeRole } from "../core/ids.ts";
+import { callMany, callOne, run } from "./call.ts";
+
+const Identity = z.object({
+  node_id: z.int(),
+  name: z.string(),
+  cluster_id: z.string(),
+  cluster_name: z.string(),
+  incarnation: z.string(),
+});
+export type StoredIdentity = z.infer<typeof Identity>;
+
+/** Undefined in a store whose making did not come to its end. */
+export async function storedIdentity(db: ClientBase): Promise<StoredIdentity | undefined> {
+  const [identity] = await callMany(db, Identity, {
+    text: "select node_id, name, cluster_id, cluster_name, incarnation from node.identity",
+  });
+  return identity;
+}
+
+/** An initial member as every member's file names it. */
+export interface InitialMember {
+  readonly id: NodeId;
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  readonly dataHost?: string;
+  readonly dataPort?: number;
+}
+
+/** First and last words from outside the log: from here on `cluster` changes by committed entries alone. */
+export async function setUpStore(
+  db: ClientBase,
+  identity: StoredIdentity,
+  cluster: { readonly members: readonly InitialMember[]; readonly mode: string },
+): Promise<void> {
+  const members = cluster.members.map((member) => ({
+    node_id: member.id,
+    name: member.name,
+    control_host: member.host,
+    control_port: member.port,
+    data_host: member.dataPort === undefined ? null : (member.dataHost ?? member.host),
+    data_port: member.dataPort ?? null,
+  }));
+  await run(db, {
+    text: `
+      with identity as (
+        insert into node.identity (node_id, name, cluster_id, cluster_name, incarnation)
+        values ($1, $2, $3, $4, $5)
+      ), mode as (
+        update cluster.state set mode = $6
+      )
+      insert into cluster.member
+             (node_id, name, control_host, control_port, data_host, data_port, promotable)
+      select m.node_id, m.name, m.control_host, m.control_port, m.data_host, m.data_port,
+             m.data_port is not null
+        from jsonb_to_recordset($7::jsonb)
+          as m (node_id integer, name text, control_host text, control_port integer,
+                data_host text, data_port integer)`,
+    values: [
+      identity.node_id,
+      identity.name,
+      identity.cluster_id,
+      identity.cluster_name,
+      identity.incarnation,
+      cluster.mode,
+      JSON.stringify(members),
+    ],
+  });
+}
+
+const Statement = z.object({ statement: z.string() });
+
+/** Make or update the role by which member `id` logs in here: it may do what `pgreplica_peer` may, no more. */
+export async function putNodeRole(db: ClientBase, id: NodeId, verifier: string): Promise<void> {
+  const { statement } = await callOne(db, Statement, {
+    text: `
+      select case when exists (select from pg_catalog.pg_roles where rolname = $1)
+               then pg_catalog.format('alter role %I login password %L', $1::text, $2::text)
+               else pg_catalog.format('create role %I login in role pgreplica_peer password %L',
+                                      $1::text, $2::text)
+             end as statement`,
+    values: [nodeRole(id), verifier],
+  });
+  await run(db, { text: statement });
+}
+
+/** The superuser's password for logins over TCP; without one nobody logs in so. */
+export async function putSuperuserPassword(
+  db: ClientBase,
+  verifier: string | undefined,
+): Promise<void> {
+  const { statement } = await callOne(db, Statement, {
+    text: `select pg_catalog.format('alter role postgres password %L', $1::text) as statement`,
+    values: [verifier ?? null],
+  });
+  await run(db, { text: statement });
+}
+
+/** How this node's SQL functions log in to its peers. */
+export function putPeerPassword(db: ClientBase, password: string): Promise<void> {
+  return run(db, {
+    text: `insert into node.secret (name, value) values ('peer_password', $1)
+           on conflict (name) do update set value = excluded.value`,
+    values: [password],
+  });
+}

@@ -1,0 +1,143 @@
+/** How a control store is configured: small, durable, reached by its own node, its peers and operators. */
+import { userInfo } from "node:os";
+import { join } from "node:path";
+import type { Config } from "../config/schema.ts";
+import type { Binaries } from "../postgres/binaries.ts";
+import { makeDirectory, writeDurable } from "../postgres/files.ts";
+import { renderHba, renderIdent } from "../postgres/hba.ts";
+import type { Owner } from "../postgres/owner.ts";
+import { type Settings, writeSettings } from "../postgres/settings.ts";
+
+/** Where a node keeps what belongs to its control store; see docs/architecture.md, "A node's directory". */
+export function controlPaths(config: Pick<Config, "dir" | "control">) {
+  const hba = join(config.dir, "hba");
+  return {
+    dataDir: config.control.dir,
+    /** A store under construction: becomes `dataDir` when it is whole. */
+    unfinished: `${config.control.dir}.new`,
+    /** Says that `unfinished` is ours, so that it may be removed. */
+    initMarker: `${config.control.dir}.init`,
+    socketDir: join(config.dir, "run", "control"),
+    logDir: join(config.dir, "log"),
+    logFile: join(config.dir, "log", "control.log"),
+    hbaDir: hba,
+    hbaFile: join(hba, "control.conf"),
+    identFile: join(hba, "ident.conf"),
+  };
+}
+
+/** The map by which OS users become the superuser over the private sockets. */
+export const IDENT_MAP = "pgreplica";
+
+/** ident.conf, the same for both servers of a node: root and the servers' owner, or whoever we are. */
+export function identFile(config: Pick<Config, "runAs">): string {
+  const users = new Set(process.getuid?.() === 0 ? ["root", config.runAs] : [userInfo().username]);
+  return renderIdent(
+    [...users].map((systemUser) => ({ map: IDENT_MAP, systemUser, databaseUser: "postgres" })),
+  );
+}
+
+export function controlHba(config: Pick<Config, "control">): string {
+  return renderHba([
+    {
+      type: "local",
+      database: "all",
+      user: "postgres",
+      method: "peer",
+      options: { map: IDENT_MAP },
+    },
+    {
+      type: "host",
+      database: "postgres",
+      user: "+pgreplica_peer",
+      address: "all",
+      method: "scram-sha-256",
+    },
+    ...config.control.hba,
+  ]);
+}
+
+export function controlSettings(
+  config: Pick<Config, "dir" | "control" | "cluster" | "node">,
+  { major }: Pick<Binaries, "major">,
+): Settings {
+  const paths = controlPaths(config);
+  return {
+    listen_addresses: config.control.listen,
+    port: config.control.port,
+    unix_socket_directories: `"${paths.socketDir.replaceAll('"', '""')}"`,
+    hba_file: paths.hbaFile,
+    ident_file: paths.identFile,
+    cluster_name: `${config.node.name} control`.slice(0, 63),
+    max_connections: 60,
+    // Raft's own connections must get in however many operators there are (H64).
+    superuser_reserved_connections: 10,
+    password_encryption: "scram-sha-256",
+    // A peer that vanishes without a word gives its connection back within seconds.
+    tcp_keepalives_idle: 2,
+    tcp_keepalives_interval: 1,
+    tcp_keepalives_count: 3,
+    tcp_user_timeout: 5000,
+    idle_in_transaction_session_timeout: "10s",
+    // The promise is the COMMIT (H51).
+    fsync: true,
+    full_page_writes: true,
+    synchronous_commit: true,
+    "plpgsql.check_asserts": true,
+    // The worker restarts it, and verifies it first.
+    restart_after_crash: false,
+    ...SMALL,
+    ...(major >= 18 ? { io_method: "sync", autovacuum_worker_slots: 1 } : {}),
+    ...LOGGING,
+    timezone: "UTC",
+  };
+}
+
+const SMALL: Settings = {
+  shared_buffers: "4MB",
+  wal_level: "minimal",
+  max_wal_senders: 0,
+  max_replication_slots: 0,
+  max_worker_processes: 0,
+  max_parallel_workers: 0,
+  max_parallel_workers_per_gather: 0,
+  max_parallel_maintenance_workers: 0,
+  max_logical_replication_workers: 0,
+  autovacuum_max_workers: 1,
+  // Preallocated, two segments at least: a vote must not need a disk that is full (H66).
+  min_wal_size: "2MB",
+  max_wal_size: "16MB",
+  bgwriter_lru_maxpages: 0,
+  jit: false,
+  huge_pages: "off",
+};
+
+/** No statement is logged: some hold verifiers. */
+const LOGGING: Settings = {
+  logging_collector: false,
+  log_destination: "stderr",
+  log_line_prefix: "%m [%p] %q%u@%h %a ",
+  log_timezone: "UTC",
+  log_min_messages: "warning",
+  log_min_error_statement: "panic",
+  log_statement: "none",
+  log_min_duration_statement: -1,
+  log_checkpoints: false,
+  log_connections: false,
+  log_disconnections: false,
+};
+
+/** Folders, access rules and settings in their present form, for the store in `dataDir`. Durable. */
+export async function writeControlFiles(
+  config: Config,
+  { dataDir, binaries, owner }: { dataDir: string; binaries: Binaries; owner: Owner | undefined },
+): Promise<void> {
+  const paths = controlPaths(config);
+  await makeDirectory(join(config.dir, "run"), { mode: 0o755 });
+  await makeDirectory(paths.socketDir, { owner });
+  await makeDirectory(paths.hbaDir, { owner });
+  await makeDirectory(paths.logDir, { owner, mode: 0o750 });
+  await writeDurable(paths.hbaFile, controlHba(config), { owner });
+  await writeDurable(paths.identFile, identFile(config), { owner });
+  await writeSettings(dataDir, controlSettings(config, binaries), owner);
+}

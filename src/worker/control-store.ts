@@ -1,0 +1,180 @@
+/** The life of a control store: started or adopted, verified, brought to this program's schema, stopped. */
+import type pg from "pg";
+import type { Clock } from "../clock/clock.ts";
+import { type Identity, readIdentity } from "../config/identity.ts";
+import type { Config } from "../config/schema.ts";
+import { nodePassword, scramVerifier } from "../config/secrets.ts";
+import { type ConnectOptions, connect } from "../db/connect.ts";
+import {
+  putNodeRole,
+  putPeerPassword,
+  putSuperuserPassword,
+  storedIdentity,
+} from "../db/control-setup.ts";
+import { UNSAFE, UnsafeStore, verifyPersistence, verifySettings } from "../db/durability.ts";
+import { install } from "../db/install.ts";
+import type { Log } from "../log/logger.ts";
+import type { Binaries } from "../postgres/binaries.ts";
+import { exists } from "../postgres/files.ts";
+import type { Owner } from "../postgres/owner.ts";
+import { runProgram } from "../postgres/run.ts";
+import { adoptServer, type Server, startServer, waitReady } from "../postgres/server.ts";
+import { controlPaths, writeControlFiles } from "./control-settings.ts";
+
+export { createControlStore } from "./control-init.ts";
+
+export interface ControlStore {
+  readonly server: Server;
+  readonly identity: Identity;
+}
+
+/** This node cannot run: it was never initialised, or is not what it was (H56). The message says what to do. */
+export class ControlStoreLost extends Error {
+  override readonly name = "ControlStoreLost";
+}
+
+const READY_LIMIT_MS = 60_000;
+const STOP_LIMIT_MS = 20_000;
+const CONNECT_LIMIT_MS = 5000;
+
+/** How the node reaches its own control store: the private socket, as superuser. */
+export function ownControlStore(
+  config: Pick<Config, "dir" | "control">,
+  applicationName: string,
+): ConnectOptions {
+  return {
+    host: controlPaths(config).socketDir,
+    port: config.control.port,
+    user: "postgres",
+    applicationName,
+    connectLimitMs: CONNECT_LIMIT_MS,
+  };
+}
+
+/**
+ * Start this node's control store, or adopt the one that runs; verify that it keeps what it commits; install the
+ * schema; admit the peers. Throws ControlStoreLost, UnsafeStore (the store is then stopped), InstallRefused,
+ * ServerGone with the end of its log.
+ */
+export async function startControlStore(
+  config: Config,
+  binaries: Binaries,
+  owner: Owner | undefined,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): Promise<ControlStore> {
+  const identity = await requireIdentity(config);
+  const { dataDir, logFile } = controlPaths(config);
+  await writeControlFiles(config, { dataDir, binaries, owner });
+  const running = await adoptServer({ binaries, dataDir });
+  if (running === undefined) await refuseUnsafeFiles(binaries, dataDir, owner);
+  const server = running ?? (await startServer({ binaries, dataDir, owner, logFile }));
+  try {
+    await waitReady(server, { clock, limitMs: READY_LIMIT_MS });
+    if (server.adopted) server.reload();
+    await makeReady(config, identity, log);
+  } catch (error) {
+    // An unsafe store must not answer its peers; one that somebody else started may run on otherwise.
+    if (!server.adopted || error instanceof UnsafeStore) await stopIfAlive(server);
+    throw error;
+  }
+  log.info(
+    { event: server.adopted ? "control.adopted" : "control.started", pid: server.pid },
+    server.adopted ? "the control store was running" : "the control store was started",
+  );
+  return { server, identity };
+}
+
+/** Fast: whoever waits for a COMMIT hears nothing, and asks again. */
+export async function stopControlStore({ server }: Pick<ControlStore, "server">): Promise<void> {
+  await stopIfAlive(server);
+}
+
+async function stopIfAlive(server: Server): Promise<void> {
+  if (server.alive()) await server.stop("fast", STOP_LIMIT_MS);
+}
+
+async function requireIdentity(config: Config): Promise<Identity> {
+  const identity = await readIdentity(config.dir);
+  const hasStore = await exists(`${config.control.dir}/PG_VERSION`);
+  if (identity === undefined) {
+    throw new ControlStoreLost(
+      hasStore
+        ? `${config.control.dir} holds a control store, but ${config.dir}/identity.json is gone: restore that file`
+        : `node ${config.node.name} was never initialised: run pg-replica init`,
+    );
+  }
+  if (identity.clusterId !== config.clusterId || identity.nodeId !== config.node.id) {
+    throw new ControlStoreLost(
+      `${config.dir} belongs to node ${identity.nodeId} of cluster ${identity.cluster} (${identity.clusterId}), ` +
+        `but the configuration says node ${config.node.id} of cluster ${config.cluster} (${config.clusterId})`,
+    );
+  }
+  if (!hasStore) {
+    throw new ControlStoreLost(
+      `the control store in ${config.control.dir} is lost: this node may have voted and pledged, and has ` +
+        "forgotten it; if pg-replica init was interrupted run it again, else replace the node",
+    );
+  }
+  return identity;
+}
+
+/** Asked of the files before anything listens: ALTER SYSTEM outlives every start. */
+async function refuseUnsafeFiles(
+  binaries: Binaries,
+  dataDir: string,
+  owner: Owner | undefined,
+): Promise<void> {
+  const problems = await Promise.all(
+    UNSAFE.map(async ({ setting, value }) => {
+      const args = ["-D", dataDir, "-C", setting];
+      const program = binaries.program("postgres");
+      const { stdout } = await runProgram(program, args, { owner, limitMs: 10_000 });
+      return stdout.trim() === value ? [`${setting} is ${value}, expected on`] : [];
+    }),
+  );
+  if (problems.flat().length > 0) throw new UnsafeStore(problems.flat());
+}
+
+async function makeReady(config: Config, identity: Identity, log: Log): Promise<void> {
+  const db = await connect(ownControlStore(config, "pg_replica setup"));
+  try {
+    await verifySettings(db);
+    const { migrations, replaced } = await install(db, "control");
+    if (migrations.length + replaced.length > 0) {
+      log.info(
+        { event: "control.installed", migrations, files: replaced.length },
+        "the schema of the control store was brought up to date",
+      );
+    }
+    await verifyPersistence(db);
+    await requireSameLife(db, identity);
+    await admitPeers(db, config);
+  } finally {
+    await db.end();
+  }
+}
+
+async function requireSameLife(db: pg.Client, identity: Identity): Promise<void> {
+  const stored = await storedIdentity(db);
+  const same =
+    stored?.incarnation === identity.incarnation &&
+    stored.cluster_id === identity.clusterId &&
+    stored.node_id === identity.nodeId;
+  if (same) return;
+  throw new ControlStoreLost(
+    `the control store is incarnation ${stored?.incarnation ?? "(none)"}, identity.json says ` +
+      `${identity.incarnation}: one of them was replaced; this node must not vote`,
+  );
+}
+
+async function admitPeers(db: pg.Client, config: Config): Promise<void> {
+  for (const { id } of config.peers) {
+    await putNodeRole(db, id, scramVerifier(nodePassword(config, id)));
+  }
+  await putPeerPassword(db, nodePassword(config, config.node.id));
+  const { superuserPassword } = config;
+  await putSuperuserPassword(
+    db,
+    superuserPassword === undefined ? undefined : scramVerifier(superuserPassword),
+  );
+}
