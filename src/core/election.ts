@@ -88,7 +88,11 @@ export type ElectionEvent =
   | { readonly type: "acked"; readonly from: NodeId; readonly term: Term }
   | { readonly type: "refused"; readonly term: Term }
   /** This node will not go on leading, for a reason of its own. */
-  | { readonly type: "resign"; readonly why: string };
+  | { readonly type: "resign"; readonly why: string }
+  /** The own store did not answer: without it this node neither campaigns nor leads (H67). */
+  | { readonly type: "blind"; readonly why: string }
+  /** The own store cannot append: this campaign is over (H66). */
+  | { readonly type: "unable" };
 
 export type ElectionEffect =
   | { readonly type: "mark_silent"; readonly bootId: string; readonly heard: bigint }
@@ -152,6 +156,14 @@ export function step(state: ElectionState, event: ElectionEvent, at: Moment): St
       return onHigherTerm(state, event.term, at);
     case "resign":
       return state.leading === undefined ? [state, []] : follow(state, event.why, at);
+    case "blind": {
+      const unseeing = { ...state, sample: undefined, ballot: undefined };
+      return state.leading === undefined
+        ? [{ ...unseeing, phase: "follower" }, []]
+        : follow(unseeing, event.why, at);
+    }
+    case "unable":
+      return [afterLostBallot({ ...state, fastTries: 0 }, at), []];
   }
 }
 

@@ -36,6 +36,7 @@ export interface ElectorOptions {
 
 const OPEN_BALLOT_TICK_MS = 20;
 const VOTE_LIMIT_MS = 300;
+const LOOK_LIMIT_MS = 1000;
 
 export class Elector {
   readonly #options: ElectorOptions;
@@ -90,14 +91,27 @@ export class Elector {
 
   async #look(): Promise<void> {
     try {
-      const seen = await sample(this.#options.store);
+      const seen = await this.#sampleSoon();
       this.#noteLeader(seen);
       this.#last = seen;
       this.#options.onSample(seen);
       this.dispatch({ type: "sampled", sample: seen });
     } catch (error) {
-      // The own store does not answer: we have learnt nothing, and cannot vote or lead meanwhile.
       this.#options.log.debug({ event: "control.gone" }, String(error));
+      this.dispatch({ type: "blind", why: "the own control store does not answer" });
+    }
+  }
+
+  async #sampleSoon(): Promise<StoreSample> {
+    const { store, clock } = this.#options;
+    const nap = new AbortController();
+    const late = clock.sleep(LOOK_LIMIT_MS, nap.signal).then(() => undefined);
+    try {
+      const seen = await Promise.race([sample(store), late]);
+      if (seen === undefined) throw new Error(`no answer within ${LOOK_LIMIT_MS} ms`);
+      return seen;
+    } finally {
+      nap.abort();
     }
   }
 
@@ -154,6 +168,7 @@ export class Elector {
       await testAppend(this.#options.store);
     } catch (error) {
       this.#options.log.warn({ event: "raft.alarm" }, `this store cannot append: ${error}`);
+      this.dispatch({ type: "unable" });
       return;
     }
     await Promise.all(to.map((id) => this.#preVoteOf(id, term)));

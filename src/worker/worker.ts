@@ -1,0 +1,159 @@
+/** One node's worker: builds everything, starts it in order, ends it in reverse. The servers outlive it. */
+import { join } from "node:path";
+import type pg from "pg";
+import { runAgent } from "../agent/agent.ts";
+import type { Clock } from "../clock/clock.ts";
+import type { Config } from "../config/schema.ts";
+import { nodePassword } from "../config/secrets.ts";
+import { nodeRole } from "../core/ids.ts";
+import { openPool } from "../db/connect.ts";
+import { type Hints, type OpenHints, openHints } from "../db/hints.ts";
+import type { Sender } from "../db/peer.ts";
+import { leadWhile } from "../leader/as-leader.ts";
+import type { Log } from "../log/logger.ts";
+import { type Binaries, findBinaries } from "../postgres/binaries.ts";
+import { type Owner, serverOwner } from "../postgres/owner.ts";
+import type { PeerAddress } from "../raft/links.ts";
+import type { Leadership } from "../raft/raft.ts";
+import { Raft } from "../raft/run.ts";
+import { type ControlStore, ownControlStore, startControlStore } from "./control-store.ts";
+import { forward } from "./forward.ts";
+import { registerMembers } from "./register.ts";
+import { keepRunning } from "./supervise.ts";
+
+export interface WorkerOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Ends the worker; both servers go on. */
+  readonly signal: AbortSignal;
+}
+
+interface Parts extends WorkerOptions {
+  readonly config: Config;
+  readonly binaries: Binaries;
+  readonly owner: Owner | undefined;
+  readonly me: Sender;
+  readonly store: pg.Pool;
+  readonly hints: OpenHints;
+  readonly leaderHints: Hints;
+}
+
+const STORE_CONNECTIONS = 6;
+const STORE_STATEMENT_LIMIT_MS = 5000;
+
+/** Runs until the signal aborts. Throws when the node cannot run at all; the message says why. */
+export async function runWorker(config: Config, options: WorkerOptions): Promise<void> {
+  const { clock, log, signal } = options;
+  const owner = await serverOwner(config.runAs);
+  const copyEmbeddedTo = join(config.dir, "postgres");
+  const binaries = await findBinaries({ binDir: config.binDir, owner, copyEmbeddedTo });
+  const control = await startControlStore(config, binaries, owner, { clock, log });
+  const connection = {
+    ...ownControlStore(config, "pg_replica worker"),
+    statementLimitMs: STORE_STATEMENT_LIMIT_MS,
+  };
+  const store = openPool(connection, STORE_CONNECTIONS);
+  const hints = await openHints(connection, { channels: ["pg_replica_wake"], clock });
+  const me: Sender = {
+    clusterId: control.identity.clusterId,
+    nodeId: control.identity.nodeId,
+    incarnation: control.identity.incarnation,
+  };
+  log.info({ event: "worker.started", version: binaries.version, pid: process.pid }, "looking");
+  try {
+    await runParts(
+      { ...options, config, binaries, owner, me, store, hints, leaderHints: hints.fork() },
+      control,
+    );
+  } finally {
+    log.info({ event: "worker.stopping" }, String(signal.reason ?? "a part has failed"));
+    await hints.close();
+    await store.end();
+    log.info({ event: "worker.stopped" }, "the servers go on");
+  }
+}
+
+/** All parts side by side; the first that fails ends the others, and the worker. */
+async function runParts(parts: Parts, control: ControlStore): Promise<void> {
+  const end = new AbortController();
+  const signal = AbortSignal.any([parts.signal, end.signal]);
+  const raft = buildRaft({ ...parts, signal });
+  const running = [
+    raft.run(),
+    keepControlStore(parts, control, signal),
+    forward({ ...parts, raft, hints: parts.hints.fork(), signal }),
+    ...(parts.config.data === undefined
+      ? []
+      : [runAgent({ ...parts, hints: parts.hints.fork(), signal })]),
+  ];
+  try {
+    await Promise.race(running);
+    if (!parts.signal.aborted) throw new Error("a part of the worker ended by itself");
+  } finally {
+    end.abort();
+    await Promise.allSettled(running);
+  }
+}
+
+function buildRaft(parts: Parts): Raft {
+  const { config, me, store, clock, log, hints, signal } = parts;
+  const raft: Raft = new Raft({
+    me,
+    addresses: addresses(config),
+    voters: config.peers.map((peer) => peer.id),
+    timing: config.timing,
+    store,
+    clock,
+    random: Math.random,
+    log,
+    hints,
+    signal,
+    whileLeading: (leadership) => lead(parts, raft, leadership),
+  });
+  return raft;
+}
+
+async function lead(parts: Parts, raft: Raft, leadership: Leadership): Promise<void> {
+  const { config, store, clock, log, leaderHints } = parts;
+  await Promise.all([
+    leadWhile({ leadership, store, config, clock, log, hints: leaderHints }),
+    registerMembers(leadership, { raft, store, clock, log }),
+  ]);
+}
+
+/** The own store over its socket, the others over TCP as this node's role. */
+function addresses(config: Config): PeerAddress[] {
+  const own = ownControlStore(config, "");
+  return config.peers.map((peer) =>
+    peer.id === config.node.id
+      ? { id: peer.id, host: own.host, port: own.port, user: own.user }
+      : {
+          id: peer.id,
+          host: peer.host,
+          port: peer.port,
+          user: nodeRole(config.node.id),
+          password: nodePassword(config, config.node.id),
+        },
+  );
+}
+
+/** A control store that ends is started again: without it this node has no voice. */
+async function keepControlStore(
+  parts: Parts,
+  control: ControlStore,
+  signal: AbortSignal,
+): Promise<void> {
+  const { config, binaries, owner, clock, log } = parts;
+  let { server } = control;
+  await keepRunning(
+    "control store",
+    { clock, log, signal },
+    {
+      ended: () => server.exited,
+      start: async () => {
+        log.warn({ event: "control.gone" }, "the control store has ended");
+        ({ server } = await startControlStore(config, binaries, owner, { clock, log }));
+      },
+    },
+  );
+}
