@@ -71,14 +71,14 @@ export async function prepareByHand(size = 3): Promise<ByHand> {
   }
   const server = (port: number, dir: string) => {
     const uri = `postgresql://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`;
-    return { uri, port, dir, pid: 0 };
+    return { uri, port, dir, pid: null };
   };
   const nodes: NodeEntry[] = ports.map(({ id, data, control }) => ({
     id,
     name: `node${id}`,
     data: server(data, join(top, `node${id}`, "data")),
     control: server(control, join(top, `node${id}`, "control")),
-    worker: { pid: 0 },
+    worker: { pid: null },
   }));
   return { top, size, nodes, ...commands(top, nodes) };
 }

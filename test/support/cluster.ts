@@ -25,7 +25,8 @@ export interface ServerEntry {
   readonly uri: string;
   readonly port: number;
   readonly dir: string;
-  readonly pid: number;
+  /** null while it does not run. */
+  readonly pid: number | null;
 }
 
 export interface NodeEntry {
@@ -33,7 +34,7 @@ export interface NodeEntry {
   readonly name: string;
   readonly data: ServerEntry;
   readonly control: ServerEntry;
-  readonly worker: { readonly pid: number };
+  readonly worker: { readonly pid: number | null };
 }
 
 /** What the demo writes to DIR/cluster.json when it is ready, and keeps current. */
@@ -210,7 +211,7 @@ class RunningCluster implements Cluster {
     const all = allProcesses();
     const named = all.filter(({ command }) => command.includes(`${folder}/`));
     const inside = workingIn(all, folder);
-    const recorded = [worker.pid, data.pid, control.pid];
+    const recorded = [worker.pid, data.pid, control.pid].filter((pid) => pid !== null);
     const roots = [...recorded, ...named.map(({ pid }) => pid), ...inside.map(({ pid }) => pid)];
     return withDescendants(all, roots).filter(({ pid }) => pid !== this.child?.pid);
   }
@@ -244,7 +245,8 @@ class RunningCluster implements Cluster {
   }
 
   killWorker(id: number): Injection {
-    const worker = readProcess(this.node(id).worker.pid);
+    const { pid } = this.node(id).worker;
+    const worker = pid === null ? undefined : readProcess(pid);
     if (worker === undefined) throw new Error(`worker of node ${id} is not running`);
     return kill([worker]);
   }
