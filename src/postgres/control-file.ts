@@ -1,4 +1,7 @@
-/** Read `global/pg_control` without a program: who this cluster is, how it was left, where its WAL ended. */
+/**
+ * Read `global/pg_control` without a program: who this cluster is, how it was left, where its WAL
+ * ended.
+ */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Lsn } from "../core/ids.ts";
@@ -39,8 +42,8 @@ export class ControlFileUnreadable extends Error {
 }
 
 /**
- * Where the checksum stands, by layout: 1300 is PostgreSQL 13 to 16, 1700 is 17, 1800 is 18. All that is
- * read below stands at the same place in all of them.
+ * Where the checksum stands, by layout: 1300 is PostgreSQL 13 to 16, 1700 is 17, 1800 is 18. All
+ * that is read below stands at the same place in all of them.
  */
 const CHECKSUM_AT = new Map([
   [1300, 288],
@@ -51,8 +54,8 @@ const FLOAT_FORMAT = 1234567;
 const TRIES = 10;
 
 /**
- * Throws `ControlFileUnreadable` on an unknown layout or a wrong checksum. A running server may be writing the
- * file at this moment: a wrong checksum is read again, at most ten times.
+ * Throws `ControlFileUnreadable` on an unknown layout or a wrong checksum. A running server may be
+ * writing the file at this moment: a wrong checksum is read again, at most ten times.
  */
 export async function readControlFile(dataDir: string): Promise<ControlFile> {
   const path = join(dataDir, "global", "pg_control");
@@ -93,7 +96,9 @@ function parse(bytes: Buffer): ControlFile {
   };
 }
 
-/** CRC-32C (Castagnoli), as PostgreSQL computes it, bit by bit: 300 bytes do not ask for a table. */
+/**
+ * CRC-32C (Castagnoli), as PostgreSQL computes it, bit by bit: 300 bytes do not ask for a table.
+ */
 function crc32c(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (const byte of bytes) {

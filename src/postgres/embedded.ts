@@ -1,4 +1,7 @@
-/** PostgreSQL from npm: found without failing when absent, made complete, copied where the servers' owner can run it. */
+/**
+ * PostgreSQL from npm: found without failing when absent, made complete, copied where the servers'
+ * owner can run it.
+ */
 import { chmod, cp, lchown, mkdtemp, readdir, readFile, rename, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, dirname, join, relative } from "node:path";
@@ -23,8 +26,9 @@ export function embeddedDirectory(): string | undefined {
 }
 
 /**
- * The folder of programs that `owner` can run: `dir` itself, or a copy below `copyTo`, one for each version, made once.
- * A checkout in a private home is closed to the servers' owner. Throws `EmbeddedUnusable`.
+ * The folder of programs that `owner` can run: `dir` itself, or a copy below `copyTo`, one for each
+ * version, made once. A checkout in a private home is closed to the servers' owner. Throws
+ * `EmbeddedUnusable`.
  */
 export async function readableEmbedded(
   dir: string,
@@ -47,8 +51,9 @@ export async function readableEmbedded(
 }
 
 /**
- * npm packages hold no links, so the package lists those its libraries need and makes them after installation, unless
- * npm was told to run no scripts: then we make them. False when we may not write there.
+ * npm packages hold no links, so the package lists those its libraries need and makes them after
+ * installation, unless npm was told to run no scripts: then we make them. False when we may not
+ * write there.
  */
 async function linkLibraries(root: string): Promise<boolean> {
   for (const { source, target } of await listedLinks(root)) {
@@ -73,7 +78,10 @@ async function listedLinks(root: string): Promise<{ source: string; target: stri
   }
 }
 
-/** Complete under its final name or not there at all; of several copies at once the first to finish stays. */
+/**
+ * Complete under its final name or not there at all; of several copies at once the first to finish
+ * stays.
+ */
 async function copyOnce(root: string, copyTo: string, owner: Owner | undefined): Promise<string> {
   const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
   const final = join(copyTo, `${basename(root)}-${version}`);

@@ -1,6 +1,7 @@
 /**
- * Fence a data server: end every process of its data directory and prove it (H24 to H27). A dead postmaster or a
- * closed port proves nothing: a busy backend lives on without either, and goes on committing (H05, H26).
+ * Fence a data server: end every process of its data directory and prove it (H24 to H27). A dead
+ * postmaster or a closed port proves nothing: a busy backend lives on without either, and goes on
+ * committing (H05, H26).
  */
 
 import { readFileSync } from "node:fs";
@@ -9,7 +10,13 @@ import type { Clock } from "../clock/clock.ts";
 import type { Binaries } from "./binaries.ts";
 import { hasCode, isMissing } from "./files.ts";
 import { type PidFile, readPidFile } from "./pid-file.ts";
-import { type ProcessInfo, sendSignal, serverProcesses } from "./process-tree.ts";
+import {
+  listedChildren,
+  type ProcessInfo,
+  postmasterOf,
+  sendSignal,
+  serverProcesses,
+} from "./process-tree.ts";
 
 /** What was done and seen; made only when the fence is proved. */
 export interface FenceProof {
@@ -32,11 +39,14 @@ export class FenceFailed extends Error {
 
 const POLL_MS = 1;
 const CONNECT_LIMIT_MS = 1000;
+const CLOSED = ["ECONNREFUSED", "EADDRNOTAVAIL", "ENETUNREACH", "EHOSTUNREACH"];
 
 /**
- * Kill and prove. Freezing the tops of the tree first keeps them from forking while the rest is listed (H25); SIGKILL
- * ends stopped processes too. Throws `FenceFailed`, saying what is left, when there is no proof within `limitMs`
- * (a process in an uninterruptible wait or a frozen cgroup): the caller must not claim a fence then.
+ * Kill and prove. The postmaster is stopped first, so that it cannot fork while the rest is listed
+ * (H25), and its children are killed before anything is searched: busy backends would slow the
+ * search down. SIGKILL ends stopped processes too. Throws `FenceFailed`, saying what is left, when
+ * there is no proof within `limitMs` (a process in an uninterruptible wait or a frozen cgroup): the
+ * caller must not claim a fence then.
  */
 export async function fence({
   clock,
@@ -45,14 +55,11 @@ export async function fence({
 }: Target & { readonly clock: Clock; readonly limitMs: number }): Promise<FenceProof> {
   const started = clock.now();
   const told = readPidFile(target.dataDir);
-  const ended = new Map<string, ProcessInfo>();
-  freezeTops(await serverProcesses(target));
+  const ended = new Map<number, ProcessInfo>();
+  kill(await firstStrike(target), ended);
   for (let emptyScans = 0; ; ) {
-    const alive = await serverProcesses(target, new Set([...ended.values()].map(({ pid }) => pid)));
-    for (const found of alive) {
-      ended.set(`${found.pid} ${found.startTicks}`, found);
-      sendSignal(found, "SIGKILL");
-    }
+    const alive = await serverProcesses(target, new Set(ended.keys()));
+    kill(alive, ended);
     emptyScans = alive.length === 0 ? emptyScans + 1 : 0;
     const doubt = emptyScans < 2 ? left(alive) : await doubtAbout(target, told);
     const tookMs = clock.now() - started;
@@ -66,7 +73,9 @@ export async function fence({
   }
 }
 
-/** Whether no process of the data directory is left, by the same proof as `fence`; kills nothing. */
+/**
+ * Whether no process of the data directory is left, by the same proof as `fence`; kills nothing.
+ */
 export async function provedGone(target: Target): Promise<boolean> {
   const told = readPidFile(target.dataDir);
   for (let scan = 0; scan < 2; scan += 1) {
@@ -75,10 +84,20 @@ export async function provedGone(target: Target): Promise<boolean> {
   return (await doubtAbout(target, told)) === undefined;
 }
 
-/** The tops are the postmaster and, when it is dead already, its orphans. */
-function freezeTops(alive: readonly ProcessInfo[]): void {
-  const pids = new Set(alive.map(({ pid }) => pid));
-  for (const found of alive) if (!pids.has(found.parent)) sendSignal(found, "SIGSTOP");
+/**
+ * The stopped postmaster and its children; nobody when it is dead already: its orphans need the
+ * search.
+ */
+async function firstStrike({ dataDir, binaries }: Target): Promise<ProcessInfo[]> {
+  const postmaster = await postmasterOf(dataDir, binaries);
+  if (postmaster === undefined || !sendSignal(postmaster, "SIGSTOP")) return [];
+  return [...listedChildren(postmaster.pid), postmaster];
+}
+
+function kill(targets: readonly ProcessInfo[], ended: Map<number, ProcessInfo>): void {
+  for (const found of targets) {
+    if (sendSignal(found, "SIGKILL")) ended.set(found.pid, found);
+  }
 }
 
 function left(alive: readonly ProcessInfo[]): string {
@@ -125,7 +144,10 @@ function addressOf(told: PidFile | undefined): string {
   return address === undefined || address === "*" || address === "0.0.0.0" ? "127.0.0.1" : address;
 }
 
-/** Only a refusal counts: a frozen server's port accepts and then says nothing (H28). */
+/**
+ * Only an error from our own kernel counts: a frozen server's port accepts and then says nothing
+ * (H28). An address this host has lost since is as closed as a port nobody listens on.
+ */
 function refuses(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port, timeout: CONNECT_LIMIT_MS });
@@ -135,7 +157,7 @@ function refuses(host: string, port: number): Promise<boolean> {
     };
     socket.once("connect", () => answer(false));
     socket.once("timeout", () => answer(false));
-    socket.once("error", (error) => answer(hasCode(error, "ECONNREFUSED")));
+    socket.once("error", (error) => answer(CLOSED.some((code) => hasCode(error, code))));
   });
 }
 

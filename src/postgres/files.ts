@@ -1,4 +1,6 @@
-/** Files that must survive a power cut: written aside, synced, renamed, and the folder synced too. */
+/**
+ * Files that must survive a power cut: written aside, synced, renamed, and the folder synced too.
+ */
 import { access, chmod, chown, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Owner } from "./owner.ts";

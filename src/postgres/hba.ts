@@ -1,4 +1,7 @@
-/** Text of `pg_hba.conf` and `pg_ident.conf` from lines as data; who is let in is the caller's decision. */
+/**
+ * Text of `pg_hba.conf` and `pg_ident.conf` from lines as data; who is let in is the caller's
+ * decision.
+ */
 
 /** One rule; PostgreSQL takes the first that matches connection, database, user and address. */
 export interface HbaRule {

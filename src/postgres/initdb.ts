@@ -21,8 +21,8 @@ export class InitdbFailed extends Error {
 const LIMIT_MS = 120_000;
 
 /**
- * Run `initdb` to a synced data directory. The auth files it writes admit the owner over the local socket
- * and nobody else without a password: they are placeholders until ours stand in `hba_file`.
+ * Run `initdb` to a synced data directory. The auth files it writes admit the owner over the local
+ * socket and nobody else without a password: they are placeholders until ours stand in `hba_file`.
  * Checksums make pg_rewind possible (H37).
  */
 export async function initdb(

@@ -16,8 +16,8 @@ const PATTERNS = [
 const FIXED = ["/usr/libexec/postgresql", "/usr/local/pgsql/bin", "/opt/homebrew/bin", "/usr/bin"];
 
 /**
- * Folders worth a look, each once: those on PATH that hold `postgres`, then the packages', newest major first within
- * `oldest` to `newestKnown`, then those beyond it.
+ * Folders worth a look, each once: those on PATH that hold `postgres`, then the packages', newest
+ * major first within `oldest` to `newestKnown`, then those beyond it.
  */
 export async function candidateDirectories(oldest: number, newestKnown: number): Promise<string[]> {
   const onPath = (process.env.PATH ?? "").split(delimiter).filter((dir) => dir !== "");
@@ -46,8 +46,8 @@ async function firstOfEach(dirs: readonly string[]): Promise<string[]> {
 }
 
 /**
- * Whether the extension dblink is certainly absent. The extension folder is recognised by plpgsql, which every
- * installation has; where none of the known places holds it, nothing is claimed.
+ * Whether the extension dblink is certainly absent. The extension folder is recognised by plpgsql,
+ * which every installation has; where none of the known places holds it, nothing is claimed.
  */
 export async function lacksDblink(binDir: string, major: number): Promise<boolean> {
   const shares = [

@@ -1,4 +1,7 @@
-/** Who owns the servers: PostgreSQL refuses to run as root, so a worker started as root names another OS user. */
+/**
+ * Who owns the servers: PostgreSQL refuses to run as root, so a worker started as root names
+ * another OS user.
+ */
 import { runProgram } from "./run.ts";
 
 /** An OS user; servers and their files belong to it. */

@@ -16,7 +16,9 @@ export interface PidFile {
   readonly status: string | undefined;
 }
 
-/** Undefined when there is no file, or it holds no pid yet. Sync: one small file, read on each poll. */
+/**
+ * Undefined when there is no file, or it holds no pid yet. Sync: one small file, read on each poll.
+ */
 export function readPidFile(dataDir: string): PidFile | undefined {
   let text: string;
   try {

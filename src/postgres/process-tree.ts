@@ -1,7 +1,8 @@
 /**
- * Which processes belong to a data directory. Neither process group nor parent finds them all (H24): targets are
- * PostgreSQL processes whose working directory is the data directory, all their descendants, and whatever runs in a
- * session one of them has led. A process is a (pid, start time) pair, and a zombie is no process (H27).
+ * Which processes belong to a data directory. Neither process group nor parent finds them all
+ * (H24): targets are PostgreSQL processes whose working directory is the data directory, all their
+ * descendants, and whatever runs in a session one of them has led. A process is a (pid, start time)
+ * pair, and a zombie is no process (H27).
  */
 import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { constants } from "node:os";
@@ -27,10 +28,15 @@ export interface ChildInfo extends ProcessInfo {
 }
 
 const hasProc = process.platform === "linux";
-/** Between two rests of the event loop, which a machine with thousands of processes must not hold up (H63). */
-const SCAN_BATCH = 200;
+/**
+ * Between two rests of the event loop, which a machine with thousands of processes must not hold up
+ * (H63).
+ */
+const SCAN_BATCH = 100;
 
-/** What is known of a pid now; undefined when it is gone. A zombie is still known: ask `isAlive`. */
+/**
+ * What is known of a pid now; undefined when it is gone. A zombie is still known: ask `isAlive`.
+ */
 export function processInfo(pid: number): ProcessInfo | undefined {
   if (!hasProc) return answersSignals(pid) ? stranger(pid) : undefined;
   const text = readProc(pid, "stat");
@@ -42,13 +48,19 @@ export function processInfo(pid: number): ProcessInfo | undefined {
   return { pid, parent: Number(parent), session: Number(session), state, startTicks };
 }
 
-/** Whether this very process still runs (or could, once continued): the pid was not reused, and it is no zombie. */
+/**
+ * Whether this very process still runs (or could, once continued): the pid was not reused, and it
+ * is no zombie.
+ */
 export function isAlive({ pid, startTicks }: Pick<ProcessInfo, "pid" | "startTicks">): boolean {
+  if (!hasProc) return answersSignals(pid);
   const info = processInfo(pid);
   return info !== undefined && info.startTicks === startTicks && lives(info);
 }
 
-/** Send a signal to this very process; false when it is gone. Throws when it may not be signalled. */
+/**
+ * Send a signal to this very process; false when it is gone. Throws when it may not be signalled.
+ */
 export function sendSignal(
   target: Pick<ProcessInfo, "pid" | "startTicks">,
   signal: NodeJS.Signals,
@@ -70,8 +82,24 @@ export async function childrenOf(pid: number): Promise<ChildInfo[]> {
 }
 
 /**
- * Whether a signal sent to `pid` has not been taken yet. False also when the process is gone, and always where there is
- * no /proc: it proves something only of a process that is known to live, on Linux.
+ * The children the kernel lists, at the price of one read, grandchildren and orphans not among
+ * them. Complete only while `pid` cannot fork, and empty on kernels without that list: a start,
+ * never a proof.
+ */
+export function listedChildren(pid: number): ProcessInfo[] {
+  const pids = (hasProc ? readProc(pid, `task/${pid}/children`) : undefined) ?? "";
+  return pids
+    .split(" ")
+    .filter((text) => /^\d+$/.test(text))
+    .map((text) => processInfo(Number(text)))
+    .filter((info) => info !== undefined)
+    .filter(lives);
+}
+
+/**
+ * Whether a signal sent to `pid` has not been taken yet. False also when the process is gone, and
+ * always where there is no /proc: it proves something only of a process that is known to live, on
+ * Linux.
  */
 export function signalPending(pid: number, signal: NodeJS.Signals): boolean {
   const status = hasProc ? readProc(pid, "status") : undefined;
@@ -81,8 +109,9 @@ export function signalPending(pid: number, signal: NodeJS.Signals): boolean {
 }
 
 /**
- * Every live process of a data directory, whatever became of its postmaster. `formerly` are pids found in it before:
- * the programs an archiver or COPY started stay in the session of a backend that is dead by now.
+ * Every live process of a data directory, whatever became of its postmaster. `formerly` are pids
+ * found in it before: the programs an archiver or COPY started stay in the session of a backend
+ * that is dead by now.
  */
 export async function serverProcesses(
   { dataDir, binaries }: { readonly dataDir: string; readonly binaries: Binaries },
@@ -93,7 +122,9 @@ export async function serverProcesses(
     ? inDirectory(dataDir, nameOf(binaries))
     : await inDirectoryByLsof(dataDir, nameOf(binaries), all);
   const found = new Map<number, ProcessInfo>();
-  const queue = all.filter((row) => belongs(row) || formerly.has(row.session));
+  const pids = new Set(all.map(({ pid }) => pid));
+  const left = ({ session }: ProcessInfo) => formerly.has(session) && !pids.has(session);
+  const queue = all.filter((row) => belongs(row) || left(row));
   for (let row = queue.pop(); row !== undefined; row = queue.pop()) {
     const { pid } = row;
     if (pid === process.pid || found.has(pid)) continue;
@@ -111,7 +142,9 @@ export async function runsIn(pid: number, dataDir: string, binaries: Binaries): 
   return (await inDirectoryByLsof(dataDir, nameOf(binaries), [info]))(info);
 }
 
-/** The postmaster that `postmaster.pid` names, if it is alive and really one of this data directory. */
+/**
+ * The postmaster that `postmaster.pid` names, if it is alive and really one of this data directory.
+ */
 export async function postmasterOf(
   dataDir: string,
   binaries: Binaries,
@@ -124,8 +157,8 @@ export async function postmasterOf(
 type Belongs = (row: ProcessInfo) => boolean;
 
 /**
- * By the folder itself, not by its path (mounts may show it under another), and by the executable's name: a server
- * started before an upgrade moved the programs is one of ours too.
+ * By the folder itself, not by its path (mounts may show it under another), and by the executable's
+ * name: a server started before an upgrade moved the programs is one of ours too.
  */
 function inDirectory(dataDir: string, executable: string): Belongs {
   const dir = statSync(dataDir, { bigint: true, throwIfNoEntry: false });
@@ -140,7 +173,8 @@ function inDirectory(dataDir: string, executable: string): Belongs {
       const exe = readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, "");
       return basename(exe) === executable;
     } catch (error) {
-      // Another user's process, or one that ended meanwhile: neither is a live process of our server.
+      // Another user's process, or one that ended meanwhile: neither is a live process of our
+      // server.
       if (isDenied(error) || isGone(error)) return false;
       throw error;
     }

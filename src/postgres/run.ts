@@ -18,7 +18,10 @@ export interface RunResult {
   readonly stderrTail: string;
 }
 
-/** The program could not be run, or not to its end; a program that ends with an exit code is no error. */
+/**
+ * The program could not be run, or not to its end; a program that ends with an exit code is no
+ * error.
+ */
 export class RunFailed extends Error {
   override readonly name = "RunFailed";
 }
@@ -57,7 +60,9 @@ export async function runProgram(
   return { exitCode: result.exitCode, stdout: result.stdout ?? "", stderrTail };
 }
 
-/** Our environment without PG* variables: a stray PGPORT or PGSSLMODE must not configure a server. */
+/**
+ * Our environment without PG* variables: a stray PGPORT or PGSSLMODE must not configure a server.
+ */
 export function serverEnvironment(): Record<string, string> {
   const kept = Object.entries(process.env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && !entry[0].startsWith("PG"),

@@ -1,4 +1,7 @@
-/** A running PostgreSQL: started as our own child in a session of its own, or found again after we were restarted. */
+/**
+ * A running PostgreSQL: started as our own child in a session of its own, or found again after we
+ * were restarted.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { open, readFile } from "node:fs/promises";
 import { type Clock, monotonicClock, waitUntil } from "../clock/clock.ts";
@@ -25,14 +28,18 @@ export interface Server {
   readonly dataDir: string;
   /** Started by somebody before us: its exit is seen by polling, up to 50 ms late. */
   readonly adopted: boolean;
-  /** Resolves when the postmaster is gone. Its backends may not be: only a fence proves that (H05). */
+  /**
+   * Resolves when the postmaster is gone. Its backends may not be: only a fence proves that (H05).
+   */
   readonly exited: Promise<void>;
   alive(): boolean;
   /** Read the configuration again; in force only later (H17). Throws `ServerGone`. */
   reload(): void;
   /** Signal, and wait until it is gone. Throws `WaitTimeout` when it is not within `limitMs`. */
   stop(mode: StopMode, limitMs: number): Promise<void>;
-  /** As line 8 of `postmaster.pid` has it; a hot standby is `ready`, `standby` takes no connections. */
+  /**
+   * As line 8 of `postmaster.pid` has it; a hot standby is `ready`, `standby` takes no connections.
+   */
   status(): ServerStatus;
   /** The end of what this run has logged; empty for an adopted one. */
   logTail(): Promise<string>;
@@ -54,7 +61,10 @@ export interface StartOptions {
   readonly owner: Owner | undefined;
   /** Appended to; created when absent. */
   readonly logFile: string;
-  /** Such as `["-c", "hba_file=…"]`: the command line outranks every file, `postgresql.auto.conf` included. */
+  /**
+   * Such as `["-c", "hba_file=…"]`: the command line outranks every file, `postgresql.auto.conf`
+   * included.
+   */
   readonly args?: readonly string[];
 }
 
@@ -63,16 +73,20 @@ const READY_POLL_MS = 2;
 const ADOPTED_POLL_MS = 50;
 const TAIL_BYTES = 2000;
 
-/** Resolves once the process exists; whether it gets ready is `waitReady`'s to say. Throws `ServerGone`. */
+/**
+ * Resolves once the process exists; whether it gets ready is `waitReady`'s to say. Throws
+ * `ServerGone`.
+ */
 export async function startServer(options: StartOptions): Promise<Server> {
   const { binaries, dataDir, owner, logFile, args = [] } = options;
   const log = await open(logFile, "a", 0o600);
   try {
     if (owner !== undefined) await log.chown(owner.uid, owner.gid);
     const { size: logStart } = await log.stat();
-    const formerRun = readPidFile(dataDir)?.startedAt;
+    const former = readPidFile(dataDir);
     const program = binaries.program("postgres");
-    // The working directory is how a fence finds the process, even before it has read its own settings.
+    // The working directory is how a fence finds the process, even before it has read its own
+    // settings.
     const child = spawn(program, ["-D", dataDir, ...args], {
       cwd: dataDir,
       detached: true,
@@ -86,13 +100,16 @@ export async function startServer(options: StartOptions): Promise<Server> {
     const startTicks = processInfo(pid)?.startTicks ?? "";
     const tail = () => tailOf(logFile, logStart);
     const rest = { dataDir, adopted: false, exited, logTail: tail };
-    return describe({ pid, startTicks }, rest, formerRun);
+    return describe({ pid, startTicks }, rest, former?.pid === pid ? former.startedAt : undefined);
   } finally {
     await log.close();
   }
 }
 
-/** The server that runs on this data directory already, whoever started it; undefined when there is none. */
+/**
+ * The server that runs on this data directory already, whoever started it; undefined when there is
+ * none.
+ */
 export async function adoptServer({
   binaries,
   dataDir,
@@ -103,7 +120,10 @@ export async function adoptServer({
   return describe(found, { dataDir, adopted: true, exited, logTail: async () => "" });
 }
 
-/** Wait until it accepts connections. Throws `ServerGone` when it exits first, `WaitTimeout` after `limitMs`. */
+/**
+ * Wait until it accepts connections. Throws `ServerGone` when it exits first, `WaitTimeout` after
+ * `limitMs`.
+ */
 export function waitReady(
   server: Server,
   { clock, limitMs, signal }: { clock: Clock; limitMs: number; signal?: AbortSignal | undefined },
@@ -144,7 +164,8 @@ function describe({ pid, startTicks }: Identity, rest: Rest, formerRun?: string)
     async stop(mode, limitMs) {
       sendSignal({ pid, startTicks }, STOP_SIGNALS[mode]);
       const wait = { clock: monotonicClock, everyMs: READY_POLL_MS, limitMs };
-      // A child is gone once it is reaped: until then its pid and its lock file still count for PostgreSQL (H27).
+      // A child is gone once it is reaped: until then its pid and its lock file still count for
+      // PostgreSQL (H27).
       let reaped = adopted;
       void exited.then(() => {
         reaped = true;
@@ -155,7 +176,10 @@ function describe({ pid, startTicks }: Identity, rest: Rest, formerRun?: string)
   };
 }
 
-/** `formerRun` is the start time that the file of an earlier run holds: after a reboot pids may repeat. */
+/**
+ * `formerRun` is the start time in the file of an earlier run with this very pid: in containers
+ * pids repeat.
+ */
 function statusOf(identity: Identity, dataDir: string, formerRun?: string): ServerStatus {
   const told = readPidFile(dataDir);
   if (!isAlive(identity)) return "gone";
@@ -183,7 +207,9 @@ function pidOf(child: ChildProcess, program: string): Promise<number> {
   });
 }
 
-/** Not our child: nobody tells us, and whoever reaps it may be slow, so its state is what counts. */
+/**
+ * Not our child: nobody tells us, and whoever reaps it may be slow, so its state is what counts.
+ */
 function pollExit(identity: Identity): Promise<void> {
   return new Promise((resolve) => {
     const timer = setInterval(() => {

@@ -1,4 +1,7 @@
-/** Our settings in a data directory: an include file that stands last, and the file that makes a standby. */
+/**
+ * Our settings in a data directory: an include file that stands last, and the file that makes a
+ * standby.
+ */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { exists, isMissing, writeDurable } from "./files.ts";
@@ -17,8 +20,9 @@ const INCLUDE_LINE = /^\s*include(_if_exists)?\s*=?\s*'?pgreplica\.conf'?\s*(#.*
 const NAME = /^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*$/;
 
 /**
- * Replace our include file, durably, and make `postgresql.conf` end with it, so that it overrides every line there.
- * The server learns of it by reload or start. Throws `BadSetting` on a name or value no file can hold.
+ * Replace our include file, durably, and make `postgresql.conf` end with it, so that it overrides
+ * every line there. The server learns of it by reload or start. Throws `BadSetting` on a name or
+ * value no file can hold.
  */
 export async function writeSettings(
   dataDir: string,
@@ -35,8 +39,9 @@ export async function readSettings(dataDir: string): Promise<Record<string, stri
 }
 
 /**
- * Names of `ours` that `postgresql.auto.conf` overrides (ALTER SYSTEM writes it, a base backup brings its source's):
- * PostgreSQL reads it after everything else, so these values of ours are not in force.
+ * Names of `ours` that `postgresql.auto.conf` overrides (ALTER SYSTEM writes it, a base backup
+ * brings its source's): PostgreSQL reads it after everything else, so these values of ours are not
+ * in force.
  */
 export async function overriddenSettings(
   dataDir: string,
@@ -46,7 +51,10 @@ export async function overriddenSettings(
   return [...ours].filter((name) => name.toLowerCase() in theirs);
 }
 
-/** Whoever starts this data directory gets a read-only server (H40). Durable; present already is fine. */
+/**
+ * Whoever starts this data directory gets a read-only server (H40). Durable; present already is
+ * fine.
+ */
 export async function putStandbySignal(dataDir: string, owner: Owner | undefined): Promise<void> {
   await writeDurable(join(dataDir, "standby.signal"), "", { owner });
 }
@@ -65,7 +73,10 @@ export function renderSettings(settings: Settings): string {
   return ["# Written by pg_replica: changes are overwritten.\n", ...lines].join("");
 }
 
-/** In a configuration file a backslash escapes, a quote is doubled, and a line break may not stand raw. */
+/**
+ * In a configuration file a backslash escapes, a quote is doubled, and a line break may not stand
+ * raw.
+ */
 function quote(name: string, value: string | number | boolean): string {
   if (typeof value === "boolean") return value ? "on" : "off";
   const text = String(value);

@@ -5,6 +5,7 @@ import { FenceFailed, fence, provedGone } from "../../src/postgres/fence.ts";
 import {
   childrenOf,
   isAlive,
+  type ProcessInfo,
   processInfo,
   serverProcesses,
 } from "../../src/postgres/process-tree.ts";
@@ -17,6 +18,7 @@ import {
   eventually,
   installed,
   newPlace,
+  type Place,
   spinningBackend,
   startReady,
 } from "./support.ts";
@@ -39,7 +41,7 @@ test.each([installed, embedded])(
   },
 );
 
-test("H05: a busy backend outlives its postmaster, and the fence finds it by its directory", async () => {
+test("H05: a busy backend that outlived its postmaster is found and killed", async () => {
   const place = await newPlace(installed);
   const server = await startReady(place);
   const { pid } = await spinningBackend(place);
@@ -73,15 +75,24 @@ test("a program that a backend started is killed with it", async () => {
   await startReady(place);
   const client = await connectTo(place);
   client.query("copy (select 1) to program 'sleep 600'").catch(() => undefined);
-  const program = await eventually("the program runs", async () => {
-    for (const found of await serverProcesses(place)) {
-      const name = await readFile(`/proc/${found.pid}/comm`, "utf8").catch(() => "");
-      if (name === "sleep\n") return found;
-    }
-    return undefined;
-  });
-  await fence({ ...place, clock, limitMs: 5000 });
+  const program = await eventually("the program runs", () => runningSleep(place));
+  // When it is searched for, only the session of its dead backend ties it to this server.
+  const proof = await fence({ ...place, clock, limitMs: 5000 });
   expect(isAlive(program)).toBe(false);
+  expect(proof.killed).toBeGreaterThanOrEqual(8);
+});
+
+test("forty busy backends are fenced, and nothing of theirs is left", async () => {
+  const place = await newPlace(installed);
+  await startReady(place);
+  const clients = await Promise.all(Array.from({ length: 40 }, () => connectTo(place)));
+  for (const client of clients) {
+    client.query("select count(*) from generate_series(1, 1e9)").catch(() => undefined);
+  }
+  const proof = await fence({ ...place, clock, limitMs: 10_000 });
+  expect(proof.killed).toBeGreaterThanOrEqual(46);
+  expect(await provedGone(place)).toBe(true);
+  console.log(`fence of 40 busy backends: ${proof.tookMs.toFixed(1)} ms`);
 });
 
 test("a fenced server starts again, and its neighbour was left alone", async () => {
@@ -117,3 +128,11 @@ test("H27: a zombie is no live process", async () => {
   expect(isAlive(child)).toBe(false);
   expect((await childrenOf(server.pid)).map(({ pid }) => pid)).not.toContain(child.pid);
 });
+
+async function runningSleep(place: Place): Promise<ProcessInfo | undefined> {
+  for (const found of await serverProcesses(place)) {
+    const name = await readFile(`/proc/${found.pid}/comm`, "utf8").catch(() => "");
+    if (name === "sleep\n") return found;
+  }
+  return undefined;
+}

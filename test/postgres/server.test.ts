@@ -49,7 +49,7 @@ describe.each([
   });
 });
 
-test("a running server is adopted, and its exit is seen though it is not watched as a child", async () => {
+test("a running server is adopted, and its exit is seen though it is no child", async () => {
   const place = await newPlace(installed);
   const server = await startReady(place);
   const adopted = await adoptServer(place);

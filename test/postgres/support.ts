@@ -1,9 +1,10 @@
 /** Data directories and servers for these tests: made in a temporary folder, ended by pid. */
-import { cp, mkdtemp, realpath, rm } from "node:fs/promises";
+import { mkdtemp, realpath, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
+import { vi } from "vitest";
 import { monotonicClock, waitUntil } from "../../src/clock/clock.ts";
 import { type Binaries, findBinaries } from "../../src/postgres/binaries.ts";
 import { fence } from "../../src/postgres/fence.ts";
@@ -13,6 +14,8 @@ import { serverOwner } from "../../src/postgres/owner.ts";
 import { runProgram } from "../../src/postgres/run.ts";
 import { type Server, startServer, waitReady } from "../../src/postgres/server.ts";
 import { type Settings, writeSettings } from "../../src/postgres/settings.ts";
+
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 30_000 });
 
 export const clock = monotonicClock;
 export const owner = await serverOwner("postgres");
@@ -50,11 +53,7 @@ export async function newPlace(binaries: Binaries, settings: Settings = {}): Pro
   const template = templates.get(binaries.version) ?? initialised(binaries);
   templates.set(binaries.version, template);
   const dataDir = join(workDir, `data${made.length}`);
-  await cp(await template, dataDir, { recursive: true });
-  if (owner !== undefined) {
-    const args = ["-R", `${owner.uid}:${owner.gid}`, dataDir];
-    await runProgram("chown", args, { limitMs: 10_000 });
-  }
+  await runProgram("cp", ["-a", await template, dataDir], { owner, limitMs: 30_000 });
   const port = await freePort();
   const common = { listen_addresses: "127.0.0.1", unix_socket_directories: "", port };
   await writeSettings(dataDir, { ...common, shared_buffers: "8MB", ...settings }, owner);
