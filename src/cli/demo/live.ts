@@ -1,6 +1,6 @@
 /** The life of a demo: from the first control store to the last stopped server. */
 import type { Clock } from "../../clock/clock.ts";
-import { readIdentity } from "../../config/identity.ts";
+import { exists } from "../../postgres/files.ts";
 import { createControlStore } from "../../worker/control-store.ts";
 import { CommandFailed, print } from "../command.ts";
 import type { Programs } from "../programs.ts";
@@ -52,12 +52,12 @@ interface Running {
   ready: boolean;
 }
 
-/** Control stores for nodes that have none yet. */
+/** Control stores for nodes that have none yet; one that was interrupted is made anew, or finished. */
 async function initialise(demo: Demo, stop: AbortSignal): Promise<void> {
-  const { nodes, binaries, owner, narrator } = demo;
+  const { nodes, binaries, owner, narrator, clock } = demo;
   const started = nodes.map(async ({ config }) => {
-    if (stop.aborted || (await readIdentity(config.dir)) !== undefined) return;
-    await createControlStore(config, binaries, owner);
+    if (stop.aborted || (await exists(config.control.dir))) return;
+    await createControlStore(config, binaries, owner, { clock, signal: stop });
     narrator.say(config.node.name, "control store created");
   });
   const results = await Promise.allSettled(started);

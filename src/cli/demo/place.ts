@@ -2,7 +2,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { isMissing, makeDirectory, writeDurable } from "../../postgres/files.ts";
+import { hasCode, isMissing, makeDirectory, writeDurable } from "../../postgres/files.ts";
 import type { Owner } from "../../postgres/owner.ts";
 import { CommandFailed } from "../command.ts";
 
@@ -53,7 +53,7 @@ interface Marker {
 
 async function readMarker(dir: string): Promise<Marker | undefined> {
   const files = await readdir(dir).catch((error: unknown) => {
-    if (isMissing(error)) return undefined;
+    if (hasCode(error, "ENOENT")) return undefined;
     throw new CommandFailed(`--dir: ${dir}: expected a folder: ${(error as Error).message}`);
   });
   if (files === undefined || files.length === 0) return undefined;
