@@ -5,7 +5,7 @@ import { causeOf } from "./classify.ts";
 import { isDataMember, nameOf, newest, primaryOf } from "./facts.ts";
 import { attachedNow, type Reading, ruleWanted } from "./situation.ts";
 
-/** What a Raft entry will hold; the leader adds `at`. */
+/** What a Raft entry will hold; Raft adds `at`. */
 export interface Command {
   readonly kind: string;
   readonly body: Readonly<Record<string, unknown>>;
