@@ -57,6 +57,7 @@ async function initialise(demo: Demo, stop: AbortSignal): Promise<void> {
   const { nodes, binaries, owner, narrator, clock } = demo;
   const started = nodes.map(async ({ config }) => {
     if (stop.aborted || (await exists(config.control.dir))) return;
+    narrator.say(config.node.name, "creating its control store");
     await createControlStore(config, binaries, owner, { clock, signal: stop });
     narrator.say(config.node.name, "control store created");
   });

@@ -28,46 +28,49 @@ const HURRY_LIMIT_MS = 10_000;
 
 export async function stopAll(options: StopOptions): Promise<void> {
   const { nodes, narrator, workers, hurry } = options;
-  const primary = hurry.aborted ? undefined : await pauseFailovers(options);
-  await workers?.stop(hurry);
-  narrator.say("demo", "workers stopped");
+  const told = (count: number, what: string) => {
+    if (count > 0) narrator.say("demo", `${count} ${what} stopped`);
+  };
+  const primary =
+    hurry.aborted || workers === undefined ? undefined : await pauseFailovers(options);
+  told((await workers?.stop(hurry)) ?? 0, "workers");
   const dirs = nodes.flatMap(({ config }) =>
     config.data === undefined ? [] : [{ id: config.node.id, dir: config.data.dir }],
   );
-  await stopServers(
-    dirs.filter(({ id }) => id === primary).map(({ dir }) => dir),
-    options,
-  );
-  await stopServers(
-    dirs.filter(({ id }) => id !== primary).map(({ dir }) => dir),
-    options,
-  );
-  narrator.say("demo", "data servers stopped");
+  const first = dirs.filter(({ id }) => id === primary).map(({ dir }) => dir);
+  const others = dirs.filter(({ id }) => id !== primary).map(({ dir }) => dir);
+  const stopped = await stopServers(first, options);
+  told(stopped + (await stopServers(others, options)), "data servers");
   const controls = nodes.map(({ config }) => config.control.dir);
-  await stopServers(controls, options);
-  narrator.say("demo", "control stores stopped");
-  const beside = nodes.map(({ config }) => join(config.dir, "data.new"));
-  await sweep([...dirs.map(({ dir }) => dir), ...beside, ...controls], options);
+  told(await stopServers(controls, options), "control stores");
+  const unfinished = nodes.flatMap(({ config }) => [
+    join(config.dir, "data.new"),
+    `${config.control.dir}.new`,
+  ]);
+  await sweep([...dirs.map(({ dir }) => dir), ...controls, ...unfinished], options);
 }
 
 /** Commit the pause; tells which node is primary. Without a quorum there is no failover to prevent. */
 async function pauseFailovers({ nodes, narrator }: StopOptions): Promise<number | undefined> {
-  const done = await onAnyStore(nodes, PAUSE_LIMIT_MS, async (store) => {
+  let primary: number | undefined;
+  const paused = await onAnyStore(nodes, PAUSE_LIMIT_MS, async (store) => {
     const { paused_why: why, epochs } = await clusterView(store);
-    const [epoch] = epochs;
-    if (epoch !== undefined && why === null) await pause(store, PAUSE);
-    return { primary: epoch?.node_id ?? undefined, founded: epoch !== undefined };
+    primary ??= epochs[0]?.node_id ?? undefined;
+    if (epochs.length === 0) return "nothing to pause";
+    if (why === null) await pause(store, PAUSE);
+    return "failovers paused";
   });
-  if (done?.founded) narrator.say("demo", "failovers paused");
-  if (done === undefined) narrator.say("demo", "failovers not paused: no quorum answered");
-  return done?.primary;
+  narrator.say("demo", paused ?? "failovers not paused: there is no quorum");
+  return primary;
 }
 
-async function stopServers(dirs: readonly string[], options: StopOptions): Promise<void> {
+/** How many ran. */
+async function stopServers(dirs: readonly string[], options: StopOptions): Promise<number> {
   const { binaries, hurry } = options;
   const found = await Promise.all(dirs.map((dataDir) => adoptServer({ binaries, dataDir })));
   const servers = found.filter((server) => server !== undefined);
   await Promise.all(servers.map((server) => stopServer(server, hurry)));
+  return servers.length;
 }
 
 async function stopServer(server: Server, hurry: AbortSignal): Promise<void> {

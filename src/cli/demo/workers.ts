@@ -12,8 +12,8 @@ import type { Narrator } from "./narrator.ts";
 export interface Workers {
   /** Undefined while it does not run. */
   pid(nodeId: number): number | undefined;
-  /** End them all: politely, or at once when `hurry` aborts. Resolves when they are gone. */
-  stop(hurry: AbortSignal): Promise<void>;
+  /** End them all: politely, or at once when `hurry` aborts. Tells how many there were. */
+  stop(hurry: AbortSignal): Promise<number>;
 }
 
 export interface WorkersOptions {
@@ -48,6 +48,7 @@ export function startWorkers(options: WorkersOptions): Workers {
       const ends = [...children.values()].map((child) => end(child, options.clock, hurry));
       await Promise.all(ends);
       await Promise.all(loops);
+      return ends.length;
     },
   };
 }
