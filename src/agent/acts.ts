@@ -1,0 +1,67 @@
+/** Act to function: no choices about the cluster below this line. */
+import type { Act } from "../core/agent-rules.ts";
+import { provedGone } from "../postgres/fence.ts";
+import { clone } from "./clone.ts";
+import type { Agent, Order } from "./context.ts";
+import { adoptFounding, classify, discardFounding } from "./disk.ts";
+import { follow } from "./follow.ts";
+import { foundCluster } from "./found.ts";
+import { proveRule } from "./gate.ts";
+import { handOver } from "./hand-over.ts";
+import { promote, settle } from "./promote.ts";
+import { report } from "./report.ts";
+import { fenceServer, leave, startGated } from "./servers.ts";
+import { change } from "./settings.ts";
+
+/** Acts that change something; `wait` and `refuse` do not. */
+export const ACTS: Readonly<
+  Record<Exclude<Act, "wait" | "refuse">, (agent: Agent, order: Order) => Promise<void>>
+> = {
+  discard: (agent) => discardFounding(agent),
+  found: foundCluster,
+  clone,
+  start,
+  fence: fenceAndStart,
+  bury,
+  report,
+  promote,
+  settle,
+  apply_rule: applyRule,
+  hand_over: handOver,
+  follow,
+};
+
+async function start(agent: Agent, order: Order): Promise<void> {
+  const { systemIdentifier } = await classify(agent);
+  if (systemIdentifier !== undefined) await adoptFounding(agent, systemIdentifier);
+  await startGated(agent, {}, order.signal);
+}
+
+/** Only the fence: the table starts it again, read-only, when that is the next thing to do. */
+async function fenceAndStart(agent: Agent, order: Order): Promise<void> {
+  await fenceServer(agent, order.view.goal_why);
+  const detail = { epoch: order.epoch.toString() };
+  await agent.store.noteAct({ event: "fenced", reason: order.view.goal_why, detail });
+}
+
+/** The server died: its leftovers are ended, that nothing is left is proved, and said at once (H05). */
+async function bury(agent: Agent): Promise<void> {
+  const { paths, binaries, data, state } = agent;
+  if (await provedGone({ dataDir: paths.dataDir, binaries, port: data.port })) {
+    leave(agent);
+    state.gone = true;
+  } else {
+    await fenceServer(agent, "the postmaster died");
+  }
+  await agent.publish();
+}
+
+async function applyRule(agent: Agent, order: Order): Promise<void> {
+  if (agent.state.leads !== undefined) {
+    await proveRule(agent, order);
+    return;
+  }
+  const shown = await change(agent, { standbyNames: order.view.standby_names }, order.signal);
+  const { look } = agent.state;
+  if (look !== undefined) agent.state.look = { ...look, standby_names: shown.standby_names };
+}

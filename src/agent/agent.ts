@@ -1,0 +1,145 @@
+/** The agent: keeps this node's data server what the log says it should be. */
+import type { Clock } from "../clock/clock.ts";
+import type { Config } from "../config/schema.ts";
+import type { Queryable } from "../db/call.ts";
+import type { Hints } from "../db/hints.ts";
+import type { AgentView } from "../db/node.ts";
+import type { Log } from "../log/logger.ts";
+import type { Binaries } from "../postgres/binaries.ts";
+import type { Owner } from "../postgres/owner.ts";
+import { type Agent, connectionsTo, freshState, pathsOf } from "./context.ts";
+import { classify } from "./disk.ts";
+import { runLoop } from "./loop.ts";
+import { rowOf } from "./observe.ts";
+import { adopt } from "./servers.ts";
+import { checkOperatorSettings } from "./settings.ts";
+import { type NodeStore, nodeStore } from "./store.ts";
+
+export interface AgentOptions {
+  readonly config: Config;
+  readonly binaries: Binaries;
+  readonly owner: Owner | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly hints: Hints;
+  readonly signal: AbortSignal;
+}
+
+/** Until `signal` aborts; the data server runs on. Throws only on a configuration it must refuse. */
+export async function runAgent({
+  store,
+  ...options
+}: AgentOptions & { readonly store: Queryable }): Promise<void> {
+  await runAgentOn({ ...options, store: nodeStore(store) });
+}
+
+/** The same over anything that keeps the node's promises. */
+export async function runAgentOn(
+  options: AgentOptions & { readonly store: NodeStore },
+): Promise<void> {
+  const { config, hints, signal } = options;
+  if (config.data === undefined) {
+    await witness(options);
+    return;
+  }
+  const view = await firstView(options);
+  if (view === undefined) return;
+  const agent = createAgent({ ...options, view, nudge: () => hints.nudge() });
+  try {
+    await adopt(agent);
+    await runLoop(agent, hints, signal);
+  } finally {
+    agent.hands.drop();
+    agent.eyes.drop();
+  }
+}
+
+/** The agent's parts put together; nothing is started or read yet. */
+export function createAgent({
+  view,
+  nudge,
+  ...options
+}: Omit<AgentOptions, "hints" | "signal"> & {
+  readonly store: NodeStore;
+  readonly view: AgentView;
+  readonly nudge: () => void;
+}): Agent {
+  const { config, store, log } = options;
+  const { data } = config;
+  if (data === undefined) throw new Error("a witness has no agent");
+  checkOperatorSettings(data.settings);
+  const paths = pathsOf(config, data);
+  const { binaries, owner, clock } = options;
+  const agent: Agent = {
+    config,
+    data,
+    binaries,
+    owner,
+    clock,
+    log,
+    store,
+    paths,
+    ...connectionsTo(config, paths, data),
+    state: freshState(),
+    view,
+    nudge,
+    publish: inTurn(async () => {
+      try {
+        await store.observe(rowOf(agent, agent.state.disk ?? (await classify(agent))));
+      } catch (error) {
+        // Told again at the next turn; a store that is away hears nothing anyway.
+        log.debug(
+          { event: "agent.failed", error: String(error) },
+          "the observation was not stored",
+        );
+      }
+    }),
+  };
+  return agent;
+}
+
+/** One at a time, so that an older observation never overwrites a newer one; calls meanwhile share the next turn. */
+function inTurn(send: () => Promise<void>): () => Promise<void> {
+  let current: Promise<void> | undefined;
+  let following: Promise<void> | undefined;
+  const begin = () => {
+    current = send().finally(() => {
+      current = undefined;
+    });
+    return current;
+  };
+  return () => {
+    if (current === undefined) return begin();
+    following ??= current.then(() => {
+      following = undefined;
+      return begin();
+    });
+    return following;
+  };
+}
+
+const RETRY_MS = 200;
+
+async function firstView({ store, clock, log, signal }: AgentOptions & { store: NodeStore }) {
+  while (!signal.aborted) {
+    try {
+      return await store.view();
+    } catch (error) {
+      log.warn({ event: "agent.failed", error: String(error) }, "the control store did not answer");
+      await clock.sleep(RETRY_MS, signal);
+    }
+  }
+  return undefined;
+}
+
+/** A witness has nothing to tend; its row says that its worker lives. */
+async function witness({ store, clock, log, signal }: AgentOptions & { store: NodeStore }) {
+  while (!signal.aborted) {
+    try {
+      await store.observe({ role: "none", state: "stopped", epoch: "0" });
+    } catch (error) {
+      log.debug({ event: "agent.failed", error: String(error) }, "the observation was not stored");
+    }
+    await clock.sleep(RETRY_MS, signal);
+  }
+}

@@ -1,0 +1,115 @@
+/** What a running data server needs now and then, and no failover waits for: slots, roles, our functions. */
+
+import { formatLsn } from "../core/ids.ts";
+import type { DataConnection } from "../db/data-connection.ts";
+import { endBackends, flushedLsn } from "../db/data-primary.ts";
+import { attachedTo } from "../db/data-server.ts";
+import { exists, removeTree } from "../postgres/files.ts";
+import { type Agent, freshConnection, isAlive } from "./context.ts";
+import { classify } from "./disk.ts";
+import { cohortNames } from "./gate.ts";
+import { furnish } from "./promote.ts";
+import { tendSlots, walIsMissing } from "./slots.ts";
+
+const EVERY_MS = 2000;
+/** A standby that has not streamed for so long asks whether what it needs still exists. */
+const STUCK_MS = 5000;
+
+interface Memory {
+  stuckSince: number | undefined;
+  /** Epoch and members for which roles and functions were made sure of. */
+  furnished: string;
+}
+
+/** Until `signal` aborts. A failure is logged; the next round tries again. */
+export async function runChores(agent: Agent, signal: AbortSignal): Promise<void> {
+  const memory: Memory = { stuckSince: undefined, furnished: "" };
+  while (!signal.aborted) {
+    await agent.clock.sleep(EVERY_MS, signal);
+    if (signal.aborted) return;
+    try {
+      await round(agent, memory);
+    } catch (error) {
+      agent.log.warn({ event: "agent.failed", error: String(error) }, "a chore failed");
+    }
+  }
+}
+
+async function round(agent: Agent, memory: Memory): Promise<void> {
+  const { state } = agent;
+  await removeReplaced(agent);
+  if (!isAlive(agent) || state.look === undefined || state.activity !== undefined) return;
+  const connection = await freshConnection(agent);
+  try {
+    await tendSlots(agent, connection.db);
+    if (state.leads?.gateOpen) await asPrimary(agent, memory, connection);
+    else await asStandby(agent, memory);
+  } finally {
+    connection.end();
+  }
+}
+
+/** What a copy replaced, when the worker ended before it was removed. Only what is ours. */
+async function removeReplaced(agent: Agent): Promise<void> {
+  const { paths } = agent;
+  if (agent.state.activity !== undefined || !(await exists(paths.oldDir))) return;
+  const { kind, systemIdentifier } = await classify(agent);
+  if (kind !== "ours" || systemIdentifier === undefined) return;
+  const old = await classify({ ...agent, paths: { ...paths, dataDir: paths.oldDir } });
+  if (old.kind === "ours") await removeTree(paths.oldDir);
+}
+
+async function asPrimary(agent: Agent, memory: Memory, { db }: DataConnection): Promise<void> {
+  const { view } = agent;
+  const key = `${view.epoch} ${view.members.map(({ node_id }) => node_id).join(" ")}`;
+  if (memory.furnished !== key) {
+    await furnish(agent, db);
+    memory.furnished = key;
+  }
+  await evictStrangers(agent, { db });
+}
+
+/** A standby ahead of its primary has another history, and a name used twice is nobody's (H07, H20). */
+async function evictStrangers(agent: Agent, { db }: Pick<DataConnection, "db">): Promise<void> {
+  const { state, log, view, store } = agent;
+  const rows = await attachedTo(db);
+  const end = await flushedLsn(db);
+  const names = cohortNames(view);
+  const seen = new Set<string>();
+  for (const row of rows) {
+    const name = row.application_name;
+    const ahead = row.flush_lsn !== null && row.flush_lsn > end;
+    const twice =
+      names.has(name.toLowerCase()) && (seen.has(name.toLowerCase()) || !names.has(name));
+    seen.add(name.toLowerCase());
+    if (!ahead && !twice) continue;
+    const why = ahead
+      ? `${name} reports ${formatLsn(row.flush_lsn ?? 0n)}, beyond this primary's end ${formatLsn(end)}`
+      : `${name} is attached under a name that is not its own`;
+    await endBackends(db, [row.pid]);
+    state.problem = why;
+    log.error({ event: "agent.failed", standby: name }, why);
+    await store.noteAct({ event: "standby_evicted", reason: why, detail: { name } });
+  }
+}
+
+/** A standby whose next WAL the primary no longer has needs a new copy (H44). */
+async function asStandby(agent: Agent, memory: Memory): Promise<void> {
+  const { state, view, clock, log } = agent;
+  const following = view.goal === "standby" && state.wanted?.upstream?.epoch === view.epoch;
+  const replayed = state.look?.replay_lsn ?? null;
+  if (!following || state.look?.receiver === "streaming" || replayed === null) {
+    memory.stuckSince = undefined;
+    return;
+  }
+  memory.stuckSince ??= clock.now();
+  if (clock.now() - memory.stuckSince < STUCK_MS) return;
+  const { epoch } = view;
+  if ((await walIsMissing(agent, replayed)) !== true || agent.view.epoch !== epoch) return;
+  log.warn(
+    { event: "agent.decided", replayed: formatLsn(replayed) },
+    "the primary no longer has the WAL it needs",
+  );
+  state.divergedAt = epoch;
+  agent.nudge();
+}

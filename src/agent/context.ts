@@ -1,0 +1,208 @@
+/** What the agent's parts share: how they reach the world, and what is known of this node's data server. */
+import { join } from "node:path";
+import type { Clock } from "../clock/clock.ts";
+import type { Config } from "../config/schema.ts";
+import type { Epoch, Lsn, NodeId } from "../core/ids.ts";
+import { type KeptConnection, keepConnection, openDataConnection } from "../db/data-connection.ts";
+import type { Attached, Look } from "../db/data-server.ts";
+import type { AgentView } from "../db/node.ts";
+import type { Log } from "../log/logger.ts";
+import type { Binaries } from "../postgres/binaries.ts";
+import type { Owner } from "../postgres/owner.ts";
+import type { Server } from "../postgres/server.ts";
+import type { Disk } from "./disk.ts";
+import type { NodeStore } from "./store.ts";
+
+/** Every file and folder the agent touches, absolute. */
+export interface Paths {
+  readonly dataDir: string;
+  /** A copy under way; becomes `dataDir` when complete. */
+  readonly newDir: string;
+  readonly oldDir: string;
+  /** While it exists `dataDir` is never started (H04). */
+  readonly marker: string;
+  /** Which cluster's data this is: written when it was founded or copied by us. */
+  readonly identity: string;
+  /** An initdb of ours that is not yet the cluster's. */
+  readonly founding: string;
+  readonly socketDir: string;
+  readonly hbaFile: string;
+  readonly identFile: string;
+  readonly passFile: string;
+  readonly logFile: string;
+}
+
+export type DataConfig = NonNullable<Config["data"]>;
+
+/** What our settings make of the server. */
+export interface Wanted {
+  /** Whom it streams from; undefined: from nobody. */
+  readonly upstream: { readonly nodeId: NodeId; readonly epoch: Epoch } | undefined;
+  /** Whether it listens on its addresses: not while its history is unverified (H39). */
+  readonly listen: boolean;
+  readonly gate: "open" | "closed";
+  readonly standbyNames: string;
+}
+
+/** A promotion of ours. */
+export interface Leading {
+  readonly epoch: Epoch;
+  readonly timeline: number;
+  readonly switchLsn: Lsn;
+  /** End of the epoch stamp; undefined until it is written. */
+  readonly stampLsn: Lsn | undefined;
+  readonly gateOpen: boolean;
+}
+
+/** What is known of the data server; only the agent's own loop and acts write it. */
+export interface State {
+  server: Server | undefined;
+  /** The last look; undefined since the server (re)started and has not answered yet. */
+  look: Look | undefined;
+  attached: readonly Attached[];
+  /** What our files say. */
+  wanted: Wanted | undefined;
+  /** Whether the running server was started with its addresses. */
+  listening: boolean;
+  serial: bigint;
+  leads: Leading | undefined;
+  /** Set right before a promotion is ordered, until it is known to have ended. */
+  promoting: boolean;
+  /** Adopted, and not yet known for what it is. */
+  unidentified: boolean;
+  /** What lay in the data directory when it was last decided on. */
+  disk: Disk | undefined;
+  /** The epoch in which this node's WAL was found to lead nowhere. */
+  divergedAt: Epoch | undefined;
+  ruleInForce: string | undefined;
+  /** Monotonic time at which the server was first seen down. */
+  downSince: number | undefined;
+  /** No process of the data directory is left, proved. */
+  gone: boolean;
+  /** Monotonic time of the first unanswered look. */
+  silentSince: number | undefined;
+  hung: boolean;
+  activity: "rewinding" | "cloning" | "starting" | "stopping" | undefined;
+  systemIdentifier: string | undefined;
+  problem: string | undefined;
+}
+
+export interface Agent {
+  readonly config: Config;
+  readonly data: DataConfig;
+  readonly binaries: Binaries;
+  readonly owner: Owner | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly store: NodeStore;
+  readonly paths: Paths;
+  /** For acts; for looks and probes; both to the own data server. */
+  readonly hands: KeptConnection;
+  readonly eyes: KeptConnection;
+  readonly state: State;
+  /** The newest committed state this node has applied. */
+  view: AgentView;
+  /** Look again now. */
+  readonly nudge: () => void;
+  /** Tell the control store what is seen, now. */
+  readonly publish: () => Promise<void>;
+}
+
+/** An order: it belongs to one epoch, and ends when a newer one is seen (H09). */
+export interface Order {
+  readonly epoch: Epoch;
+  readonly view: AgentView;
+  readonly signal: AbortSignal;
+}
+
+export class StaleOrder extends Error {
+  override readonly name = "StaleOrder";
+}
+
+/** After every await that may have been long: is this still the newest order? Throws `StaleOrder`. */
+export function recheck(agent: Agent, order: Order): void {
+  order.signal.throwIfAborted();
+  if (agent.view.epoch !== order.epoch || agent.view.pledge > order.epoch) {
+    throw new StaleOrder(
+      `an order of epoch ${order.epoch}, and epoch ${agent.view.epoch} is known`,
+    );
+  }
+}
+
+export function pathsOf(config: Config, data: DataConfig): Paths {
+  return {
+    dataDir: data.dir,
+    newDir: `${data.dir}.new`,
+    oldDir: `${data.dir}.old`,
+    marker: `${data.dir}.marker`,
+    identity: join(config.dir, "data.json"),
+    founding: join(config.dir, "founding.json"),
+    socketDir: join(config.dir, "run", "data"),
+    hbaFile: join(config.dir, "hba", "data.conf"),
+    identFile: join(config.dir, "hba", "ident.conf"),
+    passFile: join(config.dir, "run", "data", "passfile"),
+    logFile: join(config.dir, "log", "data.log"),
+  };
+}
+
+export function freshState(): State {
+  return {
+    server: undefined,
+    look: undefined,
+    attached: [],
+    wanted: undefined,
+    listening: false,
+    serial: 0n,
+    leads: undefined,
+    promoting: false,
+    divergedAt: undefined,
+    ruleInForce: undefined,
+    downSince: undefined,
+    gone: false,
+    silentSince: undefined,
+    hung: false,
+    unidentified: false,
+    disk: undefined,
+    activity: undefined,
+    systemIdentifier: undefined,
+    problem: undefined,
+  };
+}
+
+const ACT_LIMIT_MS = 15_000;
+
+/** A connection for acts, and one for looks that gives up when the server is silent. */
+export function connectionsTo(config: Config, paths: Paths, data: DataConfig) {
+  const address = { socketDir: paths.socketDir, port: data.port };
+  return {
+    hands: keepConnection(() =>
+      openDataConnection(address, {
+        applicationName: "pgreplica_agent",
+        statementLimitMs: ACT_LIMIT_MS,
+      }),
+    ),
+    eyes: keepConnection(() =>
+      openDataConnection(address, {
+        applicationName: "pgreplica_probe",
+        statementLimitMs: config.timing.silentMs,
+      }),
+    ),
+  };
+}
+
+/** A new backend: what it shows is what the postmaster holds. The caller ends it. */
+export function freshConnection(agent: Agent) {
+  return openDataConnection(
+    { socketDir: agent.paths.socketDir, port: agent.data.port },
+    { applicationName: "pgreplica_proof", statementLimitMs: ACT_LIMIT_MS },
+  );
+}
+
+/** Pids of our own kept connections. */
+export function ownPids(agent: Agent): number[] {
+  return [agent.hands.pid(), agent.eyes.pid()].filter((pid) => pid !== undefined);
+}
+
+export function isAlive(agent: Agent): boolean {
+  return agent.state.server?.alive() ?? false;
+}

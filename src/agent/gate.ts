@@ -1,0 +1,161 @@
+/** The gate of a new primary: it opens when enough of the cohort hold the epoch's stamp, never before (H06). */
+import { waitUntil } from "../clock/clock.ts";
+import { standbyName } from "../core/ids.ts";
+import {
+  checkpoint,
+  checkpointer,
+  endBackends,
+  notifyLeader,
+  writeMark,
+} from "../db/data-primary.ts";
+import { type Attached, attachedTo } from "../db/data-server.ts";
+import type { AgentView } from "../db/node.ts";
+import { type Agent, freshConnection, type Order, recheck } from "./context.ts";
+import { change } from "./settings.ts";
+import { restOf } from "./startup-process.ts";
+
+const POLL_MS = 2;
+
+/** Waits as long as it takes; a newer order ends the wait. */
+export async function openGate(agent: Agent, order: Order): Promise<void> {
+  const { state, log, clock } = agent;
+  const { leads } = state;
+  if (leads?.stampLsn === undefined) throw new Error("no stamp: the gate stays closed");
+  const { stampLsn } = leads;
+  const started = clock.now();
+  await confirmed(agent, order, stampLsn);
+  recheck(agent, order);
+  await change(agent, { gate: "open" }, order.signal);
+  state.leads = { ...leads, gateOpen: true };
+  const waitedMs = Math.round(clock.now() - started);
+  log.info(
+    { event: "agent.gate_opened", epoch: order.epoch, waitedMs },
+    "enough members hold the stamp",
+  );
+  await agent.publish();
+  void celebrate(agent, order);
+}
+
+/** Until k distinct cohort names report flush at or past an LSN. */
+async function confirmed(agent: Agent, order: Order, at: bigint): Promise<void> {
+  const { clock, state } = agent;
+  const limitMs = Number.MAX_SAFE_INTEGER;
+  await waitUntil(
+    "k members confirm",
+    { clock, everyMs: POLL_MS, limitMs, signal: order.signal },
+    async () => {
+      const { view } = agent;
+      if (view.rule_k === 0) return true;
+      const { db } = await agent.hands.get();
+      state.attached = await attachedTo(db);
+      return confirming(state.attached, view, at).size >= view.rule_k;
+    },
+  );
+}
+
+/** Cohort names, each once, that hold the WAL up to `at`; names compare exactly (H07). */
+export function confirming(
+  attached: readonly Attached[],
+  view: Pick<AgentView, "node_id" | "members" | "rule_cohort">,
+  at: bigint,
+): Set<string> {
+  const names = cohortNames(view);
+  return new Set(
+    attached
+      .filter(
+        ({ flush_lsn, state }) => state === "streaming" && flush_lsn !== null && flush_lsn >= at,
+      )
+      .map(({ application_name }) => application_name)
+      .filter((name) => names.has(name)),
+  );
+}
+
+export function cohortNames(
+  view: Pick<AgentView, "node_id" | "members" | "rule_cohort">,
+): Set<string> {
+  const others = view.members.filter(
+    ({ node_id }) => node_id !== view.node_id && view.rule_cohort.includes(node_id),
+  );
+  return new Set(
+    others.flatMap(({ node_id, incarnation }) =>
+      incarnation === null ? [] : [standbyName(node_id, incarnation)],
+    ),
+  );
+}
+
+/** What need not hurry: tell who listens on the data server, and make rewinds possible (H03). Failures are logged. */
+async function celebrate(agent: Agent, order: Order): Promise<void> {
+  const { leads } = agent.state;
+  if (leads === undefined) return;
+  try {
+    const connection = await freshConnection(agent);
+    try {
+      await connection.db.query("set statement_timeout = 0");
+      const news = { epoch: order.epoch, primary: agent.view.node_id, timeline: leads.timeline };
+      await notifyLeader(connection.db, news);
+      await checkpoint(connection.db);
+    } finally {
+      connection.end();
+    }
+  } catch (error) {
+    // The next checkpoint does as well, and notifications are hints.
+    agent.log.warn(
+      { event: "agent.failed", error: String(error) },
+      "the checkpoint after the promotion",
+    );
+  }
+}
+
+const RULE_LIMIT_MS = 20_000;
+const STRAGGLER_MS = 1000;
+
+/**
+ * The new commit rule on a primary: written, shown by a new backend, published by the checkpointer, and applied by the
+ * walsenders of k names of the new list, which have reported WAL written after all that (H17).
+ */
+export async function proveRule(agent: Agent, order: Order): Promise<void> {
+  const { state, view, clock } = agent;
+  const names = view.standby_names;
+  const shown = await change(agent, { standbyNames: names }, order.signal);
+  if (shown.standby_names !== names)
+    throw new Error("synchronous_standby_names is set elsewhere too");
+  const wait = { clock, everyMs: 5, limitMs: RULE_LIMIT_MS, signal: order.signal };
+  await waitUntil("the checkpointer at rest", wait, () => isPublished(agent));
+  const { db } = await agent.hands.get();
+  const mark = await writeMark(db);
+  const started = clock.now();
+  await waitUntil("k members confirm the new rule", wait, async () => {
+    state.attached = await attachedTo(db);
+    const enough = confirming(state.attached, view, mark).size >= view.rule_k;
+    const behind = stragglers(state.attached, view, mark);
+    if (!enough || behind.length === 0) return enough;
+    if (clock.now() - started < STRAGGLER_MS) return false;
+    // It may still apply the old rule: it comes back with the new one.
+    await endBackends(db, behind);
+    return true;
+  });
+  recheck(agent, order);
+  state.ruleInForce = names;
+  if (state.look !== undefined) state.look = { ...state.look, standby_names: names };
+  await agent.publish();
+}
+
+/** Walsenders that may not have read the new list yet. */
+function stragglers(attached: readonly Attached[], view: AgentView, mark: bigint): number[] {
+  const names = cohortNames(view);
+  return attached
+    .filter(
+      ({ application_name, flush_lsn }) => names.has(application_name) && (flush_lsn ?? 0n) < mark,
+    )
+    .map(({ pid }) => pid);
+}
+
+/** Whether commits wait at all is the checkpointer's to publish: it must have taken the reload. */
+export async function isPublished(agent: Agent): Promise<boolean> {
+  const { db } = await agent.hands.get();
+  const process = await checkpointer(db);
+  if (process === undefined) return false;
+  const waits =
+    process.wait_event === "CheckpointerMain" || process.wait_event === "CheckpointWriteDelay";
+  return waits && restOf(process.pid).asleep;
+}

@@ -1,0 +1,200 @@
+/** Observe, decide, act: one act at a time, ended early when a newer order is seen. */
+import { type Act, decide, type Facts } from "../core/agent-rules.ts";
+import type { Hints } from "../db/hints.ts";
+import type { AgentView } from "../db/node.ts";
+import { ACTS } from "./acts.ts";
+import { runChores } from "./chores.ts";
+import { type Agent, isAlive, type Order, StaleOrder } from "./context.ts";
+import { classify } from "./disk.ts";
+import { factsOf, look } from "./observe.ts";
+
+const FIRST_BACKOFF_MS = 50;
+const LAST_BACKOFF_MS = 5000;
+/** How often the data server is told to the control store when nothing changes. */
+const PUBLISH_MS = 500;
+
+interface Running {
+  readonly act: Act;
+  readonly view: AgentView;
+  readonly controller: AbortController;
+  readonly done: Promise<void>;
+}
+
+interface Loop {
+  running: Running | undefined;
+  /** Not before this monotonic time, after failures. */
+  retryAt: number;
+  failures: number;
+  lastKey: string;
+  lookedAt: number;
+  publishedAt: number;
+}
+
+/** Until `signal` aborts. The data server runs on afterwards. */
+export async function runLoop(agent: Agent, hints: Hints, signal: AbortSignal): Promise<void> {
+  const { clock, config } = agent;
+  const loop: Loop = {
+    running: undefined,
+    retryAt: 0,
+    failures: 0,
+    lastKey: "",
+    lookedAt: Number.NEGATIVE_INFINITY,
+    publishedAt: Number.NEGATIVE_INFINITY,
+  };
+  const chores = runChores(agent, signal);
+  try {
+    while (!signal.aborted) {
+      await turn(agent, loop);
+      const timer = new AbortController();
+      await Promise.race([
+        hints.next(AbortSignal.any([signal, timer.signal])),
+        clock.sleep(
+          waitMs(agent, loop, config.timing.probeMs),
+          AbortSignal.any([signal, timer.signal]),
+        ),
+      ]);
+      timer.abort();
+    }
+  } finally {
+    loop.running?.controller.abort(new StaleOrder("the worker stops"));
+    await loop.running?.done;
+    await chores;
+  }
+}
+
+/** Sooner than the next probe when an act is to be tried again, or a grace ends. */
+function waitMs({ clock }: Agent, loop: Loop, probeMs: number): number {
+  const retry = loop.failures > 0 ? loop.retryAt - clock.now() : probeMs;
+  return Math.max(1, Math.min(probeMs, retry));
+}
+
+async function turn(agent: Agent, loop: Loop): Promise<void> {
+  try {
+    agent.view = await agent.store.view();
+  } catch (error) {
+    // Nothing learnt, nothing done: the control store may be restarting.
+    agent.log.warn(
+      { event: "agent.failed", error: String(error) },
+      "the control store did not answer",
+    );
+    return;
+  }
+  endStale(agent, loop);
+  noticeDeath(agent);
+  if (loop.running === undefined) await next(agent, loop);
+  await lookAndPublish(agent, loop);
+}
+
+/** A newer epoch, another goal, or another rule ends the act under way (H09). */
+function endStale(agent: Agent, loop: Loop): void {
+  const { running } = loop;
+  const { view } = agent;
+  if (running === undefined) return;
+  const old = running.view;
+  const same =
+    old.epoch === view.epoch &&
+    old.goal === view.goal &&
+    old.pledge === view.pledge &&
+    (running.act !== "apply_rule" || old.standby_names === view.standby_names);
+  if (!same) {
+    running.controller.abort(
+      new StaleOrder(`${running.act} was ordered in epoch ${old.epoch}, goal ${old.goal}`),
+    );
+  }
+}
+
+function noticeDeath(agent: Agent): void {
+  const { state, clock } = agent;
+  if (isAlive(agent)) return;
+  if (state.downSince === undefined) state.downSince = clock.now();
+}
+
+async function next(agent: Agent, loop: Loop): Promise<void> {
+  const { clock, log, state } = agent;
+  const disk = await classify(agent);
+  state.disk = disk;
+  if (!isAlive(agent)) forgetRun(agent);
+  const facts = factsOf(agent, disk);
+  const { pos, act, why } = decide(facts);
+  const key = `${pos} ${agent.view.epoch} ${agent.view.standby_names}`;
+  if (key !== loop.lastKey) {
+    loop.lastKey = key;
+    loop.failures = 0;
+    log.info({ event: "agent.decided", pos, act, epoch: agent.view.epoch, ...facts }, why);
+    if (act === "wait" || act === "refuse") state.problem = problemOf(act, pos, why);
+  }
+  if (act === "wait" || act === "refuse") return;
+  if (loop.failures > 0 && clock.now() < loop.retryAt) return;
+  begin(agent, loop, act, facts);
+}
+
+/** Waits that are a trouble for somebody say so; the others are normal. */
+function problemOf(act: Act, pos: number, why: string): string | undefined {
+  const troubles = new Set([230, 330, 660]);
+  return act === "wait" && troubles.has(pos) ? why : undefined;
+}
+
+/** A dead run's promotion is over, whatever it was. */
+function forgetRun({ state }: Agent): void {
+  state.leads = undefined;
+  state.promoting = false;
+  state.look = undefined;
+}
+
+function begin(agent: Agent, loop: Loop, act: Exclude<Act, "wait" | "refuse">, facts: Facts): void {
+  const { view, clock, log, state } = agent;
+  const controller = new AbortController();
+  const order: Order = { epoch: view.epoch, view, signal: controller.signal };
+  const started = clock.now();
+  const done = ACTS[act](agent, order)
+    .then(
+      () => {
+        loop.failures = 0;
+        state.problem = undefined;
+        log.debug(
+          { event: "agent.decided", act, tookMs: Math.round(clock.now() - started) },
+          "done",
+        );
+      },
+      (error: unknown) => {
+        if (controller.signal.aborted || error instanceof StaleOrder) {
+          loop.lastKey = "";
+          return;
+        }
+        loop.failures += 1;
+        const backoff = FIRST_BACKOFF_MS * 2 ** Math.min(loop.failures - 1, 10);
+        loop.retryAt = clock.now() + Math.min(LAST_BACKOFF_MS, backoff);
+        state.problem =
+          error instanceof Error ? (error.message.split("\n")[0] as string) : String(error);
+        log.warn(
+          { event: "agent.failed", act, ...facts, error: errorText(error) },
+          `${act} failed`,
+        );
+      },
+    )
+    .then(() => {
+      state.disk = undefined;
+      loop.running = undefined;
+      agent.nudge();
+    });
+  loop.running = { act, view, controller, done };
+}
+
+function errorText(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+/** The data server is asked each probe; what is seen is told when it changed, and now and then. */
+async function lookAndPublish(agent: Agent, loop: Loop): Promise<void> {
+  const { clock, config } = agent;
+  const now = clock.now();
+  if (now - loop.lookedAt >= config.timing.probeMs) {
+    loop.lookedAt = now;
+    // Not awaited: a silent server must not hold up the loop; one question at a time is the connection's own rule.
+    void look(agent).then(() => agent.publish());
+    loop.publishedAt = now;
+  } else if (now - loop.publishedAt >= PUBLISH_MS) {
+    loop.publishedAt = now;
+    void agent.publish();
+  }
+}

@@ -1,0 +1,183 @@
+/** What is seen of this node's data server: facts for the table, and the row everyone else reads. */
+import type { Facts } from "../core/agent-rules.ts";
+import { formatLsn, type Lsn, standbyName } from "../core/ids.ts";
+import { attachedTo, lookAt } from "../db/data-server.ts";
+import { type Agent, isAlive } from "./context.ts";
+import type { Disk } from "./disk.ts";
+import { identify } from "./servers.ts";
+import { confirming } from "./gate.ts";
+
+/** A dead primary is not started again before another could have taken over. */
+export const GRACE_MS = 1000;
+
+/** Ask the data server how it is; a server that is there and says nothing becomes `hung` after a while. */
+export async function look(agent: Agent): Promise<void> {
+  const { state, clock, config } = agent;
+  const { server } = state;
+  if (server === undefined || !server.alive() || server.status() !== "ready") return;
+  const asked = clock.now();
+  try {
+    const { db } = await agent.eyes.get();
+    const seen = await lookAt(db);
+    const attached = seen.in_recovery ? [] : await attachedTo(db);
+    if (state.server !== server) return;
+    if (state.unidentified) await identify(agent, db, seen);
+    Object.assign(state, { look: seen, attached, silentSince: undefined, hung: false });
+  } catch (error) {
+    agent.eyes.drop();
+    if (state.server !== server || !server.alive()) return;
+    state.silentSince ??= asked;
+    const silentMs = clock.now() - state.silentSince;
+    state.hung = silentMs >= config.timing.silentMs;
+    const fields = { event: "agent.failed", error: String(error), silentMs } as const;
+    agent.log.debug(fields, "the data server did not answer");
+  }
+}
+
+/** The facts the table decides on. Pure but for the clock. */
+export function factsOf(agent: Agent, disk: Disk): Facts {
+  const { view, state } = agent;
+  return {
+    goal: goalOf(agent, disk),
+    disk: disk.kind,
+    server: serverOf(agent),
+    leads: state.leads?.epoch === view.epoch && view.primary_id === view.node_id ? "this" : "other",
+    history: state.divergedAt === view.epoch ? "diverged" : "same",
+    step: stepOf(agent),
+    rest: restOf(agent),
+    rule: ruleOf(agent),
+  };
+}
+
+function goalOf({ view }: Agent, disk: Disk): Facts["goal"] {
+  if (view.epoch > 0n || view.goal !== "none") return view.goal;
+  const founder = view.leader_id === view.node_id && view.system_identifier === null;
+  return founder && disk.kind !== "foreign" ? "found" : "none";
+}
+
+function serverOf(agent: Agent): Facts["server"] {
+  const { state } = agent;
+  if (!isAlive(agent)) return "down";
+  if (state.unidentified) return "starting";
+  if (state.promoting) return "promoting";
+  if (state.leads !== undefined) return "primary";
+  if (state.look === undefined) return "starting";
+  return state.look.in_recovery ? "standby" : "primary";
+}
+
+function stepOf(agent: Agent): Facts["step"] {
+  const { view, state } = agent;
+  switch (view.goal) {
+    case "pledged":
+      return view.reported ? "done" : "todo";
+    case "primary":
+      if (state.leads?.epoch === view.epoch) return state.leads.gateOpen ? "done" : "todo";
+      return view.followed >= view.epoch ? "spent" : "todo";
+    case "hand_over":
+      return view.handed_over ? "done" : "todo";
+    case "standby": {
+      const upstream = state.wanted?.upstream;
+      const right = upstream?.nodeId === view.primary_id && upstream?.epoch === view.epoch;
+      return right && view.followed === view.epoch && state.listening ? "done" : "todo";
+    }
+    case "none":
+      return "done";
+  }
+}
+
+function restOf({ state, clock }: Agent): Facts["rest"] {
+  if (!state.gone) return "unproved";
+  return clock.now() - (state.downSince ?? clock.now()) < GRACE_MS ? "fresh" : "old";
+}
+
+function ruleOf({ state, view }: Agent): Facts["rule"] {
+  if (state.leads !== undefined && state.ruleInForce !== view.standby_names) return "changed";
+  const shown = state.look?.standby_names ?? view.standby_names;
+  const written = state.wanted?.standbyNames ?? view.standby_names;
+  return shown === view.standby_names && written === view.standby_names ? "in_force" : "changed";
+}
+
+/** A row of node.observed, without what the store knows better. LSNs are text. */
+export function rowOf(agent: Agent, disk: Disk): Readonly<Record<string, unknown>> {
+  const { view, state } = agent;
+  const { look: seen, leads } = state;
+  const alive = isAlive(agent);
+  const role = !alive ? "none" : serverOf(agent) === "primary" ? "primary" : "standby";
+  const wal = seen === undefined ? null : seen.in_recovery ? greatest(seen) : seen.wal_lsn;
+  const attached = role === "primary" ? attachedMembers(agent) : [];
+  const here = leads?.epoch === view.epoch;
+  const standby = role === "standby" ? seen : undefined;
+  return {
+    role,
+    state: wordOf(agent, disk, alive),
+    epoch: epochOf(agent).toString(),
+    gate_open: here && leads.gateOpen,
+    writable: here && leads.gateOpen && alive && !state.hung && enough(agent),
+    timeline: leads?.timeline ?? seen?.timeline ?? null,
+    wal_lsn: textOf(wal),
+    replay_lsn: textOf(standby?.replay_lsn ?? null),
+    switch_lsn: here ? textOf(leads.switchLsn) : null,
+    stamp_lsn: here ? textOf(leads.stampLsn ?? null) : null,
+    attached,
+    lag_bytes: lagBytes(standby)?.toString() ?? null,
+    lag_ms: standby?.lag_ms?.toString() ?? null,
+    sync_state: null,
+    rule_in_force: role === "primary" ? (state.ruleInForce ?? null) : (seen?.standby_names ?? null),
+    problem: state.problem ?? disk.problem ?? null,
+    system_identifier: disk.systemIdentifier ?? null,
+    gone: !alive && state.gone,
+    hung: state.hung,
+  };
+}
+
+type Seen = NonNullable<Agent["state"]["look"]>;
+
+function greatest({ receive_lsn: receive, replay_lsn: replay }: Seen): Lsn | null {
+  if (receive === null || replay === null) return receive ?? replay;
+  return receive > replay ? receive : replay;
+}
+
+function lagBytes(seen: Seen | undefined): bigint | null {
+  const end = seen?.latest_end_lsn ?? seen?.receive_lsn ?? null;
+  const replay = seen?.replay_lsn ?? null;
+  if (end === null || replay === null) return null;
+  return end > replay ? end - replay : 0n;
+}
+
+function epochOf({ state, view }: Agent): bigint {
+  return state.leads?.epoch ?? state.wanted?.upstream?.epoch ?? view.followed;
+}
+
+/** Members streaming from here under their own name, cohort or not. */
+function attachedMembers({ view, state }: Agent): number[] {
+  const streaming = new Set(
+    state.attached.filter((row) => row.state === "streaming").map((row) => row.application_name),
+  );
+  return view.members
+    .filter(
+      ({ node_id, incarnation }) =>
+        node_id !== view.node_id &&
+        incarnation !== null &&
+        streaming.has(standbyName(node_id, incarnation)),
+    )
+    .map(({ node_id }) => node_id);
+}
+
+function enough({ view, state }: Agent): boolean {
+  return confirming(state.attached, view, 0n).size >= view.rule_k;
+}
+
+function wordOf(agent: Agent, disk: Disk, alive: boolean): string {
+  const { state } = agent;
+  if (state.activity !== undefined) return state.activity;
+  if (!alive) return state.gone && disk.kind === "ours" ? "fenced" : "stopped";
+  const server = serverOf(agent);
+  if (server === "starting") return "starting";
+  if (server === "primary") return "running";
+  if (state.look?.receiver === "streaming") return "streaming";
+  return state.wanted?.upstream === undefined ? "running" : "catching_up";
+}
+
+function textOf(lsn: Lsn | null): string | null {
+  return lsn === null ? null : formatLsn(lsn);
+}

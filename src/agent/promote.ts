@@ -1,0 +1,199 @@
+/** Promotion: doors closed, rooms emptied, the planned timeline made sure of, then the order, the stamp, the gate. */
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { waitUntil } from "../clock/clock.ts";
+import { nodePassword, scramVerifier } from "../config/secrets.ts";
+import { formatLsn } from "../core/ids.ts";
+import type { DataConnection } from "../db/data-connection.ts";
+import {
+  endSessions,
+  ensureRoles,
+  listedPids,
+  orderPromotion,
+  position,
+  writeStamp,
+} from "../db/data-primary.ts";
+import { install } from "../db/install.ts";
+import { readControlFile } from "../postgres/control-file.ts";
+import { writeDurable } from "../postgres/files.ts";
+import { childrenOf } from "../postgres/process-tree.ts";
+import { putStandbySignal } from "../postgres/settings.ts";
+import { type Agent, type Order, ownPids, recheck } from "./context.ts";
+import { openGate } from "./gate.ts";
+import { detach } from "./report.ts";
+import { fenceServer, SEED_REASON, startGated, stopServer, switchPointOf } from "./servers.ts";
+import { createMissingSlots } from "./slots.ts";
+
+const POLL_MS = 2;
+const PROMOTION_LIMIT_MS = 30_000;
+const SESSIONS_LIMIT_MS = 5000;
+
+/** From appointed to an open gate. Nothing irreversible happens before `node.follow` has the epoch on record (H46). */
+export async function promote(agent: Agent, order: Order): Promise<void> {
+  const { state, view, store, log, clock } = agent;
+  const started = clock.now();
+  if (!state.listening) await restartListening(agent, order);
+  const end = await detach(agent, order, { gate: "closed", standbyNames: view.standby_names });
+  if (view.from_lsn !== null && end.lsn < view.from_lsn) {
+    throw new Error(
+      `this node holds WAL up to ${formatLsn(end.lsn)} only, and was appointed for ${formatLsn(view.from_lsn)}`,
+    );
+  }
+  checkRule(end.standbyNames, view.standby_names);
+  await emptyRooms(agent, order.signal);
+  await createMissingSlots(agent);
+  await seedTimelines(agent, order);
+  recheck(agent, order);
+  await store.follow(order.epoch);
+  recheck(agent, order);
+  state.promoting = true;
+  const { db } = await agent.hands.get();
+  await orderPromotion(db);
+  const timeline = await waitUntil(
+    "promotion",
+    { clock, everyMs: POLL_MS, limitMs: PROMOTION_LIMIT_MS },
+    async () => (await position(db)).timeline ?? undefined,
+  );
+  await putStandbySignal(agent.paths.dataDir, agent.owner);
+  state.promoting = false;
+  if (timeline !== order.view.timeline) {
+    await fenceServer(agent, "a timeline nobody planned");
+    throw new Error(`promoted to timeline ${timeline}, planned was ${order.view.timeline}: fenced`);
+  }
+  const switchLsn = await switchPointOf(agent.paths.dataDir, timeline);
+  const leads = { epoch: order.epoch, timeline, switchLsn, stampLsn: undefined, gateOpen: false };
+  Object.assign(state, { leads, look: undefined });
+  const tookMs = Math.round(clock.now() - started);
+  log.info(
+    {
+      event: "agent.promoted",
+      epoch: order.epoch,
+      timeline,
+      switchLsn: formatLsn(switchLsn),
+      tookMs,
+    },
+    "primary of the epoch, gate closed",
+  );
+  await settle(agent, order);
+}
+
+/** The stamp and the gate; also of a promotion that an earlier worker began. */
+export async function settle(agent: Agent, order: Order): Promise<void> {
+  const { state, view } = agent;
+  const { leads } = state;
+  if (leads === undefined) throw new Error("nothing was promoted in this epoch");
+  recheck(agent, order);
+  if (leads.stampLsn === undefined) {
+    const { db } = await agent.hands.get();
+    await putStandbySignal(agent.paths.dataDir, agent.owner);
+    if (order.epoch === 1n) await furnish(agent, db);
+    const { epoch, timeline, switchLsn } = leads;
+    const stamp = { clusterId: view.cluster_id, nodeId: view.node_id, epoch, timeline, switchLsn };
+    state.leads = { ...leads, stampLsn: await writeStamp(db, stamp) };
+    // The leader proposes `promoted` from it; the gate does not wait for that.
+    void agent.publish();
+  }
+  await openGate(agent, order);
+}
+
+/** What a data server needs of ours: roles of the members, functions and views; from epoch 1 on it is replicated. */
+export async function furnish(agent: Agent, db: DataConnection["db"]): Promise<void> {
+  const { config, view } = agent;
+  const logins = view.members
+    .filter(({ data_port }) => data_port !== null)
+    .map(({ node_id }) => ({
+      nodeId: node_id,
+      verifier: scramVerifier(nodePassword(config, node_id)),
+    }));
+  const { superuserPassword } = config;
+  await ensureRoles(
+    db,
+    logins,
+    superuserPassword === undefined ? undefined : scramVerifier(superuserPassword),
+  );
+  await db.query("set synchronous_commit = local");
+  try {
+    await install(db, "data");
+  } finally {
+    await db.query("reset synchronous_commit");
+  }
+}
+
+/** Started without addresses: nobody could attach. A restart, still gated by its login rules. */
+async function restartListening(agent: Agent, order: Order): Promise<void> {
+  await stopServer(agent);
+  await startGated(agent, { listen: true, gate: "closed" }, order.signal);
+  recheck(agent, order);
+}
+
+/** A promotion never relies on tightening the rule afterwards: it stands already (H16, H17). */
+function checkRule(shown: string, wanted: string): void {
+  if (shown === wanted) return;
+  throw new Error(
+    `synchronous_standby_names shows ${JSON.stringify(shown)}, must be ${JSON.stringify(wanted)}`,
+  );
+}
+
+/** Until no client session is left, nor a process that may become one: it passed the old rules and logs in still. */
+export async function emptyRooms(agent: Agent, signal: AbortSignal): Promise<number> {
+  const { db } = await agent.hands.get();
+  let ended = 0;
+  await waitUntil(
+    "no client session",
+    { clock: agent.clock, everyMs: POLL_MS, limitMs: SESSIONS_LIMIT_MS, signal },
+    async () => {
+      const now = await endSessions(db, ownPids(agent));
+      ended += now;
+      return now === 0 && (await endUnlisted(agent));
+    },
+  );
+  return ended;
+}
+
+/** A forked backend has no entry in any view until its login is done; its title gives it away. */
+async function endUnlisted(agent: Agent): Promise<boolean> {
+  const { server } = agent.state;
+  if (server === undefined) return false;
+  const children = await childrenOf(server.pid);
+  const { db } = await agent.hands.get();
+  const listed = new Set(await listedPids(db));
+  const knocking = children.filter(
+    ({ pid, title }) =>
+      !listed.has(pid) &&
+      (!title.startsWith("postgres: ") || /authentication|startup$/.test(title)),
+  );
+  for (const { pid } of knocking) {
+    try {
+      process.kill(pid, "SIGTERM");
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+    }
+  }
+  return knocking.length === 0;
+}
+
+/**
+ * Make the server choose exactly the planned number: history files for the numbers between (H35), last of all. They
+ * name a fork that lies far behind, so that recovery itself never follows one.
+ */
+async function seedTimelines(agent: Agent, order: Order): Promise<void> {
+  const { paths, owner } = agent;
+  const planned = order.view.timeline;
+  if (planned === null) throw new Error("appointed without a timeline");
+  const wal = join(paths.dataDir, "pg_wal");
+  const names = new Set(await readdir(wal));
+  let newest = (await readControlFile(paths.dataDir)).timeline;
+  while (names.has(historyName(newest + 1))) newest += 1;
+  if (newest >= planned) {
+    throw new Error(`timeline ${planned} is planned, and this server knows of ${newest} already`);
+  }
+  for (let number = newest + 1; number < planned; number += 1) {
+    await writeDurable(join(wal, historyName(number)), `${newest}\t0/1\t${SEED_REASON}\n`, {
+      owner,
+    });
+  }
+}
+
+function historyName(timeline: number): string {
+  return `${timeline.toString(16).toUpperCase().padStart(8, "0")}.history`;
+}

@@ -1,0 +1,156 @@
+/**
+ * The report of a pledged member (H01): stop receiving, prove it, let replay end, say how far the WAL reaches.
+ *
+ * What is reported is the *replayed* position, once replay is proved finished, and that is deliberate. H08 warns that
+ * `pg_last_wal_receive_lsn()` is NULL or a segment's start after a restart, and may lie inside a record otherwise.
+ * A commit was acknowledged for this node only after its whole record was flushed here, and finished replay has read
+ * every whole record there is: so nothing acknowledged lies beyond it. The part of a record that may follow is what a
+ * promotion cuts off; with it in the report `from_lsn` would lie beyond the switch point, and an acknowledged
+ * commit of the new epoch below it could be taken for the old one's.
+ */
+import { join } from "node:path";
+import { WaitTimeout } from "../clock/clock.ts";
+import { formatLsn, type Lsn } from "../core/ids.ts";
+import { pollRecovery, pushReplay, type Recovery } from "../db/data-standby.ts";
+import { exists } from "../postgres/files.ts";
+import { type Agent, type Order, ownPids, recheck, type Wanted } from "./context.ts";
+import { change } from "./settings.ts";
+import { type Rest, restOf } from "./startup-process.ts";
+
+const POLL_MS = 2;
+/** Replay that is not finished by then needs a person (H22). */
+const REPLAY_LIMIT_MS = 10_000;
+/** Before a conflicting query is cancelled: replay normally ends by itself. */
+const PATIENCE_MS = 200;
+/** Between two looks that must agree, where processes do not tell how often they slept. */
+const BLIND_GAP_MS = 70;
+
+export async function report(agent: Agent, order: Order): Promise<void> {
+  const started = agent.clock.now();
+  const end = await detach(agent, order);
+  recheck(agent, order);
+  await agent.store.makeReport(order.epoch, end.lsn, end.evidence);
+  agent.log.info(
+    {
+      event: "agent.reported",
+      epoch: order.epoch,
+      lsn: formatLsn(end.lsn),
+      tookMs: Math.round(agent.clock.now() - started),
+    },
+    end.evidence,
+  );
+}
+
+export interface EndOfWal {
+  readonly lsn: Lsn;
+  readonly evidence: string;
+  /** synchronous_standby_names as a new backend shows it (H16). */
+  readonly standbyNames: string;
+}
+
+/**
+ * Take the upstream away and prove, in this order: the files say so, a new backend shows it, no receiver exists, the
+ * startup process has taken the reload and parked, no promotion is under way, everything received is replayed.
+ */
+export async function detach(
+  agent: Agent,
+  order: Order,
+  also: Partial<Wanted> = {},
+): Promise<EndOfWal> {
+  const { paths } = agent;
+  if (await exists(join(paths.dataDir, "promote"))) {
+    throw new Error("a promotion was ordered and not yet begun: no report before it is fenced");
+  }
+  const shown = await change(agent, { ...also, upstream: undefined }, order.signal);
+  if (shown.conninfo !== "") throw new Error("primary_conninfo is still set from elsewhere");
+  return { ...(await replayed(agent, order)), standbyNames: shown.standby_names };
+}
+
+interface Sample {
+  readonly seen: Recovery;
+  readonly rest: Rest;
+  readonly at: number;
+}
+
+/** Poll until two looks in a row find nothing left to receive or replay. */
+async function replayed(agent: Agent, order: Order): Promise<Omit<EndOfWal, "standbyNames">> {
+  const { clock } = agent;
+  const started = clock.now();
+  let first: Sample | undefined;
+  let pushed = false;
+  for (;;) {
+    order.signal.throwIfAborted();
+    const { db } = await agent.hands.get();
+    const sample: Sample = await look(db, clock.now());
+    if (!sample.seen.in_recovery) throw new Error("the server is no longer in recovery");
+    first = isParked(sample) ? agreed(first, sample) : undefined;
+    if (first !== undefined && first !== sample && isFinished(first, sample)) {
+      return endOf(sample, clock.now() - started);
+    }
+    const waited = clock.now() - started;
+    if (!pushed && waited > PATIENCE_MS) {
+      pushed = true;
+      await pushReplay(db, ownPids(agent));
+    }
+    if (waited > REPLAY_LIMIT_MS) throw new WaitTimeout(`replay did not end: ${describe(sample)}`);
+    // Parked once, but with a rest it may not have read again: a reload makes it look at once.
+    if (first !== undefined && first !== sample && clock.now() - first.at > 2 * POLL_MS) {
+      agent.state.server?.reload();
+    }
+    await clock.sleep(POLL_MS, order.signal);
+  }
+}
+
+async function look(db: Parameters<typeof pollRecovery>[0], at: number): Promise<Sample> {
+  const seen = await pollRecovery(db);
+  const rest =
+    seen.startup_pid === null ? { asleep: false, sleeps: undefined } : restOf(seen.startup_pid);
+  return { seen, rest, at };
+}
+
+const PARKED = new Set(["RecoveryWalStream", "RecoveryRetrieveRetryInterval"]);
+
+function isParked({ seen, rest }: Sample): boolean {
+  return (
+    seen.receivers === 0 &&
+    seen.startup_pid !== null &&
+    seen.wait_event !== null &&
+    PARKED.has(seen.wait_event) &&
+    seen.paused === "not paused" &&
+    rest.asleep
+  );
+}
+
+/** The earlier look, as long as nothing has moved since. */
+function agreed(first: Sample | undefined, sample: Sample): Sample {
+  return first !== undefined && first.seen.replay_lsn === sample.seen.replay_lsn ? first : sample;
+}
+
+/**
+ * With all that was received replayed, two looks are enough. Otherwise a part of a record follows, or the startup
+ * process parked before it read what came last: it must have slept and woken twice, and so have read again.
+ */
+function isFinished(first: Sample, sample: Sample): boolean {
+  const { replay_lsn: replay, receive_lsn: receive } = sample.seen;
+  if (replay === null) return false;
+  if (receive === null || replay >= receive) return true;
+  const { sleeps } = sample.rest;
+  if (sleeps === undefined || first.rest.sleeps === undefined) {
+    return sample.at - first.at > BLIND_GAP_MS;
+  }
+  return sleeps - first.rest.sleeps >= 2;
+}
+
+function endOf(sample: Sample, tookMs: number) {
+  const lsn = sample.seen.replay_lsn as Lsn;
+  return { lsn, evidence: `${describe(sample)}, proved in ${Math.round(tookMs)} ms` };
+}
+
+function describe({ seen, rest }: Sample): string {
+  const text = (lsn: Lsn | null) => (lsn === null ? "nothing" : formatLsn(lsn));
+  return (
+    `receivers ${seen.receivers}, startup in ${seen.wait_event ?? "no wait"}` +
+    `${rest.asleep ? "" : " and not at rest"}, replay ${seen.paused ?? "ended"}, ` +
+    `received ${text(seen.receive_lsn)}, replayed ${text(seen.replay_lsn)}`
+  );
+}

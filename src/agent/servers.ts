@@ -1,0 +1,217 @@
+/** Start, adopt and fence this node's data server. Whatever starts here starts read-only. */
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseLsn } from "../core/ids.ts";
+import type { Queryable } from "../db/call.ts";
+import { type Look, lookAt, newestStamp } from "../db/data-server.ts";
+import { readControlFile } from "../postgres/control-file.ts";
+import { fence } from "../postgres/fence.ts";
+import { exists, removeTree } from "../postgres/files.ts";
+import { adoptServer, type Server, startServer, waitReady } from "../postgres/server.ts";
+import { putStandbySignal } from "../postgres/settings.ts";
+import type { Agent, Wanted } from "./context.ts";
+import { classify } from "./disk.ts";
+import { prepareFiles, readWanted, writeWanted } from "./settings.ts";
+
+const FENCE_LIMIT_MS = 10_000;
+/** Crash recovery takes as long as it takes; the loop looks again after this. */
+const READY_LIMIT_MS = 20_000;
+const STOP_LIMIT_MS = 60_000;
+
+/**
+ * Start the server as a standby, gated, and wait until it answers. Without `upstream` nothing can add to its WAL.
+ * Leftovers of an earlier run are fenced first. Throws when a marker forbids it, or the server ends at once.
+ */
+export async function startGated(
+  agent: Agent,
+  wanted: Partial<Wanted> = {},
+  signal?: AbortSignal,
+): Promise<void> {
+  const { paths, owner, binaries, state, log, view } = agent;
+  if (await exists(paths.marker)) throw new Error(`${paths.marker} forbids a start`);
+  if (await exists(join(paths.dataDir, "postmaster.pid"))) await fenceServer(agent, "start");
+  state.activity = "starting";
+  try {
+    await prepareFiles(agent);
+    await dropSeeds(agent);
+    await putStandbySignal(paths.dataDir, owner);
+    const whole: Wanted = {
+      upstream: undefined,
+      listen: false,
+      gate: "closed",
+      standbyNames: view.standby_names,
+      ...wanted,
+    };
+    await writeWanted(agent, whole);
+    const { dataDir, logFile } = paths;
+    const server = await startServer({ binaries, dataDir, owner, logFile });
+    take(agent, server, whole.listen);
+    log.info(
+      { event: "data.started", pid: server.pid, ...describeWanted(whole) },
+      "started read-only",
+    );
+    await awaitReady(agent, signal);
+  } finally {
+    state.activity = undefined;
+  }
+}
+
+function describeWanted({ upstream, listen, gate }: Wanted) {
+  return { upstream: upstream?.nodeId ?? null, listen, gate };
+}
+
+/** Wait until it takes connections, and look at it once. */
+export async function awaitReady(agent: Agent, signal?: AbortSignal): Promise<void> {
+  const { state, clock } = agent;
+  if (state.server === undefined) return;
+  await waitReady(state.server, { clock, limitMs: READY_LIMIT_MS, signal });
+  state.look = await lookAt((await agent.eyes.get()).db);
+}
+
+/** From now on this run is our data server; its exit wakes the loop. */
+function take(agent: Agent, server: Server, listening: boolean): void {
+  const { state } = agent;
+  agent.hands.drop();
+  agent.eyes.drop();
+  Object.assign(state, {
+    server,
+    listening,
+    look: undefined,
+    attached: [],
+    leads: undefined,
+    promoting: false,
+    unidentified: false,
+    downSince: undefined,
+    gone: false,
+    hung: false,
+    silentSince: undefined,
+    ruleInForce: undefined,
+  });
+  void server.exited.then(() => {
+    if (state.server !== server) return;
+    agent.log.warn({ event: "data.gone", pid: server.pid }, "the data server ended");
+    agent.nudge();
+  });
+}
+
+/** A data server that was running before us runs on; what it is gets known by looking. */
+export async function adopt(agent: Agent): Promise<void> {
+  const { binaries, paths, state, log } = agent;
+  if ((await classify(agent)).kind === "foreign") return;
+  const server = await adoptServer({ binaries, dataDir: paths.dataDir });
+  if (server === undefined) return;
+  await prepareFiles(agent);
+  await readWanted(agent);
+  take(agent, server, state.wanted?.listen ?? false);
+  log.info({ event: "data.adopted", pid: server.pid }, "was running before this worker");
+  state.unidentified = true;
+}
+
+/**
+ * What an adopted server is: a primary goes on only as what this node was appointed to be, and began to be (H46). Until
+ * this has been found out nothing is decided about it.
+ */
+export async function identify(agent: Agent, db: Queryable, seen: Look): Promise<void> {
+  const { paths, state, view } = agent;
+  state.listening = seen.listen !== "";
+  const appointed = view.primary_id === view.node_id && view.followed === view.epoch;
+  const { timeline } = seen;
+  if (!seen.in_recovery && appointed && timeline !== null && view.timeline === timeline) {
+    const stamp = await newestStamp(db, view.cluster_id);
+    const stamped = stamp?.epoch === view.epoch ? stamp : undefined;
+    state.leads = {
+      epoch: view.epoch,
+      timeline,
+      switchLsn: stamped?.switch_lsn ?? (await switchPointOf(paths.dataDir, timeline)),
+      // Any position after the stamp will do: the gate waits a little longer.
+      stampLsn: stamped === undefined ? undefined : (view.stamp_lsn ?? seen.wal_lsn ?? undefined),
+      gateOpen: state.wanted?.gate === "open" && view.epoch_state === "serving",
+    };
+  }
+  state.look = seen;
+  state.unidentified = false;
+}
+
+/** End every process of the data directory and prove it (H24 to H27). Throws when it cannot be proved. */
+export async function fenceServer(agent: Agent, why: string): Promise<void> {
+  const { paths, binaries, data, clock, state, log } = agent;
+  state.activity = "stopping";
+  try {
+    const proof = await fence({
+      dataDir: paths.dataDir,
+      binaries,
+      port: data.port,
+      clock,
+      limitMs: FENCE_LIMIT_MS,
+    });
+    leave(agent);
+    state.gone = true;
+    log.warn({ event: "agent.fenced", ...proof, why }, proof.evidence);
+  } finally {
+    state.activity = undefined;
+  }
+}
+
+/** A clean stop; when it does not end in time it is fenced. */
+export async function stopServer(agent: Agent): Promise<void> {
+  const { state, log } = agent;
+  const { server } = state;
+  if (server === undefined) return;
+  state.activity = "stopping";
+  try {
+    await server.stop("fast", STOP_LIMIT_MS);
+    leave(agent);
+    log.info({ event: "data.stopped", pid: server.pid }, "stopped");
+  } finally {
+    state.activity = undefined;
+  }
+}
+
+/** Nothing runs any more: what was known of the run is void. */
+export function leave(agent: Agent): void {
+  const { state, clock } = agent;
+  agent.hands.drop();
+  agent.eyes.drop();
+  Object.assign(state, {
+    server: undefined,
+    look: undefined,
+    attached: [],
+    leads: undefined,
+    promoting: false,
+    ruleInForce: undefined,
+    hung: false,
+    silentSince: undefined,
+  });
+  state.downSince ??= clock.now();
+}
+
+export const SEED_REASON = "reserved by pg_replica, never used";
+
+/** History files that only skipped a number must not outlive a promotion that did not happen (H35). */
+async function dropSeeds({ paths }: Agent): Promise<void> {
+  const wal = join(paths.dataDir, "pg_wal");
+  const { timeline } = await readControlFile(paths.dataDir);
+  const names = (await readdir(wal)).filter((name) => /^[0-9A-F]{8}\.history$/.test(name)).sort();
+  const files = await Promise.all(
+    names.map(async (name) => ({
+      name,
+      number: Number.parseInt(name, 16),
+      seed: (await readFile(join(wal, name), "utf8")).includes(SEED_REASON),
+    })),
+  );
+  const real = Math.max(timeline, ...files.filter(({ seed }) => !seed).map(({ number }) => number));
+  // One below a real number belongs to it: standbys fetch every file up to the primary's.
+  for (const { name, number, seed } of files) {
+    if (seed && number > real) await removeTree(join(wal, name));
+  }
+}
+
+/** Where a timeline began: the last line of its history file. Throws when there is none. */
+export async function switchPointOf(dataDir: string, timeline: number): Promise<bigint> {
+  const name = `${timeline.toString(16).toUpperCase().padStart(8, "0")}.history`;
+  const lines = (await readFile(join(dataDir, "pg_wal", name), "utf8")).split("\n");
+  const last = lines.filter((line) => /^\s*\d+\s+[0-9A-F]+\/[0-9A-F]+/i.test(line)).at(-1);
+  const lsn = last?.trim().split(/\s+/)[1];
+  if (lsn === undefined) throw new Error(`${name} names no switch point`);
+  return parseLsn(lsn);
+}

@@ -1,0 +1,120 @@
+/** One physical slot per member on every member: created, advanced, recreated when lost, dropped with its member. */
+
+import { nodePassword } from "../config/secrets.ts";
+import { type Lsn, nodeRole, slotName } from "../core/ids.ts";
+import type { Queryable } from "../db/call.ts";
+import { connect } from "../db/connect.ts";
+import {
+  advanceSlot,
+  createSlot,
+  dropSlot,
+  listSlots,
+  oldestSegment,
+  type Slot,
+} from "../db/data-slots.ts";
+import { readControlFile } from "../postgres/control-file.ts";
+import type { Agent } from "./context.ts";
+
+/** Slots every other data member needs here. */
+function wantedSlots(agent: Agent): string[] {
+  const { view } = agent;
+  return view.members
+    .filter(({ node_id, data_port }) => node_id !== view.node_id && data_port !== null)
+    .map(({ node_id }) => slotName(node_id));
+}
+
+/** Before a promotion: what members will ask for must be there. One round trip when nothing is missing. */
+export async function createMissingSlots(agent: Agent): Promise<void> {
+  const { db } = await agent.hands.get();
+  const there = new Map((await listSlots(db)).map((slot) => [slot.name, slot]));
+  for (const name of wantedSlots(agent)) {
+    const slot = there.get(name);
+    if (slot !== undefined && slot.restart_lsn !== null && !slot.lost) continue;
+    if (slot !== undefined && !slot.active) await dropSlot(db, name);
+    if (slot === undefined || !slot.active) await createSlot(db, name);
+  }
+}
+
+/** Now and then, on primary and standby alike; `db` is not the acts' connection. */
+export async function tendSlots(agent: Agent, db: Queryable): Promise<void> {
+  const { view } = agent;
+  const wanted = new Set(wantedSlots(agent));
+  const slots = await listSlots(db);
+  for (const slot of slots) {
+    const usable = wanted.has(slot.name) && slot.restart_lsn !== null && !slot.lost;
+    if (!usable && !slot.active) await dropSlot(db, slot.name);
+  }
+  const kept = new Set(
+    slots
+      .filter((slot) => slot.active || (slot.restart_lsn !== null && !slot.lost))
+      .map(({ name }) => name),
+  );
+  for (const name of wanted) if (!kept.has(name)) await createSlot(db, name);
+  const streamsFrom = agent.state.wanted?.upstream?.nodeId;
+  if (streamsFrom === undefined || view.primary_id !== streamsFrom) return;
+  const limit = agent.state.look?.replay_lsn ?? null;
+  if (limit !== null) await copyPositions(agent, db, slots, limit);
+}
+
+/** A standby keeps for each sibling what the primary keeps for it: less would be missing after a failover. */
+async function copyPositions(
+  agent: Agent,
+  db: Queryable,
+  own: readonly Slot[],
+  limit: Lsn,
+): Promise<void> {
+  const theirs = await atPrimary(agent, listSlots);
+  if (theirs === undefined) return;
+  for (const { name, restart_lsn: now, active } of own) {
+    const there = theirs.find((slot) => slot.name === name)?.restart_lsn ?? undefined;
+    if (there === undefined || now === null || active) continue;
+    const to = there < limit ? there : limit;
+    if (to > now) await advanceSlot(db, name, to);
+  }
+  // The primary keeps none for itself; what it will need after a failover is what it has: everything replayed here.
+  const primary = own.find(({ name }) => name === slotName(agent.view.primary_id ?? 0));
+  if (primary?.restart_lsn != null && !primary.active && limit > primary.restart_lsn) {
+    await advanceSlot(db, primary.name, limit);
+  }
+}
+
+/** Ask the primary over TCP, as this node's role; undefined when it does not answer. */
+export async function atPrimary<T>(
+  agent: Agent,
+  ask: (db: Queryable) => Promise<T>,
+): Promise<T | undefined> {
+  const { view, config } = agent;
+  const member = view.members.find(({ node_id }) => node_id === view.primary_id);
+  if (member === undefined || member.data_host === null || member.data_port === null)
+    return undefined;
+  try {
+    const client = await connect({
+      host: member.data_host,
+      port: member.data_port,
+      user: nodeRole(config.node.id),
+      password: nodePassword(config, config.node.id),
+      applicationName: "pgreplica_agent",
+      connectLimitMs: 2000,
+      statementLimitMs: 2000,
+    });
+    try {
+      return await ask(client);
+    } finally {
+      // A farewell nobody waits for.
+      void client.end().catch(() => undefined);
+    }
+  } catch {
+    // Gated, restarting or gone: there is a next time.
+    return undefined;
+  }
+}
+
+/** Whether the primary has dropped WAL that this standby still needs. Undefined: it cannot be asked. */
+export async function walIsMissing(agent: Agent, replayed: Lsn): Promise<boolean | undefined> {
+  const oldest = await atPrimary(agent, oldestSegment);
+  if (oldest === undefined) return undefined;
+  const { walSegmentBytes } = await readControlFile(agent.paths.dataDir);
+  const high = BigInt(`0x${oldest.slice(0, 8)}`);
+  const low = BigInt(`0x${oldest.slice(8)}`);
+  return replayed < (high << 32n) + low * BigInt(walSegmentBytes);
+}

@@ -1,0 +1,37 @@
+/** What the agent reads and promises in this node's control store. */
+import type { Epoch, Lsn } from "../core/ids.ts";
+import type { Queryable } from "../db/call.ts";
+import * as node from "../db/node.ts";
+
+/** One method per function of the schema `node`. */
+export interface NodeStore {
+  view(): Promise<node.AgentView>;
+  observe(row: Readonly<Record<string, unknown>>): Promise<void>;
+  makeReport(epoch: Epoch, lsn: Lsn, evidence: string): Promise<void>;
+  /** Refused below the pledge: nothing was promised then, and nothing may be done. */
+  follow(epoch: Epoch): Promise<void>;
+  handOverDone(
+    epoch: Epoch,
+    outcome: { readonly shutdownLsn: Lsn } | { readonly problem: string },
+  ): Promise<void>;
+  noteAct(act: {
+    readonly event: string;
+    readonly reason: string;
+    readonly detail?: unknown;
+  }): Promise<void>;
+  setProgress(progress: node.Progress): Promise<void>;
+  clearProgress(): Promise<void>;
+}
+
+export function nodeStore(db: Queryable): NodeStore {
+  return {
+    view: () => node.agentView(db),
+    observe: (row) => node.observe(db, row),
+    makeReport: (epoch, lsn, evidence) => node.makeReport(db, epoch, lsn, evidence),
+    follow: (epoch) => node.follow(db, epoch),
+    handOverDone: (epoch, outcome) => node.handOverDone(db, epoch, outcome),
+    noteAct: (act) => node.noteAct(db, act),
+    setProgress: (progress) => node.setProgress(db, progress),
+    clearProgress: () => node.clearProgress(db),
+  };
+}

@@ -1,0 +1,127 @@
+/**
+ * What the agent does next with this node's data server, as a table.
+ *
+ * Read a row as "when we see …, do …, because …". The first matching row wins; `pos` names a row in logs and issues
+ * and leaves gaps for insertion. A field left out of `when` matches anything. `test/agent/agent-rules.test.ts` proves
+ * that every set of facts meets a row, and every row some facts.
+ */
+
+/** What the newest committed state asks of this node; `found`: nothing was ever founded, and we lead. */
+export const GOALS = ["none", "found", "primary", "standby", "pledged", "hand_over"] as const;
+/** What lies in the data directory. `marked`: a copy was begun and not finished (H04). */
+export const DISKS = ["absent", "marked", "founding", "lost_founding", "ours", "foreign"] as const;
+/** What runs there. `promoting`: told to promote, and nobody waits for it any more. */
+export const SERVERS = ["down", "starting", "standby", "promoting", "primary"] as const;
+/** Whether a running primary is that of the newest epoch. */
+export const LEADS = ["this", "other"] as const;
+/** Whether this node's WAL can be continued by the newest epoch (H41). */
+export const HISTORIES = ["same", "diverged"] as const;
+/** How far the goal's own step is. `spent`: begun once, and never begun again in this epoch (H46). */
+export const STEPS = ["todo", "done", "spent"] as const;
+/** Of a server that is down: not proved gone, gone for less than the grace, gone for longer. */
+export const RESTS = ["unproved", "fresh", "old"] as const;
+/** Whether our settings in the file are those the committed state asks for, and proved so on a primary (H17). */
+export const RULE_STATES = ["in_force", "changed"] as const;
+
+export interface Facts {
+  readonly goal: (typeof GOALS)[number];
+  readonly disk: (typeof DISKS)[number];
+  readonly server: (typeof SERVERS)[number];
+  readonly leads: (typeof LEADS)[number];
+  readonly history: (typeof HISTORIES)[number];
+  readonly step: (typeof STEPS)[number];
+  readonly rest: (typeof RESTS)[number];
+  readonly rule: (typeof RULE_STATES)[number];
+}
+
+export type Act =
+  | "wait"
+  | "refuse"
+  | "discard"
+  | "found"
+  | "clone"
+  | "start"
+  | "fence"
+  | "bury"
+  | "report"
+  | "promote"
+  | "settle"
+  | "apply_rule"
+  | "hand_over"
+  | "follow";
+
+interface Rule {
+  readonly pos: number;
+  readonly when: Partial<Facts>;
+  readonly act: Act;
+  readonly why: string;
+}
+
+// biome-ignore format: a table
+export const RULES: readonly Rule[] = [
+  // What is not ours is not touched.
+  { pos: 110, when: { disk: "foreign" },       act: "refuse",  why: "the data directory is not one this cluster made" },
+  { pos: 120, when: { disk: "lost_founding" }, act: "discard", why: "another data directory became the cluster's" },
+
+  // A marker forbids every start; only a new copy removes it.
+  { pos: 210, when: { disk: "marked", server: "starting" },  act: "fence", why: "nothing runs on an unfinished copy" },
+  { pos: 211, when: { disk: "marked", server: "standby" },   act: "fence", why: "nothing runs on an unfinished copy" },
+  { pos: 212, when: { disk: "marked", server: "promoting" }, act: "fence", why: "nothing runs on an unfinished copy" },
+  { pos: 213, when: { disk: "marked", server: "primary" },   act: "fence", why: "nothing runs on an unfinished copy" },
+  { pos: 220, when: { disk: "marked", goal: "standby" },     act: "clone", why: "a copy was interrupted" },
+  { pos: 230, when: { disk: "marked" },                      act: "wait",  why: "a copy was interrupted, and there is no primary to copy from" },
+
+  { pos: 310, when: { disk: "absent", goal: "found" },   act: "found", why: "this node leads, and nothing was founded yet" },
+  { pos: 320, when: { disk: "absent", goal: "standby" }, act: "clone", why: "no data directory yet" },
+  { pos: 330, when: { disk: "absent" },                  act: "wait",  why: "no data directory, and nothing to copy from" },
+  { pos: 340, when: { disk: "founding" },                act: "wait",  why: "initialised, waits to be committed as the cluster's" },
+
+  // A primary is one of the newest epoch, on this node, or it is fenced.
+  { pos: 410, when: { server: "starting" },                  act: "wait",  why: "recovery is under way" },
+  { pos: 420, when: { server: "promoting" },                 act: "fence", why: "a promotion nobody waits for must not end as a primary" },
+  { pos: 430, when: { server: "primary", leads: "other" },   act: "fence", why: "it is primary of no epoch in force" },
+  { pos: 431, when: { server: "primary", goal: "pledged" },  act: "fence", why: "the next epoch is open: it must take no more writes" },
+  { pos: 432, when: { server: "primary", goal: "standby" },  act: "fence", why: "another node was appointed" },
+  { pos: 433, when: { server: "primary", goal: "none" },     act: "fence", why: "nobody appointed it" },
+  { pos: 434, when: { server: "primary", goal: "found" },    act: "fence", why: "nobody appointed it" },
+
+  { pos: 510, when: { goal: "pledged", server: "down" },     act: "start",  why: "it must recover before it can report" },
+  { pos: 520, when: { goal: "pledged", step: "done" },       act: "wait",   why: "reported, waits for the appointment" },
+  { pos: 530, when: { goal: "pledged" },                     act: "report", why: "pledged: stop receiving, prove it, report" },
+
+  { pos: 610, when: { goal: "primary", server: "down", step: "todo" },      act: "start",      why: "appointed, and not running" },
+  { pos: 620, when: { goal: "primary", server: "down", rest: "unproved" },  act: "bury",       why: "the primary died: prove that nothing of it is left" },
+  { pos: 630, when: { goal: "primary", server: "down", rest: "fresh" },     act: "wait",       why: "the primary died: another may take over" },
+  { pos: 640, when: { goal: "primary", server: "down" },                    act: "start",      why: "nobody took over: start read-only, to be able to report" },
+  { pos: 650, when: { goal: "primary", server: "standby", step: "todo" },   act: "promote",    why: "appointed" },
+  { pos: 660, when: { goal: "primary", server: "standby" },                 act: "wait",       why: "this epoch's one promotion is spent: waits for the next epoch" },
+  { pos: 670, when: { goal: "primary", step: "done", rule: "in_force" },    act: "wait",       why: "serving" },
+  { pos: 680, when: { goal: "primary", step: "done" },                      act: "apply_rule", why: "the commit rule changed" },
+  { pos: 690, when: { goal: "primary" },                                    act: "settle",     why: "promoted, its gate is closed" },
+
+  { pos: 710, when: { goal: "hand_over", server: "primary", step: "done" }, act: "wait",      why: "could not hand over: waits for the word to go on" },
+  { pos: 720, when: { goal: "hand_over", server: "primary" },               act: "hand_over", why: "the role moves to another node" },
+  { pos: 730, when: { goal: "hand_over", server: "standby" },               act: "wait",      why: "handed over, waits for the next epoch" },
+  { pos: 740, when: { goal: "hand_over", server: "down", step: "done" },    act: "start",     why: "handed over: start read-only, to be able to report" },
+  { pos: 750, when: { goal: "hand_over", rest: "unproved" },                act: "bury",      why: "the primary died: prove that nothing of it is left" },
+  { pos: 760, when: { goal: "hand_over", rest: "fresh" },                   act: "wait",      why: "the primary died: another may take over" },
+  { pos: 770, when: { goal: "hand_over" },                                  act: "start",     why: "nobody took over: start read-only, to be able to report" },
+
+  { pos: 810, when: { goal: "standby", server: "down" },                    act: "start",      why: "a standby runs" },
+  { pos: 820, when: { goal: "standby", history: "diverged" },               act: "clone",      why: "it holds WAL the newest epoch left behind, or lacks WAL that is gone" },
+  { pos: 830, when: { goal: "standby", step: "done", rule: "in_force" },    act: "wait",       why: "following" },
+  { pos: 840, when: { goal: "standby", step: "done" },                      act: "apply_rule", why: "the commit rule changed" },
+  { pos: 850, when: { goal: "standby" },                                    act: "follow",     why: "not yet pointed at the primary of the newest epoch" },
+
+  { pos: 910, when: { goal: "none" },  act: "wait", why: "nothing is asked of this data server" },
+  { pos: 920, when: { goal: "found" }, act: "wait", why: "a data directory of an earlier life: waits to be told" },
+];
+
+/** The one row that applies. Pure: same facts, same row. */
+export function decide(seen: Facts): Rule {
+  const rule = RULES.find(({ when }) =>
+    (Object.keys(when) as (keyof Facts)[]).every((key) => when[key] === seen[key]),
+  );
+  if (rule === undefined) throw new Error(`no rule for ${JSON.stringify(seen)}`);
+  return rule;
+}

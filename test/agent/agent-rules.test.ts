@@ -1,0 +1,78 @@
+/** The agent's table is total, ordered, and never does what must never be done. */
+import { expect, test } from "vitest";
+import {
+  DISKS,
+  decide,
+  type Facts,
+  GOALS,
+  HISTORIES,
+  LEADS,
+  RESTS,
+  RULE_STATES,
+  RULES,
+  SERVERS,
+  STEPS,
+} from "../../src/core/agent-rules.ts";
+
+function product<Row extends object>(lists: { [Key in keyof Row]: readonly Row[Key][] }): Row[] {
+  const keys = Object.keys(lists) as (keyof Row)[];
+  return keys.reduce<Row[]>(
+    (rows, key) => rows.flatMap((row) => lists[key].map((value) => ({ ...row, [key]: value }))),
+    [{} as Row],
+  );
+}
+
+const everything = product<Facts>({
+  goal: GOALS,
+  disk: DISKS,
+  server: SERVERS,
+  leads: LEADS,
+  history: HISTORIES,
+  step: STEPS,
+  rest: RESTS,
+  rule: RULE_STATES,
+});
+const actsWhen = (test: (facts: Facts) => boolean) =>
+  new Set(everything.filter(test).map((facts) => decide(facts).act));
+
+test("every set of facts meets a rule, and every rule some facts", () => {
+  const met = new Set(everything.map((facts) => decide(facts).pos));
+  expect(RULES.filter((rule) => !met.has(rule.pos))).toEqual([]);
+});
+
+test("rows are in order", () => {
+  const positions = RULES.map((rule) => rule.pos);
+  expect(positions).toEqual([...new Set(positions)].sort((a, b) => a - b));
+});
+
+test("a foreign data directory is refused, whatever is asked", () => {
+  expect(actsWhen(({ disk }) => disk === "foreign")).toEqual(new Set(["refuse"]));
+});
+
+test("nothing starts or promotes a data directory with a marker", () => {
+  expect(actsWhen(({ disk }) => disk === "marked")).toEqual(new Set(["fence", "clone", "wait"]));
+});
+
+test("a primary goes on only as the appointed one of the newest epoch", () => {
+  const stays = actsWhen(
+    ({ disk, server, leads, goal }) =>
+      disk === "ours" &&
+      server === "primary" &&
+      (leads === "other" || !["primary", "hand_over"].includes(goal)),
+  );
+  expect(stays).toEqual(new Set(["fence"]));
+});
+
+test("only an appointed standby whose promotion is not spent is promoted", () => {
+  const promoting = everything.filter((facts) => decide(facts).act === "promote");
+  const wrong = promoting.filter(
+    ({ goal, disk, server, step }) =>
+      goal !== "primary" || disk !== "ours" || server !== "standby" || step !== "todo",
+  );
+  expect(wrong).toEqual([]);
+});
+
+test("a pledged node never follows, clones or promotes", () => {
+  const acts = actsWhen(({ goal }) => goal === "pledged");
+  for (const act of ["follow", "clone", "promote", "settle"]) expect(acts).not.toContain(act);
+});
