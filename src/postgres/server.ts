@@ -71,6 +71,7 @@ export interface StartOptions {
 const STOP_SIGNALS = { smart: "SIGTERM", fast: "SIGINT", immediate: "SIGQUIT" } as const;
 const READY_POLL_MS = 2;
 const ADOPTED_POLL_MS = 50;
+const REAP_LIMIT_MS = 10_000;
 const TAIL_BYTES = 2000;
 
 /**
@@ -84,6 +85,7 @@ export async function startServer(options: StartOptions): Promise<Server> {
     if (owner !== undefined) await log.chown(owner.uid, owner.gid);
     const { size: logStart } = await log.stat();
     const former = readPidFile(dataDir);
+    if (former !== undefined) await untilReaped(former.pid);
     const program = binaries.program("postgres");
     // The working directory is how a fence finds the process, even before it has read its own
     // settings.
@@ -104,6 +106,12 @@ export async function startServer(options: StartOptions): Promise<Server> {
   } finally {
     await log.close();
   }
+}
+
+/** A dead postmaster that nobody has reaped yet still holds its lock file: a start would fail (H27). */
+async function untilReaped(pid: number): Promise<void> {
+  const wait = { clock: monotonicClock, everyMs: READY_POLL_MS, limitMs: REAP_LIMIT_MS };
+  await waitUntil(`process ${pid} reaped`, wait, () => processInfo(pid)?.state !== "Z");
 }
 
 /**
