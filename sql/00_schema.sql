@@ -11,5 +11,3 @@ begin
 end
 $$;
 comment on schema pg_replica is 'pg_replica: functions and views to see and steer the cluster';
-
-create extension if not exists dblink with schema public;

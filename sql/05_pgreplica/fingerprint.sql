@@ -4,7 +4,8 @@ create or replace function pgreplica.fingerprint() returns text
 language sql stable set search_path = '' as $$
   select pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
            coalesce(pg_catalog.string_agg(
-             pg_catalog.concat_ws(' ', m.kind, m.name, m.definition), e'\n' order by m.kind collate "C", m.name collate "C"), ''),
+             pg_catalog.concat_ws(' ', m.kind, m.name, m.definition), e'\n'
+             order by m.kind collate "C", m.name collate "C"), ''),
            'UTF8')), 'hex')
     from pgreplica.made_by_sql m
 $$;

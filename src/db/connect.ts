@@ -13,7 +13,7 @@ export interface ConnectOptions {
   readonly connectLimitMs: number;
   /** Limits each statement, on the server and here (a frozen server ends nothing by itself). */
   readonly statementLimitMs?: number;
-  /** The connection broke or was ended by the server; queries under way fail on their own. */
+  /** The connection broke or was ended by the server: told once; queries under way fail on their own. */
   readonly onLost?: (error: Error) => void;
 }
 
@@ -44,8 +44,12 @@ export function connectionConfig(options: ConnectOptions): pg.ClientConfig {
  */
 export async function connect(options: ConnectOptions): Promise<pg.Client> {
   const client = new pg.Client(connectionConfig(options));
-  // Without a handler a reset connection ends the process.
-  client.on("error", (error) => options.onLost?.(error));
+  // Without a handler a reset connection ends the process; pg may tell the same loss twice.
+  let lost = false;
+  client.on("error", (error) => {
+    if (!lost) options.onLost?.(error);
+    lost = true;
+  });
   try {
     await client.connect();
   } catch (error) {

@@ -1,5 +1,5 @@
-/** Scratch PostgreSQL servers for tests of SQL: one initdb for each test file, a copied data directory for each server. */
-import { chmod, chown, cp, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+/** Scratch PostgreSQL servers for tests of SQL: one initdb for each test file, a copy for each server. */
+import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type pg from "pg";
@@ -10,6 +10,7 @@ import { makeDirectory } from "../../src/postgres/files.ts";
 import { initdb } from "../../src/postgres/initdb.ts";
 import { type Owner, serverOwner } from "../../src/postgres/owner.ts";
 import { type Server, startServer, waitReady } from "../../src/postgres/server.ts";
+import { mustRun } from "./programs.ts";
 
 const PORT = 5432;
 
@@ -45,7 +46,7 @@ export async function openScratch(name: string): Promise<Scratch> {
   const start = async (): Promise<ScratchServer> => {
     const dataDir = join(dir, `server${running.length + 1}`);
     const host = await ownedFolder(join(dir, `run${running.length + 1}`), owner);
-    await copyTree(template, dataDir, owner);
+    await mustRun("cp", ["-a", template, dataDir]);
     const settings = {
       listen_addresses: "",
       port: PORT,
@@ -107,14 +108,4 @@ async function ownedTemporary(name: string, owner: Owner | undefined): Promise<s
 async function ownedFolder(path: string, owner: Owner | undefined): Promise<string> {
   await makeDirectory(path, { owner });
   return path;
-}
-
-async function copyTree(from: string, to: string, owner: Owner | undefined): Promise<void> {
-  await cp(from, to, { recursive: true });
-  await chmod(to, 0o700);
-  if (owner === undefined) return;
-  await chown(to, owner.uid, owner.gid);
-  for (const entry of await readdir(to, { recursive: true })) {
-    await chown(join(to, entry), owner.uid, owner.gid);
-  }
 }

@@ -1,0 +1,166 @@
+/**
+ * Runs the test suite part by part: `node test/run.ts [--all] [PART…]`. Parts are the folders of test/, fast ones
+ * first, then each file of test/cluster alone on the machine; `--all` adds test/long. Prints what each part took.
+ */
+import { spawn } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+
+const ROOT = join(import.meta.dirname, "..");
+/** Part of the suite that hangs longer than this is ended, and failed. */
+const PART_LIMIT_MS = 15 * 60_000;
+/** In this order, then the other folders by name. */
+const FIRST = ["core", "coordinator", "config", "replication", "postgres", "sql", "install"];
+
+interface Part {
+  readonly name: string;
+  readonly files: readonly string[];
+}
+
+interface Outcome {
+  readonly part: Part;
+  readonly seconds: number;
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: readonly string[];
+}
+
+/** Test files below a folder of test/, as paths from the project's folder. */
+async function testFiles(folder: string): Promise<string[]> {
+  const names = await readdir(join(ROOT, "test", folder), { recursive: true }).catch(() => []);
+  return names
+    .filter((name) => name.endsWith(".test.ts"))
+    .map((name) => join("test", folder, name))
+    .sort();
+}
+
+async function findParts(all: boolean): Promise<Part[]> {
+  const entries = await readdir(join(ROOT, "test"), { withFileTypes: true });
+  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  const alone = ["cluster", "long"];
+  const place = (name: string) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
+  const fast = folders
+    .filter((name) => !alone.includes(name))
+    .sort((a, b) => place(a) - place(b) || a.localeCompare(b));
+  const parts = [{ name: "tidy", files: (await testFiles(".")).filter(isTopLevel) }];
+  for (const name of fast) parts.push({ name, files: await testFiles(name) });
+  for (const folder of all ? alone : alone.slice(0, 1)) {
+    for (const file of await testFiles(folder)) {
+      const name = file.replace(/^test\//, "").replace(/\.test\.ts$/, "");
+      parts.push({ name, files: [file] });
+    }
+  }
+  return parts.filter(({ files }) => files.length > 0);
+}
+
+function isTopLevel(path: string): boolean {
+  return dirname(path) === "test";
+}
+
+interface Report {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+  }[];
+}
+
+async function runPart(part: Part, reportFile: string): Promise<Outcome> {
+  process.stdout.write(`\n── ${part.name}\n`);
+  const started = performance.now();
+  await rm(reportFile, { force: true });
+  const clean = await vitest([
+    "run",
+    "--reporter=dot",
+    "--reporter=json",
+    `--outputFile.json=${reportFile}`,
+    ...part.files,
+  ]);
+  const seconds = (performance.now() - started) / 1000;
+  const report = await readReport(reportFile);
+  const results = report?.testResults ?? [];
+  const asserted = results.flatMap(({ assertionResults }) => assertionResults);
+  // A file that cannot be loaded, or an error outside any test, fails no test: it counts as one.
+  const broken = results.filter(
+    ({ status, assertionResults }) =>
+      status === "failed" && assertionResults.every((one) => one.status !== "failed"),
+  ).length;
+  const failed = (report?.numFailedTests ?? 0) + broken;
+  const outcome = {
+    part,
+    seconds,
+    passed: report?.numPassedTests ?? 0,
+    failed: failed === 0 && !clean ? 1 : failed,
+    skipped: asserted
+      .filter(({ status }) => !["passed", "failed"].includes(status))
+      .map(({ fullName }) => fullName),
+  };
+  process.stdout.write(`   ${describe(outcome)} in ${seconds.toFixed(1)} s\n`);
+  return outcome;
+}
+
+async function readReport(path: string): Promise<Report | undefined> {
+  const text = await readFile(path, "utf8").catch(() => undefined); // vitest did not get so far
+  return text === undefined ? undefined : (JSON.parse(text) as Report);
+}
+
+/** Whether it ended well. The whole process group ends with it, and with us. */
+function vitest(args: readonly string[]): Promise<boolean> {
+  const manifest = createRequire(import.meta.url).resolve("vitest/package.json");
+  const program = join(dirname(manifest), "vitest.mjs");
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [program, ...args], { cwd: ROOT, stdio: "inherit" });
+    const timer = setTimeout(() => {
+      process.stdout.write(`   not within ${PART_LIMIT_MS / 60_000} minutes: ended\n`);
+      child.kill("SIGKILL");
+    }, PART_LIMIT_MS);
+    child.once("error", reject);
+    child.once("exit", (code) => {
+      clearTimeout(timer);
+      resolve(code === 0);
+    });
+  });
+}
+
+function describe({ passed, failed, skipped }: Pick<Outcome, "passed" | "failed" | "skipped">) {
+  return `${passed} passed, ${failed} failed, ${skipped.length} skipped`;
+}
+
+function printTable(outcomes: readonly Outcome[]): void {
+  const width = Math.max(...outcomes.map(({ part }) => part.name.length));
+  process.stdout.write("\n");
+  for (const outcome of outcomes) {
+    const time = `${outcome.seconds.toFixed(1)} s`.padStart(8);
+    process.stdout.write(`${outcome.part.name.padEnd(width)} ${time}  ${describe(outcome)}\n`);
+  }
+  const skipped = outcomes.flatMap((outcome) => outcome.skipped);
+  if (skipped.length > 0) process.stdout.write(`\nskipped:\n  ${skipped.join("\n  ")}\n`);
+}
+
+const words = process.argv.slice(2);
+const wanted = words.filter((word) => !word.startsWith("--"));
+const parts = (await findParts(words.includes("--all"))).filter(
+  ({ name }) =>
+    wanted.length === 0 || wanted.some((word) => name === word || name.startsWith(`${word}/`)),
+);
+if (parts.length === 0) throw new Error(`no part of the suite is called ${wanted.join(" or ")}`);
+const folder = await mkdtemp(join(tmpdir(), "pgr-run-"));
+const outcomes: Outcome[] = [];
+try {
+  for (const part of parts) outcomes.push(await runPart(part, join(folder, "report.json")));
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+printTable(outcomes);
+const total = {
+  passed: outcomes.reduce((sum, { passed }) => sum + passed, 0),
+  failed: outcomes.reduce((sum, { failed }) => sum + failed, 0),
+  skipped: outcomes.flatMap(({ skipped }) => skipped),
+};
+const seconds = outcomes.reduce((sum, outcome) => sum + outcome.seconds, 0);
+process.stdout.write(`\n${Math.round(seconds)} s in all\n${describe(total)}\n`);
+process.exitCode = total.failed === 0 ? 0 : 1;
