@@ -11,6 +11,8 @@ export interface Wish {
   readonly shutdownLsn?: Lsn;
   /** The target may still come: do not take another yet. */
   readonly patient: boolean;
+  /** It was appointed before and did not promote: another with the same WAL comes first (H46). */
+  readonly avoid?: NodeId;
   /** The named override: choose among whoever reported, though acknowledged commits may be lost. */
   readonly lossAllowed: boolean;
 }
@@ -61,7 +63,7 @@ function lackingPledges(
   const lacking = majority(voters.length) - (voters.length - missing.length);
   if (lacking <= 0) return undefined;
   const names = missing.map((member) => member.name).join(", ");
-  return `waits for ${lacking} more pledges out of: ${names}`;
+  return `${needed(lacking, "pledge")} of ${names}`;
 }
 
 function lackingWhy(view: View, places: readonly Place[]): string | undefined {
@@ -69,7 +71,11 @@ function lackingWhy(view: View, places: readonly Place[]): string | undefined {
   const [first] = lackingReports(bindingRules(view), reporters, view.mode);
   if (first === undefined) return undefined;
   const names = first.from.map((id) => nameOf(view, id)).join(", ");
-  return `waits for ${first.lacking} more reports out of: ${names}`;
+  return `${needed(first.lacking, "report")} of ${names}`;
+}
+
+function needed(count: number, what: string): string {
+  return count === 1 ? `1 more ${what} is needed` : `${count} more ${what}s are needed`;
 }
 
 /** Cohort members that reported for this very epoch, best first (H23: history before length). */
@@ -108,9 +114,9 @@ function pick(
   const wanted = fit.find((place) => place.member.node_id === wish.target);
   const target = nameOf(view, wish.target);
   if (wish.target !== undefined && wanted === undefined && wish.patient) {
-    return { kind: "waiting", blocked: "reports", why: `waits for ${target}, which was asked for` };
+    return { kind: "waiting", blocked: "reports", why: `${target} was asked for and may yet come` };
   }
-  const chosen = wanted ?? fit[0];
+  const chosen = wanted ?? fit.find((place) => place.member.node_id !== wish.avoid) ?? fit[0];
   if (chosen === undefined) {
     const why = `${best.member.name} has the newest WAL and ${unfit(best, best, wish)}`;
     return { kind: "waiting", blocked: "reports", why };

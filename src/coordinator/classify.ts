@@ -51,22 +51,29 @@ export function healthOf(primary: PrimaryClass): Health {
 
 /** The store answers: the word of the worker beside it counts, while that worker lives. */
 function byWorker(facts: Facts, primary: MemberFact): PrimaryClass {
+  const epoch = newest(facts.view);
+  if (epoch?.state === "appointed") return beforePromotion(facts, primary, epoch.cause);
   const { seen, beatMs } = primary;
-  const standing = beatMs ?? facts.leadingMs;
-  if (standing > LIMITS.workerAliveMs) return byDataPort(facts, "worker_gone");
+  if ((beatMs ?? facts.leadingMs) > LIMITS.workerAliveMs) return byDataPort(facts, "worker_gone");
   // A row from before this leadership may be older than the epoch: it says nothing.
   if (seen === undefined || beatMs === undefined) return "unknown";
-  const epoch = newest(facts.view);
-  const told = epoch?.state === "serving" || beatMs < facts.epochMs;
-  if (told && isGone(seen)) return "gone";
-  if (told && seen.hung) return "hung";
-  if (epoch?.state === "appointed") return "serving";
+  if (seen.gone || (seen.role === "none" && ["stopped", "fenced"].includes(seen.state))) {
+    return "gone";
+  }
+  if (seen.hung) return "hung";
   if (seen.role === "standby") return "not_primary";
   return seen.role === "primary" ? "serving" : "unknown";
 }
 
-function isGone(seen: NonNullable<MemberFact["seen"]>): boolean {
-  return seen.gone || (seen.role === "none" && ["stopped", "fenced"].includes(seen.state));
+/**
+ * The appointed node is busy: it may be silent, and a founder is not even started. What its worker has
+ * said since the appointment counts, and otherwise the deadline does (H46).
+ */
+function beforePromotion(facts: Facts, { seen, beatMs }: MemberFact, cause: string): PrimaryClass {
+  const told = beatMs !== undefined && beatMs < facts.epochMs && cause !== "founding";
+  if (!told || seen === undefined) return "serving";
+  if (seen.gone) return "gone";
+  return seen.hung ? "hung" : "serving";
 }
 
 /** Refused is seen at once; silence counts only when it has lasted. */

@@ -116,7 +116,8 @@ function answered(
       return { step: "under_way", request };
     }
     const sqlstate = choice.blocked === "pledges" ? "RF010" : "RF011";
-    return { step: "failed", request, sqlstate, reason: choice.why, hint: FORCE };
+    const reason = `acknowledged commits might be lost: ${choice.why}`;
+    return { step: "failed", request, sqlstate, reason, hint: FORCE };
   }
   if (epoch.state !== "serving") return { step: "under_way", request };
   const { target } = request.args;
@@ -173,12 +174,12 @@ function planned(facts: Facts, target: NodeId | null): Plan {
   const [least] = standbys;
   const wanted = target === null ? least : standbys.find((m) => m.node_id === target);
   if (wanted !== undefined) return { to: wanted.node_id };
-  const who = target === null ? "no promotable standby" : nameOf(facts.view, target);
   const from = nameOf(facts.view, primary);
-  return refusal(
-    `${who} ${target === null ? "streams from" : "does not stream from"} ${from} and counts for commits`,
-    "pg_replica.status() shows what each node lacks",
-  );
+  const reason =
+    target === null
+      ? `${from} has no streaming standby that may be promoted and counts for commits`
+      : `${nameOf(facts.view, target)} is no streaming standby of ${from} that counts for commits`;
+  return refusal(reason, "pg_replica.status() shows what each node lacks");
 }
 
 function canTakeOver(facts: Facts, member: Member): boolean {

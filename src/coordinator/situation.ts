@@ -92,7 +92,9 @@ function wishOf(facts: Facts): Wish {
   const target = request?.args.target ?? handedTo;
   const shutdownLsn = facts.handedOver?.shutdownLsn;
   const patient = facts.epochMs < LIMITS.targetMs;
+  const avoid = epoch?.cause === "promotion_failed" ? before?.node_id : null;
   return {
+    ...(avoid == null ? {} : { avoid }),
     ...(target === undefined ? {} : { target }),
     ...(shutdownLsn === undefined ? {} : { shutdownLsn }),
     patient,
