@@ -76,6 +76,14 @@ export function events(db: Queryable, afterId: bigint): Promise<EventRow[]> {
   });
 }
 
+/** The newest event this node knows of; 0 before the first. */
+export async function lastEventId(db: Queryable): Promise<bigint> {
+  const { last } = await callOne(db, z.object({ last: int8 }), {
+    text: "select coalesce(max(event_id), 0) as last from pg_replica.events",
+  });
+  return last;
+}
+
 const ProgressRow = z.object({
   node_id: z.int(),
   job: z.string(),

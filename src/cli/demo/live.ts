@@ -30,11 +30,12 @@ const REFRESH_MS = 200;
 /** Until somebody asks to stop, or it cannot go on: then everything is stopped first, and it throws. */
 export async function live(demo: Demo, interrupts: Interrupts): Promise<void> {
   const { place, narrator } = demo;
-  const running: Running = { workers: undefined, ready: false };
+  const running: Running = { workers: undefined, ready: false, fresh: false };
   let failure: unknown;
   try {
     await removeClusterFile(place.dir);
-    await initialise(demo, interrupts.stop);
+    const made = await initialise(demo, interrupts.stop);
+    running.fresh = made === demo.nodes.length;
     await serve(demo, running, interrupts);
   } catch (error) {
     failure = error;
@@ -50,21 +51,26 @@ export async function live(demo: Demo, interrupts: Interrupts): Promise<void> {
 interface Running {
   workers: Workers | undefined;
   ready: boolean;
+  /** All control stores were made by this start. */
+  fresh: boolean;
 }
 
-/** Control stores for nodes that have none yet; one that was interrupted is made anew, or finished. */
-async function initialise(demo: Demo, stop: AbortSignal): Promise<void> {
+/** Control stores for nodes that have none yet; one that was interrupted is made anew, or finished. Tells how many. */
+async function initialise(demo: Demo, stop: AbortSignal): Promise<number> {
   const { nodes, binaries, owner, narrator, clock } = demo;
   const started = nodes.map(async ({ config }) => {
-    if (stop.aborted || (await exists(config.control.dir))) return;
+    if (stop.aborted || (await exists(config.control.dir))) return 0;
     narrator.say(config.node.name, "creating its control store");
     await createControlStore(config, binaries, owner, { clock, signal: stop });
     narrator.say(config.node.name, "control store created");
+    return 1;
   });
   const results = await Promise.allSettled(started);
   const failed = results.find((result) => result.status === "rejected");
   // Ctrl-C on a terminal reaches the programs of PostgreSQL too: that they then fail is no news.
   if (failed !== undefined && !stop.aborted) throw failed.reason;
+  const made = results.filter((result) => result.status === "fulfilled" && result.value === 1);
+  return made.length;
 }
 
 async function serve(demo: Demo, running: Running, interrupts: Interrupts): Promise<void> {
@@ -80,7 +86,7 @@ async function serve(demo: Demo, running: Running, interrupts: Interrupts): Prom
     },
   });
   running.workers = workers;
-  const watch = startWatch({ nodes, clock, narrator, signal: stop });
+  const watch = startWatch({ nodes, clock, narrator, signal: stop, fresh: running.fresh });
   const primary = await Promise.race([watch.ready, aborted(stop)]);
   if (primary !== undefined) {
     running.ready = true;

@@ -2,7 +2,7 @@
 import type { Clock } from "../../clock/clock.ts";
 import { type ClusterView, clusterView } from "../../db/cluster.ts";
 import { connect } from "../../db/connect.ts";
-import { events, type ProgressRow, progress, resume } from "../../db/pg-replica.ts";
+import { events, lastEventId, type ProgressRow, progress, resume } from "../../db/pg-replica.ts";
 import { bytes } from "../status.ts";
 import type { Store } from "../store.ts";
 import type { DemoNode } from "./layout.ts";
@@ -23,14 +23,18 @@ const STARTING_POLL_MS = 50;
 const POLL_MS = 300;
 const PROGRESS_EVERY_MS = 500;
 
-export function startWatch(options: {
+export interface WatchSetup {
   readonly nodes: readonly DemoNode[];
   readonly clock: Clock;
   readonly narrator: Narrator;
   readonly signal: AbortSignal;
-}): Watch {
-  const { nodes, clock, narrator, signal } = options;
-  const tellEvents = eventTeller(nodes, narrator);
+  /** The cluster begins now. */
+  readonly fresh: boolean;
+}
+
+export function startWatch(setup: WatchSetup): Watch {
+  const { nodes, clock, narrator, signal } = setup;
+  const tellEvents = eventTeller(setup);
   const tellProgress = progressTeller(nodes, clock, narrator);
   const judge = readiness(nodes);
   const { promise: ready, resolve } = Promise.withResolvers<string>();
@@ -50,19 +54,20 @@ export function startWatch(options: {
   return { ready, ended: watchStores({ nodes, clock, signal, everyMs, look }) };
 }
 
-/** Every event once, in order, from whichever store knows it first; those of earlier runs are not told. */
-function eventTeller(nodes: readonly DemoNode[], narrator: Narrator) {
-  let told: bigint | undefined;
+/**
+ * Every event once, in order, from whichever store knows it first. Of a cluster that lived before, what
+ * stands there at the first look is history: pg_replica.events() tells it.
+ */
+function eventTeller({ nodes, narrator, fresh }: Pick<WatchSetup, "nodes" | "narrator" | "fresh">) {
+  let told = fresh ? 0n : undefined;
   return async (store: Store): Promise<void> => {
-    const since = told ?? 0n;
-    const rows = await events(store, since);
-    for (const { event_id, event, node_id, reason } of rows) {
-      if (told !== undefined && event_id <= told) continue;
-      told = event_id;
-      narrator.say(
-        nameOf(nodes, node_id),
-        `${event.replaceAll("_", " ")}${reason ? `: ${reason}` : ""}`,
-      );
+    told ??= await lastEventId(store);
+    for (const row of await events(store, told)) {
+      if (row.event_id <= told) continue; // another store was faster
+      told = row.event_id;
+      const what = row.event.replaceAll("_", " ").replace(/^cluster /, "");
+      const why = row.reason === null ? "" : `: ${row.reason}`;
+      narrator.say(nameOf(nodes, row.node_id), `${what}${why}`);
     }
   };
 }
