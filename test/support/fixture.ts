@@ -1,7 +1,12 @@
 /** One cluster for the tests of a file: stopped at the end with proof, its logs kept when a test failed. */
-import { afterAll, afterEach, beforeAll, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, vi } from "vitest";
 import { type Cluster, logPaths, type StartOptions, startCluster } from "./cluster.ts";
 import { untilHealthy } from "./health.ts";
+
+/** Above this the timing of a sample is inconclusive, milliseconds (99th percentile of the own event loop's lag). */
+const OVERLOADED_MS = 100;
+/** What no load excuses. */
+const NEVER_MS = 10_000;
 
 /** Start a cluster before the tests of this file; the function gives it to them. */
 export function useCluster(options: StartOptions = {}): () => Cluster {
@@ -38,4 +43,12 @@ export function useCluster(options: StartOptions = {}): () => Cluster {
     if (cluster === undefined) throw new Error("the cluster did not start");
     return cluster;
   };
+}
+
+/** `ms` is below `limitMs`; on an overloaded machine it says so, and only the outer bound holds. */
+export function expectWithin(what: string, ms: number, limitMs: number, lagMs: number): void {
+  console.log(`${what}: ${ms.toFixed(0)} ms (limit ${limitMs}, lag p99 ${lagMs.toFixed(0)} ms)`);
+  expect(ms, what).toBeLessThan(NEVER_MS);
+  if (lagMs <= OVERLOADED_MS) expect(ms, what).toBeLessThan(limitMs);
+  else console.log(`${what}: the machine is overloaded, its timing says nothing`);
 }

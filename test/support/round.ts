@@ -1,6 +1,7 @@
 /** One fault under a writing client: how long nothing was acknowledged, and whether all that was is there. */
 import type { Cluster, Injection } from "./cluster.ts";
 import { type Healthy, untilHealthy } from "./health.ts";
+import { watchLag } from "./lag.ts";
 import { createWriterTable, startWriter, type Writer, type WriterResult } from "./writer.ts";
 
 export type Fault = (primary: number) => Promise<Injection> | Injection;
@@ -21,6 +22,8 @@ export interface Round extends WriterResult {
   readonly after: Healthy;
   /** Node whose data server acknowledged first after the fault. */
   readonly taker: number;
+  /** 99th percentile of the event loop's lag from fault to acknowledgement, milliseconds. */
+  readonly lagMs: number;
 }
 
 /** Inject, measure, heal, wait for full health, check every acknowledged row. */
@@ -31,15 +34,17 @@ export async function faultUnderLoad(cluster: Cluster, options: RoundOptions): P
   const writer = startWriter({ hosts: cluster.dataUris(), table, writer: nextWriter() });
   try {
     await writer.untilAcknowledged(100, 10_000);
+    const lag = watchLag();
     const injection = await options.fault(before.primary);
-    const ack = await writer.nextAckOverNewConnection(injection.at, options.limitMs ?? 15_000);
+    const ack = await writer.nextAckOverNewConnection(injection.at, options.limitMs ?? 30_000);
+    const lagMs = lag.stop();
     await writer.untilAcknowledged(100, 10_000);
     const taker = cluster.nodes[ack.host]?.id ?? 0;
     await options.heal?.(injection, taker);
     const after = await untilHealthy(cluster);
     await writer.stop();
     const result = await writer.check(cluster.node(after.primary).data.uri);
-    return { ...result, gapMs: ack.at - injection.at, before, after, taker };
+    return { ...result, gapMs: ack.at - injection.at, before, after, taker, lagMs };
   } finally {
     await writer.stop();
   }
