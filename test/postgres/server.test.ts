@@ -1,7 +1,9 @@
+import { spawn } from "node:child_process";
+import { copyFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { afterAll, describe, expect, test } from "vitest";
 import { monotonicClock } from "../../src/clock/clock.ts";
-import { isAlive } from "../../src/postgres/process-tree.ts";
+import { isAlive, processInfo } from "../../src/postgres/process-tree.ts";
 import { adoptServer, ServerGone, startServer, waitReady } from "../../src/postgres/server.ts";
 import {
   cleanUp,
@@ -10,6 +12,7 @@ import {
   eventually,
   installed,
   newPlace,
+  owner,
   startReady,
 } from "./support.ts";
 
@@ -61,6 +64,31 @@ test("a running server is adopted, and its exit is seen though it is no child", 
   expect(server.alive()).toBe(false);
 });
 
+test.runIf(process.platform === "linux")(
+  "H27: an adopted server that nobody reaps is gone, and a start waits for its reaping",
+  async () => {
+    const place = await newPlace(installed);
+    // A shell starts the server and becomes a program that never asks after its children.
+    const script = '"$1" -D "$2" >/dev/null 2>&1 & exec sleep 600';
+    const args = ["-c", script, "sh", place.binaries.program("postgres"), place.dataDir];
+    const user = owner === undefined ? {} : { uid: owner.uid, gid: owner.gid };
+    const parent = spawn("sh", args, { cwd: place.dataDir, stdio: "ignore", ...user });
+    const adopted = await eventually("the server is there", async () => {
+      const found = await adoptServer(place);
+      return found?.status() === "ready" ? found : undefined;
+    });
+    process.kill(adopted.pid, "SIGKILL");
+    await adopted.exited;
+    expect(processInfo(adopted.pid)?.state).toBe("Z");
+    expect(adopted.status()).toBe("gone");
+
+    const starting = startServer(place);
+    parent.kill("SIGKILL");
+    const server = await starting;
+    expect(await waitReady(server, { clock, limitMs: 15_000 })).toBe("ready");
+  },
+);
+
 test("nothing is adopted from a lock file that a dead server left", async () => {
   const place = await newPlace(installed);
   const server = await startReady(place);
@@ -73,7 +101,6 @@ test("a server of another data directory is not adopted, whatever the lock file 
   const place = await newPlace(installed);
   const other = await newPlace(installed);
   const server = await startReady(place);
-  const { copyFile } = await import("node:fs/promises");
   await copyFile(`${place.dataDir}/postmaster.pid`, `${other.dataDir}/postmaster.pid`);
   expect(await adoptServer(other)).toBeUndefined();
   await server.stop("immediate", 10_000);

@@ -36,8 +36,10 @@ const made: { dataDir: string; binaries: Binaries; port: number }[] = [];
 const templates = new Map<string, Promise<string>>();
 
 export async function cleanUp(): Promise<void> {
-  for (const each of made.splice(0)) await fence({ ...each, clock, limitMs: 5000 });
+  const ends = made.splice(0).map((each) => fence({ ...each, clock, limitMs: 5000 }));
+  const failed = (await Promise.allSettled(ends)).filter(({ status }) => status === "rejected");
   await rm(workDir, { recursive: true, force: true });
+  if (failed.length > 0) throw new AggregateError(failed, "servers of this test are left");
 }
 
 export interface Place {
