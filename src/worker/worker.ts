@@ -6,10 +6,13 @@ import type { Clock } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
 import { nodePassword } from "../config/secrets.ts";
 import { nodeRole } from "../core/ids.ts";
+import { clusterView } from "../db/cluster.ts";
 import { openPool } from "../db/connect.ts";
 import { type Hints, type OpenHints, openHints } from "../db/hints.ts";
 import type { Sender } from "../db/peer.ts";
-import { leadWhile } from "../leader/as-leader.ts";
+import { createWatch, leadWhile } from "../leader/as-leader.ts";
+import { suspectQuietLeader } from "../leader/suspect.ts";
+import type { PrimaryWatch } from "../leader/watch.ts";
 import type { Log } from "../log/logger.ts";
 import { type Binaries, findBinaries } from "../postgres/binaries.ts";
 import { type Owner, serverOwner } from "../postgres/owner.ts";
@@ -36,6 +39,7 @@ interface Parts extends WorkerOptions {
   readonly store: pg.Pool;
   readonly hints: OpenHints;
   readonly leaderHints: Hints;
+  readonly watch: PrimaryWatch;
 }
 
 const STORE_CONNECTIONS = 6;
@@ -62,7 +66,17 @@ export async function runWorker(config: Config, options: WorkerOptions): Promise
   log.info({ event: "worker.started", version: binaries.version, pid: process.pid }, "looking");
   try {
     await runParts(
-      { ...options, config, binaries, owner, me, store, hints, leaderHints: hints.fork() },
+      {
+        ...options,
+        config,
+        binaries,
+        owner,
+        me,
+        store,
+        hints,
+        leaderHints: hints.fork(),
+        watch: createWatch({ config, clock }),
+      },
       control,
     );
   } finally {
@@ -81,6 +95,7 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
   const running = [
     raft.run(),
     keepControlStore(parts, control, signal),
+    suspect(parts, raft, signal),
     forward({ ...parts, raft, hints: parts.hints.fork(), signal }),
     ...(parts.config.data === undefined
       ? []
@@ -114,11 +129,26 @@ function buildRaft(parts: Parts): Raft {
 }
 
 async function lead(parts: Parts, raft: Raft, leadership: Leadership): Promise<void> {
-  const { config, store, clock, log, leaderHints } = parts;
+  const { config, store, clock, log, leaderHints, watch } = parts;
   await Promise.all([
-    leadWhile({ leadership, store, config, clock, log, hints: leaderHints }),
+    leadWhile({ leadership, store, config, clock, log, hints: leaderHints, watch }),
     registerMembers(leadership, { raft, store, clock, log }),
   ]);
+}
+
+/** Look at the primary's data port as soon as heartbeats are missed, so that an election finds the answer there. */
+function suspect(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void> {
+  const { config, store, clock, watch } = parts;
+  return suspectQuietLeader({
+    watch,
+    clock,
+    readView: () => clusterView(store),
+    quietMs: () => raft.quietMs(),
+    leader: () => raft.leader(),
+    self: config.node.id,
+    heartbeatMs: config.timing.heartbeatMs,
+    signal,
+  });
 }
 
 /** The own store over its socket, the others over TCP as this node's role. */
