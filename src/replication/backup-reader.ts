@@ -79,14 +79,16 @@ export class BackupReader {
     const path = `${root}${entry.path.replace(/^\.\//, "")}`;
     if (entry.kind === "file") return this.#writer.beginFile(path, entry.mode);
     if (entry.kind === "directory") return this.#writer.makeDirectory(path, entry.mode);
-    if (!this.#isTablespaceLink(entry, path)) {
+    if (!isTablespaceLink(entry, path)) {
       throw new ProtocolError(`${name} holds the symbolic link ${path} to ${entry.target}`);
     }
   }
+}
 
-  /** Its contents came in an archive of their own and lie where the link would be. */
-  #isTablespaceLink(entry: TarEntry, path: string): boolean {
-    const oid = /^pg_tblspc\/([0-9]+)$/.exec(path)?.[1] ?? "";
-    return entry.kind === "symlink" && this.#tablespaces.has(oid);
-  }
+/**
+ * Its contents came in an archive of their own and lie where the link would be; or the tablespace
+ * is younger than the backup: then the WAL makes it, as on any standby.
+ */
+function isTablespaceLink(entry: TarEntry, path: string): boolean {
+  return entry.kind === "symlink" && /^pg_tblspc\/[0-9]+$/.test(path);
 }

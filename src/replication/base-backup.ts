@@ -135,7 +135,7 @@ async function pump(
     const piece = await copy.next(silenceLimitMs);
     if (piece === undefined) break;
     await reader.take(piece);
-    if (clock.now() - toldAt < PROGRESS_EVERY_MS) continue;
+    if (reader.bytes === 0n || clock.now() - toldAt < PROGRESS_EVERY_MS) continue;
     toldAt = clock.now();
     report();
   }

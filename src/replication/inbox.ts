@@ -11,6 +11,8 @@ const MESSAGE_BYTES = 64;
 export interface Source {
   pause(): unknown;
   resume(): unknown;
+  /** The server was silent for too long: nothing of it is wanted any more. */
+  destroy(): unknown;
 }
 
 interface Waiter {
@@ -23,14 +25,14 @@ interface Waiter {
 export class Inbox {
   readonly #clock: Clock;
   readonly #source: Source;
-  readonly #ended = new AbortController();
   #queue: BackendMessage[] = [];
   #taken = 0;
   #bytes = 0;
   #paused = false;
   #waiter: Waiter | undefined;
   #failure: { readonly error: unknown } | undefined;
-  #watching = false;
+  /** Of the one that watches the deadlines: when it wakes, and what wakes it before. */
+  #nap: { readonly until: number; readonly over: AbortController } | undefined;
 
   constructor(clock: Clock, source: Source) {
     this.#clock = clock;
@@ -57,9 +59,9 @@ export class Inbox {
   fail(error: unknown): void {
     if (this.#failure !== undefined) return;
     this.#failure = { error };
-    this.#ended.abort();
     this.#waiter?.reject(error);
     this.#waiter = undefined;
+    this.#nap?.over.abort();
   }
 
   /** Like `fail`, and what had arrived is dropped. */
@@ -78,8 +80,10 @@ export class Inbox {
     }
     if (this.#failure !== undefined) return Promise.reject(this.#failure.error);
     return new Promise((resolve, reject) => {
-      this.#waiter = { deadline: this.#clock.now() + limitMs, limitMs, resolve, reject };
-      if (!this.#watching) void this.#watch();
+      const deadline = this.#clock.now() + limitMs;
+      this.#waiter = { deadline, limitMs, resolve, reject };
+      if (this.#nap === undefined) void this.#watch();
+      else if (deadline < this.#nap.until) this.#nap.over.abort();
     });
   }
 
@@ -98,17 +102,18 @@ export class Inbox {
 
   /** One sleeper for all waits in turn: a wait that is over in time costs no timer of its own. */
   async #watch(): Promise<void> {
-    this.#watching = true;
     for (let waiter = this.#waiter; waiter !== undefined; waiter = this.#waiter) {
       const leftMs = waiter.deadline - this.#clock.now();
-      if (leftMs <= 0) {
-        const error = `the server said nothing for ${waiter.limitMs} ms`;
-        this.fail(new ConnectionLost("silent", error));
-      } else {
-        await this.#clock.sleep(leftMs, this.#ended.signal);
-      }
+      if (leftMs <= 0) return this.#giveUp(waiter);
+      this.#nap = { until: waiter.deadline, over: new AbortController() };
+      await this.#clock.sleep(leftMs, this.#nap.over.signal);
+      this.#nap = undefined;
     }
-    this.#watching = false;
+  }
+
+  #giveUp({ limitMs }: Waiter): void {
+    this.fail(new ConnectionLost("silent", `the server said nothing for ${limitMs} ms`));
+    this.#source.destroy();
   }
 }
 
