@@ -8,7 +8,7 @@ import { takeBaseBackup } from "../replication/base-backup.ts";
 import { type Agent, type Order, recheck, type Wanted } from "./context.ts";
 import { putMarker, swapIn, writeIdentity } from "./disk.ts";
 import { fenceServer, startGated } from "./servers.ts";
-import { writeWanted } from "./settings.ts";
+import { prepareFiles, writeWanted } from "./settings.ts";
 
 /** Between two notes of progress. */
 const PROGRESS_MS = 200;
@@ -37,6 +37,7 @@ export async function clone(agent: Agent, order: Order): Promise<void> {
     await putStandbySignal(paths.newDir, agent.owner);
     await swapIn(agent);
     // Before the marker goes: whoever starts this directory then meets our settings, not the primary's.
+    await prepareFiles(agent);
     await writeWanted(agent, wanted);
     await writeIdentity(agent, backup.systemIdentifier);
     await store.follow(order.epoch);

@@ -2,10 +2,15 @@
 import { rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { readControlFile } from "../postgres/control-file.ts";
-import { exists, removeTree, syncDirectory } from "../postgres/files.ts";
+import { exists, removeTree, syncDirectory, writeDurable } from "../postgres/files.ts";
 import { initdb } from "../postgres/initdb.ts";
+import { startServer, waitReady } from "../postgres/server.ts";
+import { writeSettings } from "../postgres/settings.ts";
 import { type Agent, type Order, recheck } from "./context.ts";
 import { namesIn, writeFounding } from "./disk.ts";
+import { hbaFor, prepareFiles, settingsFor } from "./settings.ts";
+
+const START_LIMIT_MS = 60_000;
 
 /**
  * initdb into `data.new`, identity noted, then renamed: a crash at any point leaves either nothing or a complete
@@ -16,11 +21,28 @@ export async function foundCluster(agent: Agent, order: Order): Promise<void> {
   if ((await namesIn(paths.newDir)).length > 0) await removeOwnLeftover(agent);
   await writeFounding(agent);
   await initdb(binaries, { dir: paths.newDir, owner });
+  await recordSettings(agent);
   const { systemIdentifier } = await readControlFile(paths.newDir);
   recheck(agent, order);
   await writeFounding(agent, systemIdentifier);
   await rename(paths.newDir, paths.dataDir);
   await syncDirectory(dirname(paths.dataDir));
+}
+
+/**
+ * Run it once with our settings, on no address: pg_control then holds them. A standby refuses to start when
+ * max_connections and its like are lower than pg_control says, and initdb leaves its own there.
+ */
+async function recordSettings(agent: Agent): Promise<void> {
+  const { paths, binaries, owner, clock } = agent;
+  await prepareFiles(agent);
+  const wanted = { upstream: undefined, listen: false, gate: "closed", standbyNames: "" } as const;
+  await writeSettings(paths.newDir, settingsFor(agent, wanted, 0n), owner);
+  await writeDurable(paths.hbaFile, hbaFor("closed", []), { owner });
+  const { newDir: dataDir, logFile } = paths;
+  const server = await startServer({ binaries, dataDir, owner, logFile });
+  await waitReady(server, { clock, limitMs: START_LIMIT_MS });
+  await server.stop("fast", START_LIMIT_MS);
 }
 
 /** `founding.json` stood before anything was written there; without it the folder is somebody else's. */

@@ -180,6 +180,16 @@ function begin(agent: Agent, loop: Loop, act: Exclude<Act, "wait" | "refuse">, f
   loop.running = { act, view, controller, done };
 }
 
+/** One line: what the server itself said last, when it said why it cannot go on. */
+function sentenceOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const [first = "", ...more] = error.message.split("\n");
+  const fatal = more.filter((line) => /(FATAL|PANIC|DETAIL): /.test(line)).slice(0, 2);
+  return [first, ...fatal.map((line) => line.replace(/^.*?(FATAL|PANIC|DETAIL): */, ""))].join(
+    ": ",
+  );
+}
+
 function errorText(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -4,8 +4,8 @@ import { formatLsn, type Lsn, standbyName } from "../core/ids.ts";
 import { attachedTo, lookAt } from "../db/data-server.ts";
 import { type Agent, isAlive } from "./context.ts";
 import type { Disk } from "./disk.ts";
-import { identify } from "./servers.ts";
 import { confirming } from "./gate.ts";
+import { identify } from "./servers.ts";
 
 /** A dead primary is not started again before another could have taken over. */
 export const GRACE_MS = 1000;
