@@ -57,9 +57,8 @@ function byWorker(facts: Facts, primary: MemberFact): PrimaryClass {
   if ((beatMs ?? facts.leadingMs) > LIMITS.workerAliveMs) return byDataPort(facts, "worker_gone");
   // A row from before this leadership may be older than the epoch: it says nothing.
   if (seen === undefined || beatMs === undefined) return "unknown";
-  if (seen.gone || (seen.role === "none" && ["stopped", "fenced"].includes(seen.state))) {
-    return "gone";
-  }
+  // Proved, not merely down: a worker that has just started has adopted no server yet.
+  if (seen.gone) return "gone";
   if (seen.hung) return "hung";
   if (seen.role === "standby") return "not_primary";
   return seen.role === "primary" ? "serving" : "unknown";

@@ -1,5 +1,6 @@
 /** What the leader knows, each thing with its age: all the coordinator ever sees. */
 import type { Epoch, Lsn, NodeId } from "../core/ids.ts";
+import { LIMITS } from "./limits.ts";
 
 /** A member as the log knows it. */
 export interface Member {
@@ -122,7 +123,7 @@ export interface Facts {
   /** Since the last failover that was inferred from silence, as far as this worker remembers. */
   readonly sinceFailoverMs: number | undefined;
   readonly sinceTransferMs: number | undefined;
-  /** Since writes stopped, as far as this leader noticed. */
+  /** Since writes stopped, as far as this leader noticed; undefined while they are possible. */
   readonly gapMs: number | undefined;
   /** What was last said in an event about a failover that cannot go on. */
   readonly saidBlocked: string | undefined;
@@ -142,6 +143,11 @@ export function primaryOf(view: View): NodeId | undefined {
 
 export function memberOf(view: View, id: NodeId | null | undefined): Member | undefined {
   return view.members.find((member) => member.node_id === id);
+}
+
+/** A hand-over has had its time: since writes stopped, or in all. */
+export function isHandOverLate({ handOverMs, gapMs }: Facts): boolean {
+  return handOverMs > LIMITS.handOverMs || (gapMs ?? 0) > LIMITS.drainMs;
 }
 
 /** A member's name for people; its number when the log does not know it. */

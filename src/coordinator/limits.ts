@@ -1,15 +1,20 @@
 /** Every time limit of the coordinator, in milliseconds of a monotonic clock (H32). */
 export const LIMITS = {
-  /** A member's worker is alive while its beat rose within this. */
-  workerAliveMs: 1000,
+  /**
+   * A member's worker is alive while its beat rose within this. A quiet worker publishes each 500 ms
+   * and gossip takes as long again; a node that dies is noticed by its connections, not by this.
+   */
+  workerAliveMs: 2000,
   /** A data port is silent when a query went unanswered for this long. */
   probeSilentMs: 500,
   /** PROMOTING: an appointed node that has not promoted by then is given up (H46). */
   promotingMs: 5000,
   /** The founder starts and promotes for the first time: nobody else can, so there is no hurry. */
   foundingMs: 30_000,
-  /** Drain, checkpoint and clean stop of a planned hand-over; later the primary is kept. */
-  handOverMs: 10_000,
+  /** Drain and clean stop of a planned hand-over, once writes have stopped; later the primary is kept. */
+  drainMs: 10_000,
+  /** All of it: the checkpoint that goes before, while clients are still served, may take long. */
+  handOverMs: 60_000,
   /** How long the wanted target may be later than the reports that suffice without it. */
   targetMs: 1000,
   /** Reports that are still missing after this are named in an event. */

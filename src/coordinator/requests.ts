@@ -5,6 +5,7 @@ import type { Health } from "./classify.ts";
 import {
   type EpochFact,
   type Facts,
+  isHandOverLate,
   type Member,
   memberOf,
   nameOf,
@@ -98,8 +99,8 @@ function goOn(
 function handingOver(facts: Facts, request: RequestFact): RequestStep {
   const problem =
     facts.handedOver?.problem ??
-    (facts.handOverMs > LIMITS.handOverMs && facts.handedOver?.shutdownLsn === undefined
-      ? `the primary did not hand over within ${LIMITS.handOverMs} ms`
+    (isHandOverLate(facts) && facts.handedOver?.shutdownLsn === undefined
+      ? "the primary did not hand over in time"
       : undefined);
   if (problem === undefined) return { step: "under_way", request };
   return failed(request, problem, "the old primary goes on; see pg_replica.events()");

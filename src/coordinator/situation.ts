@@ -4,6 +4,7 @@ import { classifyPrimary, HEALTH, type Health, healthOf, type PrimaryClass } fro
 import {
   type Facts,
   isDataMember,
+  isHandOverLate,
   memberOf,
   newest,
   primaryOf,
@@ -126,7 +127,7 @@ function handoverOf(facts: Facts): Situation["handover"] {
   if (epoch?.state !== "serving" || epoch.handover_to === null) return "none";
   if (facts.handedOver?.shutdownLsn !== undefined) return "done";
   if (facts.handedOver?.problem !== undefined) return "refused";
-  return facts.handOverMs > LIMITS.handOverMs ? "late" : "under_way";
+  return isHandOverLate(facts) ? "late" : "under_way";
 }
 
 /** Only what silence suggests is held down; a death that was seen is not (H47). */

@@ -28,6 +28,8 @@ export interface GatherOptions {
   readonly onNews: () => void;
 }
 
+/** A beat that is later than this is worth a probe: the answer is there when it counts. */
+const BEAT_EXPECTED_MS = 1200;
 /** After this a deposed leader's link has been tried anew, and speaks for itself. */
 const LINK_TRIED_MS = 500;
 
@@ -119,14 +121,18 @@ export class Gatherer {
     const target = primaryTarget(view);
     if (target === undefined) return;
     const primary = facts.members.get(target.id);
-    const heard = primary?.store.reach === "ok" && (primary.beatMs ?? facts.leadingMs) < 700;
+    const heard =
+      primary?.store.reach === "ok" && (primary.beatMs ?? facts.leadingMs) < BEAT_EXPECTED_MS;
     if (!heard || (unwell && target.id !== view.node_id)) this.#options.watch.suspect(target);
   }
 
+  /** During a planned hand-over writes go on until the primary closes its gate. */
   #noteGap(view: ClusterView, unwell: boolean, now: number): void {
     const epoch = newest(view);
-    const open = epoch?.state === "serving" && epoch.handover_to === null && !unwell;
-    this.ages.noteGap(open, now);
+    const seen = view.observed.find((row) => row.node_id === primaryOf(view));
+    const gateClosed = seen?.epoch === epoch?.epoch && seen?.gate_open === false;
+    const draining = epoch?.handover_to !== null && gateClosed;
+    this.ages.noteGap(epoch?.state === "serving" && !draining && !unwell, now);
   }
 
   #pollReports(view: ClusterView): void {
