@@ -182,3 +182,15 @@ export function takeGossip(db: Queryable, rows: string): Promise<void> {
     values: [rows],
   });
 }
+
+const Announcement = z.object({ event_id: int8, channel: z.string(), payload: z.string() });
+export type Announcement = z.infer<typeof Announcement>;
+
+/** News the data server should repeat: none unless it is the primary with an open gate. */
+export function announcements(db: Queryable, after: bigint): Promise<Announcement[]> {
+  return callMany(db, Announcement, {
+    name: "node.announcements",
+    text: "select event_id, channel, payload from node.announcements(p_after => $1)",
+    values: [after],
+  });
+}

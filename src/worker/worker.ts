@@ -19,6 +19,7 @@ import { type Owner, serverOwner } from "../postgres/owner.ts";
 import type { PeerAddress } from "../raft/links.ts";
 import type { Leadership } from "../raft/raft.ts";
 import { Raft } from "../raft/run.ts";
+import { announce } from "./announce.ts";
 import { type ControlStore, ownControlStore, startControlStore } from "./control-store.ts";
 import { forward } from "./forward.ts";
 import { registerMembers } from "./register.ts";
@@ -99,7 +100,10 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
     forward({ ...parts, raft, hints: parts.hints.fork(), signal }),
     ...(parts.config.data === undefined
       ? []
-      : [runAgent({ ...parts, hints: parts.hints.fork(), signal })]),
+      : [
+          runAgent({ ...parts, hints: parts.hints.fork(), signal }),
+          announce({ ...parts, hints: parts.hints.fork(), signal }),
+        ]),
   ];
   try {
     await Promise.race(running);

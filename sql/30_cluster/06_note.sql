@@ -5,20 +5,14 @@ create or replace function cluster.note(
 ) returns void
 language plpgsql volatile set search_path = '' as $$
 declare
-  v_epoch  cluster.epoch := cluster.newest_epoch();
-  v_id     bigint;
+  v_epoch cluster.epoch := cluster.newest_epoch();
+  v_event cluster.event;
 begin
   insert into cluster.event (event_id, at, term, epoch, node_id, event, from_state, to_state, reason, detail)
   select coalesce(max(event_id), 0) + 1, coalesce((p_body ->> 'at')::timestamptz, '1970-01-01Z'),
          p_term, coalesce(v_epoch.epoch, 0), p_node, p_event, p_from, p_to, p_reason, p_detail
     from cluster.event
-  returning event_id into v_id;
-  perform pg_notify(
-    case when p_event in ('leader_elected', 'primary_appointed', 'primary_serving', 'epoch_opened')
-         then 'pg_replica_leader' else 'pg_replica_event' end,
-    jsonb_build_object(
-      'event', p_event, 'event_id', v_id, 'epoch', coalesce(v_epoch.epoch, 0), 'term', p_term,
-      'leader', (select s.leader_id from raft.hard_state as s),
-      'primary', v_epoch.node_id, 'timeline', v_epoch.timeline, 'why', left(p_reason, 1000))::text);
+  returning * into v_event;
+  perform pg_notify(a.channel, a.payload) from cluster.announcement(v_event) as a;
 end
 $$;
