@@ -56,9 +56,13 @@ function open({ config }: AnnounceOptions): Promise<pg.Client> {
   });
 }
 
-/** A notification writes no row, so its COMMIT waits for no standby. */
+/** A hint waits for no standby, though its transaction has a commit record. */
 function say(client: pg.Client, { channel, payload }: Announcement): Promise<void> {
-  return run(client, { text: "select pg_notify($1, $2)", values: [channel, payload] });
+  return run(client, {
+    text: `select pg_notify($1, $2)
+            where set_config('synchronous_commit', 'local', true) is not null`,
+    values: [channel, payload],
+  });
 }
 
 /** The server has ended the session, or will when it sees the socket closed. */
