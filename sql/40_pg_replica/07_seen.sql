@@ -13,6 +13,7 @@ select m.node_id, m.name, m.data_port is null as witness, m.voter, m.promotable,
        f.fresh and o.writable and o.role = 'primary' and e.state not in ('opened', 'superseded')
          and e.node_id = m.node_id and e.epoch = o.epoch               as writable,
        o.epoch, o.timeline, o.wal_lsn, o.replay_lsn, o.attached, o.sync_state,
+       f.fresh and o.gone as gone, f.fresh and o.hung as hung,
        case when f.fresh then o.lag_bytes end                          as lag_bytes,
        case when f.fresh then o.lag_ms end                             as lag_ms,
        case when f.fresh then o.problem end                            as problem,

@@ -10,7 +10,7 @@ select r.pos, case r.pos when 900 then 'ready' else 'blocked' end as failover, r
    select count(*) filter (where s.voter) / 2 + 1,
           count(*) filter (where s.voter and s.fresh and s.node_id is distinct from e.node_id),
           count(*) filter (where s.can_report and s.promotable and s.node_id is distinct from e.node_id),
-          string_agg(format('%s cannot report (%s)', s.name, w.why), '; ' order by s.node_id)
+          string_agg(format('node %s cannot report (%s)', s.node_id, w.why), '; ' order by s.node_id)
             filter (where not s.can_report and not s.witness and s.node_id is distinct from e.node_id)
      from node.seen as s join node.why as w using (node_id)
  ) as v (majority, voters, candidates, missing)
@@ -29,10 +29,10 @@ select r.pos, case r.pos when 900 then 'ready' else 'blocked' end as failover, r
      (130, node.leader_heard() is null, 'no leader: a majority of the voters does not answer'),
      (140, e.state <> 'serving',        format('a failover is under way: epoch %s is %s', e.epoch, e.state)),
      (150, not c.formed,                coalesce('forming: ' || v.missing, 'forming: not every data member has attached once')),
-     (210, v.voters < v.majority,       format('without %s only %s voters would be left, %s are needed',
-                                          coalesce('node ' || e.node_id, 'the primary'), v.voters, v.majority)),
-     (220, n.short > 0,                 coalesce(v.missing, format('%s more standbys must be able to report', n.short))),
-     (230, v.candidates = 0,            'no standby may be promoted'),
-     (900, true,                        format('%s standbys can take over, %s must report', v.candidates, n.needed))
+     (210, n.short > 0,                 coalesce(v.missing, format('standbys that could report are missing: %s', n.short))),
+     (220, v.candidates = 0,            'no standby may be promoted'),
+     (230, v.voters < v.majority,       format('without node %s the voters left would be %s, needed are %s',
+                                          e.node_id, v.voters, v.majority)),
+     (900, true,                        format('standbys that can take over: %s, that must report: %s', v.candidates, n.needed))
    ) as x (pos, applies, why) where x.applies order by x.pos limit 1
  ) as r;

@@ -1,7 +1,7 @@
 -- Why a member has its goal: the facts, and the rows of the rule tables that decided.
 create or replace function pg_replica.explain(node text)
 returns table (pos integer, fact text, value text, verdict text)
-language sql volatile security definer set search_path = '' as $$
+language sql volatile security definer set search_path = '' set jit = off as $$
   select x.pos, x.fact, x.value, x.verdict
     from node.find_member(node) as t (node_id)
     join cluster.member as m on m.node_id = t.node_id
@@ -18,7 +18,7 @@ language sql volatile security definer set search_path = '' as $$
                when m.promotable then format('may become primary, priority %s', m.priority)
                else 'may not become primary' end),
      (20, 'vote', s.raft_role, case when m.voter then 'counts for the majority' else 'does not vote' end),
-     (30, 'newest epoch', coalesce(format('%s, %s', e.epoch, e.state), 'none'),
+     (30, 'newest epoch', coalesce(e.epoch || ', ' || e.state, 'none'),
           coalesce(e.reason, 'no primary was ever appointed')),
      (40, 'primary', coalesce('node ' || e.node_id, 'none'),
           case when e.node_id = m.node_id then 'it is this member' else 'it is not this member' end),
@@ -42,7 +42,7 @@ comment on function pg_replica.explain(text) is
 
 create or replace function pg_replica.explain(node integer)
 returns table (pos integer, fact text, value text, verdict text)
-language sql volatile security definer set search_path = '' as $$
+language sql volatile security definer set search_path = '' set jit = off as $$
   select e.pos, e.fact, e.value, e.verdict from pg_replica.explain(node::text) as e;
 $$;
 comment on function pg_replica.explain(integer) is
