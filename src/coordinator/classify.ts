@@ -55,8 +55,11 @@ function byWorker(facts: Facts, primary: MemberFact): PrimaryClass {
   if (epoch?.state === "appointed") return beforePromotion(facts, primary, epoch.cause);
   const { seen, beatMs } = primary;
   if ((beatMs ?? facts.leadingMs) > LIMITS.workerAliveMs) return byDataPort(facts, "worker_gone");
-  // A row from before this leadership may be older than the epoch: it says nothing.
-  if (seen === undefined || beatMs === undefined) return "unknown";
+  if (seen === undefined) return "unknown";
+  // A row from before this leadership may be old: it is no reason to act, and good enough to wait.
+  if (beatMs === undefined) {
+    return seen.role === "primary" && seen.epoch === epoch?.epoch ? "serving" : "unknown";
+  }
   // Proved, not merely down: a worker that has just started has adopted no server yet.
   if (seen.gone) return "gone";
   if (seen.hung) return "hung";

@@ -184,7 +184,8 @@ function planned(facts: Facts, target: NodeId | null): Plan {
 }
 
 function canTakeOver(facts: Facts, member: Member): boolean {
-  const alive = (facts.members.get(member.node_id)?.beatMs ?? Infinity) <= LIMITS.workerAliveMs;
+  const beatMs = facts.members.get(member.node_id)?.beatMs ?? facts.leadingMs;
+  const alive = beatMs <= LIMITS.workerAliveMs;
   const counts = bindingRules(facts.view).every((rule) => rule.cohort.includes(member.node_id));
   return member.promotable && alive && counts && member.node_id !== primaryOf(facts.view);
 }
