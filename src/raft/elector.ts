@@ -64,11 +64,11 @@ export class Elector {
 
   /** Look, tick, act, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, hints, timing } = this.#options;
+    const { clock, hints } = this.#options;
     while (!signal.aborted) {
       await this.#look();
       this.dispatch({ type: "tick" });
-      const pause = this.#state.ballot === undefined ? timing.heartbeatMs : OPEN_BALLOT_TICK_MS;
+      const pause = this.#pauseMs();
       const nap = new AbortController();
       await Promise.race([
         clock.sleep(pause, AbortSignal.any([signal, nap.signal])),
@@ -78,10 +78,20 @@ export class Elector {
     }
   }
 
+  /** Until the next tick: a campaign begins when it is due, not at the next beat. */
+  #pauseMs(): number {
+    const { clock, timing } = this.#options;
+    const { ballot, campaignAt, leading } = this.#state;
+    if (ballot !== undefined) return OPEN_BALLOT_TICK_MS;
+    if (leading !== undefined) return timing.heartbeatMs;
+    return Math.min(timing.heartbeatMs, Math.max(1, campaignAt - clock.now()));
+  }
+
   dispatch(event: ElectionEvent): void {
-    const before = this.#state;
-    const [state, effects] = step(before, event, this.#moment());
+    const [state, effects] = step(this.#state, event, this.#moment());
+    const sooner = state.campaignAt < this.#state.campaignAt;
     this.#state = state;
+    if (sooner) this.#options.hints.nudge();
     for (const effect of effects) this.#perform(effect);
   }
 
