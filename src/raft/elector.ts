@@ -81,9 +81,10 @@ export class Elector {
   /** Until the next tick: a campaign begins when it is due, not at the next beat. */
   #pauseMs(): number {
     const { clock, timing } = this.#options;
-    const { ballot, campaignAt, leading } = this.#state;
+    const { ballot, campaignAt, leading, sample, voters, self } = this.#state;
     if (ballot !== undefined) return OPEN_BALLOT_TICK_MS;
-    if (leading !== undefined) return timing.heartbeatMs;
+    const mayCampaign = leading === undefined && sample !== undefined && voters.includes(self);
+    if (!mayCampaign) return timing.heartbeatMs;
     return Math.min(timing.heartbeatMs, Math.max(1, campaignAt - clock.now()));
   }
 
