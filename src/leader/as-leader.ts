@@ -3,7 +3,7 @@ import type { Pool } from "pg";
 import type { Clock } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
 import { nodePassword } from "../config/secrets.ts";
-import { newest, type View } from "../coordinator/facts.ts";
+import { type Facts, newest, primaryOf, type View } from "../coordinator/facts.ts";
 import { type Decision, decide } from "../coordinator/rules.ts";
 import { nodeRole } from "../core/ids.ts";
 import { type ClusterView, clusterView } from "../db/cluster.ts";
@@ -30,8 +30,10 @@ export interface LeadOptions {
   readonly readView?: () => Promise<ClusterView>;
 }
 
-/** Nothing is going on: hints wake the loop earlier. */
-const QUIET_MS = 100;
+/** Nothing is going on, and this node's own news wake the loop at once. */
+const QUIET_MS = 1000;
+/** The primary is elsewhere, or somebody waits: its reach and the time must be looked at. */
+const WATCHFUL_MS = 100;
 /** An epoch, a hand-over or a request is under way. */
 const BUSY_MS = 4;
 /** It has been under way for so long that it waits for somebody. */
@@ -123,7 +125,7 @@ class Leading {
     this.#say(decision, facts.view);
     if (await this.#act(decision)) return;
     const busyMs = patient ? PATIENT_MS : BUSY_MS;
-    await this.#wait(busy ? busyMs : QUIET_MS, signal);
+    await this.#wait(busy ? busyMs : quietMs(facts), signal);
   }
 
   /** One line for each change of decision. */
@@ -200,6 +202,11 @@ class Leading {
 
 /** The row that says nothing is due: not worth a line at each return to it. */
 const QUIET_POS = 890;
+
+function quietMs({ view, self }: Facts): number {
+  const home = primaryOf(view) === self && view.requests.length === 0 && view.formed;
+  return home ? QUIET_MS : WATCHFUL_MS;
+}
 
 function isBusy(view: View, { situation, act }: Decision): boolean {
   if (situation.epoch === "none") return false;
