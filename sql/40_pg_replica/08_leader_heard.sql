@@ -1,7 +1,12 @@
 -- The leader this node heard of within the last three seconds; null while there is none, or while it is silent.
+--
+-- A deposed leader still finds its own name in the hard state, and its own row is always fresh: the mark of
+-- silence, set when no leader was heard for an election timeout, tells it apart.
 create or replace function node.leader_heard() returns integer
 language sql volatile set search_path = '' as $$
   select h.leader_id
     from raft.hard_state as h join node.observed as o on o.node_id = h.leader_id
-   where raft.now() - o.observed_at < interval '3 s';
+   where raft.now() - o.observed_at < interval '3 s'
+     and not exists (select from raft.silence as q
+                      where q.boot_id = raft.boot_id() and q.heard = raft.heard_count());
 $$;

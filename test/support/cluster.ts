@@ -132,7 +132,7 @@ export async function startCluster(options: StartOptions = {}): Promise<Cluster>
     made: top ?? dir,
     env: options.env ?? {},
     main: options.main ?? CLI,
-    limitMs: options.limitMs ?? 60_000,
+    limitMs: options.limitMs ?? 150_000,
   });
   try {
     await cluster.restart();

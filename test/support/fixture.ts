@@ -20,7 +20,7 @@ export function useCluster(options: StartOptions = {}): () => Cluster {
     cluster = await startCluster(options);
     await untilHealthy(cluster);
     failed = false;
-  }, 120_000);
+  }, 240_000);
 
   afterEach(({ task }) => {
     if (task.result?.state === "fail") failed = true;
@@ -37,7 +37,7 @@ export function useCluster(options: StartOptions = {}): () => Cluster {
       if (failed) console.error(`logs are kept:\n  ${logPaths(cluster).join("\n  ")}`);
       await cluster.discard(failed ? "keep" : "remove");
     }
-  }, 120_000);
+  }, 240_000);
 
   return () => {
     if (cluster === undefined) throw new Error("the cluster did not start");
