@@ -2,7 +2,7 @@
 import type { Act } from "../core/agent-rules.ts";
 import { provedGone } from "../postgres/fence.ts";
 import { clone } from "./clone.ts";
-import type { Agent, Order } from "./context.ts";
+import { type Agent, type Order, recheck } from "./context.ts";
 import { adoptFounding, classify, discardFounding } from "./disk.ts";
 import { follow } from "./follow.ts";
 import { foundCluster } from "./found.ts";
@@ -13,32 +13,42 @@ import { report } from "./report.ts";
 import { fenceServer, leave, startGated } from "./servers.ts";
 import { change } from "./settings.ts";
 
+type Do = (agent: Agent, order: Order) => Promise<void>;
+
+/** An order that is older than what is known does nothing at all. */
+function ordered(act: Do): Do {
+  return async (agent, order) => {
+    recheck(agent, order);
+    await act(agent, order);
+  };
+}
+
 /** Acts that change something; `wait` and `refuse` do not. */
-export const ACTS: Readonly<
-  Record<Exclude<Act, "wait" | "refuse">, (agent: Agent, order: Order) => Promise<void>>
-> = {
-  discard: (agent) => discardFounding(agent),
-  found: foundCluster,
-  clone,
-  start,
-  fence: fenceAndStart,
-  bury,
-  report,
-  promote,
-  settle,
-  apply_rule: applyRule,
-  hand_over: handOver,
-  follow,
+export const ACTS: Readonly<Record<Exclude<Act, "wait" | "refuse">, Do>> = {
+  discard: ordered(discardFounding),
+  found: ordered(foundCluster),
+  clone: ordered(clone),
+  start: ordered(start),
+  fence: ordered(fenceOnly),
+  bury: ordered(bury),
+  report: ordered(report),
+  promote: ordered(promote),
+  settle: ordered(settle),
+  apply_rule: ordered(applyRule),
+  hand_over: ordered(handOver),
+  follow: ordered(follow),
 };
 
 async function start(agent: Agent, order: Order): Promise<void> {
   const { systemIdentifier } = await classify(agent);
   if (systemIdentifier !== undefined) await adoptFounding(agent, systemIdentifier);
-  await startGated(agent, {}, order.signal);
+  // Only the appointed primary may be met while its gate is closed (H39): others must be able to attach.
+  const appointed = order.view.goal === "primary" && order.view.followed < order.epoch;
+  await startGated(agent, { listen: appointed }, order.signal);
 }
 
 /** Only the fence: the table starts it again, read-only, when that is the next thing to do. */
-async function fenceAndStart(agent: Agent, order: Order): Promise<void> {
+async function fenceOnly(agent: Agent, order: Order): Promise<void> {
   await fenceServer(agent, order.view.goal_why);
   const detail = { epoch: order.epoch.toString() };
   await agent.store.noteAct({ event: "fenced", reason: order.view.goal_why, detail });

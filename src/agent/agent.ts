@@ -37,11 +37,7 @@ export async function runAgent({
 export async function runAgentOn(
   options: AgentOptions & { readonly store: NodeStore },
 ): Promise<void> {
-  const { config, hints, signal } = options;
-  if (config.data === undefined) {
-    await witness(options);
-    return;
-  }
+  const { hints, signal } = options;
   const view = await firstView(options);
   if (view === undefined) return;
   const agent = createAgent({ ...options, view, nudge: () => hints.nudge() });
@@ -130,16 +126,4 @@ async function firstView({ store, clock, log, signal }: AgentOptions & { store: 
     }
   }
   return undefined;
-}
-
-/** A witness has nothing to tend; its row says that its worker lives. */
-async function witness({ store, clock, log, signal }: AgentOptions & { store: NodeStore }) {
-  while (!signal.aborted) {
-    try {
-      await store.observe({ role: "none", state: "stopped", epoch: "0" });
-    } catch (error) {
-      log.debug({ event: "agent.failed", error: String(error) }, "the observation was not stored");
-    }
-    await clock.sleep(RETRY_MS, signal);
-  }
 }

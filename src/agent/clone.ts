@@ -17,7 +17,6 @@ const PROGRESS_MS = 200;
 export async function clone(agent: Agent, order: Order): Promise<void> {
   const { paths, state, store, log, view } = agent;
   if (view.primary_id === null) throw new Error("no primary to copy from");
-  if (order.view.epoch_state === "appointed") throw new Error("the primary is not promoted yet");
   const wanted: Wanted = {
     upstream: { nodeId: view.primary_id, epoch: order.epoch },
     listen: true,

@@ -81,6 +81,8 @@ export interface State {
   gone: boolean;
   /** Monotonic time of the first unanswered look. */
   silentSince: number | undefined;
+  /** A look is under way: one question at a time. */
+  looking: boolean;
   hung: boolean;
   activity: "rewinding" | "cloning" | "starting" | "stopping" | undefined;
   systemIdentifier: string | undefined;
@@ -160,6 +162,7 @@ export function freshState(): State {
     downSince: undefined,
     gone: false,
     silentSince: undefined,
+    looking: false,
     hung: false,
     unidentified: false,
     disk: undefined,

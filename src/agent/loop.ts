@@ -164,8 +164,7 @@ function begin(agent: Agent, loop: Loop, act: Exclude<Act, "wait" | "refuse">, f
         loop.failures += 1;
         const backoff = FIRST_BACKOFF_MS * 2 ** Math.min(loop.failures - 1, 10);
         loop.retryAt = clock.now() + Math.min(LAST_BACKOFF_MS, backoff);
-        state.problem =
-          error instanceof Error ? (error.message.split("\n")[0] as string) : String(error);
+        state.problem = sentenceOf(error);
         log.warn(
           { event: "agent.failed", act, ...facts, error: errorText(error) },
           `${act} failed`,

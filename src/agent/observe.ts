@@ -12,9 +12,15 @@ export const GRACE_MS = 1000;
 
 /** Ask the data server how it is; a server that is there and says nothing becomes `hung` after a while. */
 export async function look(agent: Agent): Promise<void> {
-  const { state, clock, config } = agent;
+  const { state, clock } = agent;
   const { server } = state;
   if (server === undefined || !server.alive() || server.status() !== "ready") return;
+  if (state.looking) {
+    // The last question is still open: only its own limit ends it.
+    noticeSilence(agent);
+    return;
+  }
+  state.looking = true;
   const asked = clock.now();
   try {
     const { db } = await agent.eyes.get();
@@ -27,11 +33,17 @@ export async function look(agent: Agent): Promise<void> {
     agent.eyes.drop();
     if (state.server !== server || !server.alive()) return;
     state.silentSince ??= asked;
-    const silentMs = clock.now() - state.silentSince;
-    state.hung = silentMs >= config.timing.silentMs;
-    const fields = { event: "agent.failed", error: String(error), silentMs } as const;
+    noticeSilence(agent);
+    const fields = { event: "agent.failed", error: String(error) } as const;
     agent.log.debug(fields, "the data server did not answer");
+  } finally {
+    state.looking = false;
   }
+}
+
+function noticeSilence({ state, clock, config }: Agent): void {
+  if (state.silentSince === undefined) return;
+  state.hung = clock.now() - state.silentSince >= config.timing.silentMs;
 }
 
 /** The facts the table decides on. Pure but for the clock. */
@@ -46,6 +58,7 @@ export function factsOf(agent: Agent, disk: Disk): Facts {
     step: stepOf(agent),
     rest: restOf(agent),
     rule: ruleOf(agent),
+    source: ["promoted", "serving"].includes(view.epoch_state) ? "ready" : "missing",
   };
 }
 

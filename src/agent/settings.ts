@@ -96,7 +96,7 @@ export function settingsFor(agent: Agent, wanted: Wanted, serial: bigint): Setti
     primary_slot_name: nodeId === undefined ? "" : `pgreplica_${config.node.id}`,
     "pgreplica.control_socket": join(config.dir, "run", "control"),
     "pgreplica.control_port": config.control.port,
-    "pgreplica.control_uri": `host=${join(config.dir, "run", "control")} port=${config.control.port} dbname=postgres`,
+    "pgreplica.control_uri": `postgresql://postgres@${config.control.host}:${config.control.port}/postgres`,
     "pgreplica.epoch": String(epoch ?? ""),
     "pgreplica.upstream": String(nodeId ?? ""),
     "pgreplica.gate": wanted.gate,

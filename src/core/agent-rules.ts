@@ -20,6 +20,8 @@ export const HISTORIES = ["same", "diverged"] as const;
 export const STEPS = ["todo", "done", "spent"] as const;
 /** Of a server that is down: not proved gone, gone for less than the grace, gone for longer. */
 export const RESTS = ["unproved", "fresh", "old"] as const;
+/** Whether there is a primary to copy from: promoted, and not this node. */
+export const SOURCES = ["ready", "missing"] as const;
 /** Whether our settings in the file are those the committed state asks for, and proved so on a primary (H17). */
 export const RULE_STATES = ["in_force", "changed"] as const;
 
@@ -32,6 +34,7 @@ export interface Facts {
   readonly step: (typeof STEPS)[number];
   readonly rest: (typeof RESTS)[number];
   readonly rule: (typeof RULE_STATES)[number];
+  readonly source: (typeof SOURCES)[number];
 }
 
 export type Act =
@@ -68,11 +71,11 @@ export const RULES: readonly Rule[] = [
   { pos: 211, when: { disk: "marked", server: "standby" },   act: "fence", why: "nothing runs on an unfinished copy" },
   { pos: 212, when: { disk: "marked", server: "promoting" }, act: "fence", why: "nothing runs on an unfinished copy" },
   { pos: 213, when: { disk: "marked", server: "primary" },   act: "fence", why: "nothing runs on an unfinished copy" },
-  { pos: 220, when: { disk: "marked", goal: "standby" },     act: "clone", why: "a copy was interrupted" },
+  { pos: 220, when: { disk: "marked", goal: "standby", source: "ready" }, act: "clone", why: "a copy was interrupted" },
   { pos: 230, when: { disk: "marked" },                      act: "wait",  why: "a copy was interrupted, and there is no primary to copy from" },
 
   { pos: 310, when: { disk: "absent", goal: "found" },   act: "found", why: "this node leads, and nothing was founded yet" },
-  { pos: 320, when: { disk: "absent", goal: "standby" }, act: "clone", why: "no data directory yet" },
+  { pos: 320, when: { disk: "absent", goal: "standby", source: "ready" }, act: "clone", why: "no data directory yet" },
   { pos: 330, when: { disk: "absent" },                  act: "wait",  why: "no data directory, and nothing to copy from" },
   { pos: 340, when: { disk: "founding" },                act: "wait",  why: "initialised, waits to be committed as the cluster's" },
 
@@ -108,6 +111,7 @@ export const RULES: readonly Rule[] = [
   { pos: 770, when: { goal: "hand_over" },                                  act: "start",     why: "nobody took over: start read-only, to be able to report" },
 
   { pos: 810, when: { goal: "standby", server: "down" },                    act: "start",      why: "a standby runs" },
+  { pos: 815, when: { goal: "standby", history: "diverged", source: "missing" }, act: "wait",  why: "it needs a new copy, and the primary is not promoted yet" },
   { pos: 820, when: { goal: "standby", history: "diverged" },               act: "clone",      why: "it holds WAL the newest epoch left behind, or lacks WAL that is gone" },
   { pos: 830, when: { goal: "standby", step: "done", rule: "in_force" },    act: "wait",       why: "following" },
   { pos: 840, when: { goal: "standby", step: "done" },                      act: "apply_rule", why: "the commit rule changed" },

@@ -11,6 +11,7 @@ import {
   RULE_STATES,
   RULES,
   SERVERS,
+  SOURCES,
   STEPS,
 } from "../../src/core/agent-rules.ts";
 
@@ -31,6 +32,7 @@ const everything = product<Facts>({
   step: STEPS,
   rest: RESTS,
   rule: RULE_STATES,
+  source: SOURCES,
 });
 const actsWhen = (test: (facts: Facts) => boolean) =>
   new Set(everything.filter(test).map((facts) => decide(facts).act));

@@ -3,8 +3,10 @@ import { chmod, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ACTS } from "../../src/agent/acts.ts";
 import { createAgent } from "../../src/agent/agent.ts";
 import type { Agent, Order } from "../../src/agent/context.ts";
+import { classify } from "../../src/agent/disk.ts";
 import { look } from "../../src/agent/observe.ts";
 import { fenceServer } from "../../src/agent/servers.ts";
 import type { NodeStore } from "../../src/agent/store.ts";
@@ -261,5 +263,33 @@ export async function untilStreaming(node: Node): Promise<void> {
   await waitUntil(`node ${node.id} streams`, within(10_000), async () => {
     await look(node.agent);
     return node.agent.state.look?.receiver === "streaming";
+  });
+}
+
+/** Found on node 1 and promote it in epoch 1: alone, with k = 0. */
+export async function serve(bench: Bench): Promise<void> {
+  const first = bench.node(1);
+  await ACTS.found(first.agent, orderFor(first));
+  const { systemIdentifier } = await classify(first.agent);
+  bench.commit(
+    {
+      system_identifier: systemIdentifier ?? "",
+      epoch: 1n,
+      epoch_state: "appointed",
+      primary_id: 1,
+      timeline: 2,
+      pledge: 1n,
+      history: [{ epoch: 1n, node_id: 1, timeline: 2, switch_lsn: 0n }],
+    },
+    (id) => (id === 1 ? "primary" : "standby"),
+  );
+  await ACTS.start(first.agent, orderFor(first));
+  await ACTS.promote(first.agent, orderFor(first));
+  const { switchLsn = 0n, stampLsn = 0n } = first.agent.state.leads ?? {};
+  bench.commit({
+    epoch_state: "serving",
+    switch_lsn: switchLsn,
+    stamp_lsn: stampLsn,
+    history: [{ epoch: 1n, node_id: 1, timeline: 2, switch_lsn: switchLsn }],
   });
 }
