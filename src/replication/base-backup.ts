@@ -26,7 +26,7 @@ export interface BaseBackupOptions extends Target {
   readonly fast?: boolean | undefined;
   /** Refuse the backup of any other cluster than this. */
   readonly expectSystemIdentifier?: string | undefined;
-  /** The longest silence of the server; default 60 s, and 15 min for the checkpoint at the start. */
+  /** The longest silence of the server; default 60 s. (The first checkpoint has 15 min.) */
   readonly silenceLimitMs?: number | undefined;
 }
 
@@ -226,9 +226,10 @@ const megabytes = (bytes: bigint): bigint => bytes / (1024n * 1024n);
 /** What must be there, and say the same as the server did. */
 async function verify(dir: string, start: ResultSet | undefined) {
   const label = parseBackupLabel(await readFile(join(dir, "backup_label"), "utf8"));
-  const announced = `${field(start, 0, "recptr")} on timeline ${field(start, 0, "tli")}`;
-  const found = `${formatLsn(label.startLsn)} on timeline ${label.timeline}`;
-  if (found !== announced) {
+  const begun = { startLsn: parseLsn(field(start, 0, "recptr")), timeline: field(start, 0, "tli") };
+  if (label.startLsn !== begun.startLsn || String(label.timeline) !== begun.timeline) {
+    const found = `${formatLsn(label.startLsn)} on timeline ${label.timeline}`;
+    const announced = `${formatLsn(begun.startLsn)} on timeline ${begun.timeline}`;
     throw new Error(`backup_label says ${found}, the server began at ${announced}`);
   }
   await stat(join(dir, "global", "pg_control"));

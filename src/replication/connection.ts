@@ -12,7 +12,7 @@ export interface ConnectOptions extends Address {
   readonly password?: string | undefined;
   /** Default `postgres`; a physical replication session has none. */
   readonly database?: string | undefined;
-  /** `physical` for base backups and WAL, `logical` for decoding one database; default: plain SQL. */
+  /** `physical`: base backups and WAL; `logical`: decoding one database; default: plain SQL. */
   readonly replication?: "physical" | "logical" | undefined;
   readonly applicationName?: string | undefined;
   readonly clock: Clock;
@@ -141,7 +141,8 @@ export class Connection {
 
   /**
    * Run a statement that sends result sets, then a copy, then result sets (BASE_BACKUP). Resolves
-   * when the copy begins, or at the end when there is none.
+   * when the copy begins, or at the end when there is none. The session is busy until the copy was
+   * read to its end; who wants no more of it destroys the connection.
    */
   async copyOut(sql: string, { silenceLimitMs = SILENCE_LIMIT_MS }: WaitLimit = {}) {
     if (this.#exchange !== undefined) {

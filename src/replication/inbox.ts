@@ -1,5 +1,6 @@
-/** Messages that arrived and were not taken yet: bounded, and every wait for the next one is limited. */
+/** Messages that arrived and were not taken yet: bounded, and every wait for one is limited. */
 import type { Clock } from "../clock/clock.ts";
+import { invariant } from "../core/invariant.ts";
 import { ConnectionLost } from "./errors.ts";
 import type { BackendMessage } from "./wire.ts";
 
@@ -71,8 +72,9 @@ export class Inbox {
     this.fail(error);
   }
 
-  /** The next message; one caller at a time. Rejects with ConnectionLost after `limitMs` of silence. */
+  /** The next message; one caller at a time. ConnectionLost after `limitMs` of silence. */
   take(limitMs: number): Promise<BackendMessage> {
+    invariant(this.#waiter === undefined, "two callers wait for the same message");
     const next = this.#queue[this.#taken];
     if (next !== undefined) {
       this.#dropTaken(next);

@@ -27,7 +27,7 @@ export interface ScramEnd {
   verify(serverFinal: string): void;
 }
 
-/** Begin an exchange. The user name stays empty: PostgreSQL takes the one of the startup message. */
+/** Begin an exchange. The user stays empty: PostgreSQL takes the one of the startup message. */
 export function startScram(password: string, nonce = newNonce()): ScramStart {
   const bare = `n=,r=${nonce}`;
   return {

@@ -1,4 +1,4 @@
-/** Writes the files of a data directory: several at a time, bounded in memory, durable at the end. */
+/** Writes the files of a data directory: several at a time, in bounded memory, durably. */
 import { type FileHandle, mkdir, open, stat } from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
 

@@ -5,7 +5,7 @@ import { ProtocolError, type ServerMessage } from "./errors.ts";
 export type BackendMessage =
   | { readonly kind: "authentication"; readonly request: AuthenticationRequest }
   | { readonly kind: "parameterStatus"; readonly name: string; readonly value: string }
-  | { readonly kind: "backendKeyData"; readonly pid: number; readonly key: number }
+  | { readonly kind: "backendKeyData"; readonly pid: number }
   | { readonly kind: "readyForQuery"; readonly status: "idle" | "in_transaction" | "failed" }
   | { readonly kind: "rowDescription"; readonly fields: readonly string[] }
   | { readonly kind: "dataRow"; readonly values: readonly (string | null)[] }
@@ -33,7 +33,6 @@ const HEADER_BYTES = 5;
 const MAX_MESSAGE_BYTES = 0x3fffffff;
 const PROTOCOL_3_0 = 196608;
 const SSL_REQUEST = 80877103;
-const CANCEL_REQUEST = 80877102;
 
 /**
  * Cuts a byte stream into messages; chunks may end anywhere, after every byte if need be.
@@ -101,7 +100,7 @@ type Decoder = (body: Reader) => BackendMessage;
 const DECODERS: Readonly<Record<string, Decoder>> = {
   R: (body) => ({ kind: "authentication", request: authentication(body) }),
   S: (body) => ({ kind: "parameterStatus", name: body.cstring(), value: body.cstring() }),
-  K: (body) => ({ kind: "backendKeyData", pid: body.int32(), key: body.int32() }),
+  K: (body) => ({ kind: "backendKeyData", pid: body.int32() }),
   Z: (body) => ({ kind: "readyForQuery", status: transactionStatus(body.byte()) }),
   T: rowDescription,
   D: dataRow,
@@ -251,10 +250,6 @@ export function startup(parameters: Readonly<Record<string, string>>): Buffer {
 
 /** Asks for TLS; the server answers with the single byte S or N. */
 export const sslRequest = (): Buffer => Buffer.concat([int32(8), int32(SSL_REQUEST)]);
-
-/** Sent on a connection of its own; asks the server to end what session `pid` is doing. */
-export const cancelRequest = (pid: number, key: number): Buffer =>
-  Buffer.concat([int32(16), int32(CANCEL_REQUEST), int32(pid), int32(key)]);
 
 export const query = (sql: string): Buffer => message("Q", cstring(sql));
 export const password = (text: string): Buffer => message("p", cstring(text));

@@ -86,7 +86,7 @@ describe.each(await flavours())("$name", ({ binDir }) => {
     expect(await modeOf(dir)).toBe("700");
   });
 
-  test("a tablespace is a real directory in place, and the source's own is not touched", async () => {
+  test("a tablespace is a real directory in place, the source's own is not touched", async () => {
     const { dir } = options("label");
     const [oid = ""] = await readdir(join(dir, "pg_tblspc"));
     expect((await lstat(join(dir, "pg_tblspc", oid))).isDirectory()).toBe(true);
@@ -128,7 +128,7 @@ describe.each(await flavours())("$name", ({ binDir }) => {
     expect(await primary.value("select count(*) from pg_replication_slots")).toBe("0");
   });
 
-  test("a source without slots, open to its group, into an empty directory that is there", async () => {
+  test("a source without slots, open to its group, into an empty directory", async () => {
     await primary.process.stop("fast", 20_000);
     await mustRun("chmod", ["-R", "g+rX", primary.dir]);
     const source = await lab.start(primary.dir, { max_replication_slots: 0 });
@@ -153,7 +153,7 @@ function contents(server: LabServer) {
   return server.sql(`${hash("ledger")} union all ${hash("ledger_away")}`);
 }
 
-/** Insert and update, each its own rows, until told to stop; answers how many transactions there were. */
+/** Insert and update, each its own rows, until told to stop; answers how many transactions. */
 function startWriters(server: LabServer, count: number) {
   const stop = new AbortController();
   const write = async (writer: number) => {

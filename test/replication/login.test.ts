@@ -89,7 +89,7 @@ describe.each(await flavours())("$name", ({ binDir }) => {
     await expect(connect(as("clear", "secret"))).rejects.toThrow(/in clear text: refused/);
   });
 
-  test("a replication session logs in the same way, a role without the right does not", async () => {
+  test("a replication session logs in as well, a role without the right does not", async () => {
     const session = await connect({ ...as("bob", PASSWORD), replication: "physical" });
     expect(await rowsOf(session, "SHOW wal_segment_size")).toEqual([["16MB"]]);
     await session.close();

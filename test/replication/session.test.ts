@@ -24,7 +24,7 @@ describe.each(await flavours())("$name", ({ binDir }) => {
 
   test("several statements give several results, nulls and empty texts apart", async () => {
     const results = await session.query(
-      "select 1 as a, null as b, '' as c; create temp table t (x int); select generate_series(1, 3) g",
+      "select 1 a, null b, '' c; create temp table t (x int); select generate_series(1, 3) g",
     );
     expect(results).toEqual([
       { fields: ["a", "b", "c"], rows: [["1", null, ""]], tag: "SELECT 1" },
