@@ -1,0 +1,94 @@
+/** The loop on a real server: it adopts, notices death, buries, and starts again only read-only. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { runAgentOn } from "../../src/agent/agent.ts";
+import { monotonicClock, waitUntil } from "../../src/clock/clock.ts";
+import { type Hints, quietHints } from "../../src/db/hints.ts";
+import { silentLog } from "../../src/log/logger.ts";
+import { readPidFile } from "../../src/postgres/pid-file.ts";
+import { type Bench, type Node, openBench, serve, sql, within } from "./harness.ts";
+
+let bench: Bench;
+let node: Node;
+let stop: () => Promise<void> = async () => undefined;
+let hints: Hints;
+
+/** A worker's agent over the same promises; `stop` ends it and leaves the server. */
+function runWorker(): void {
+  const controller = new AbortController();
+  hints = quietHints();
+  const { config, binaries, owner, store } = node.agent;
+  const options = { config, binaries, owner, store, clock: monotonicClock, log: silentLog, hints };
+  const running = runAgentOn({ ...options, signal: controller.signal });
+  stop = async () => {
+    controller.abort();
+    await running;
+  };
+}
+
+const lastRow = () => node.kept.rows.at(-1) ?? {};
+const seen = (name: string, row: Record<string, unknown>, limitMs = 10_000) =>
+  waitUntil(name, within(limitMs), () =>
+    Object.entries(row).every(([key, value]) => JSON.stringify(lastRow()[key]) === JSON.stringify(value)),
+  );
+
+beforeAll(async () => {
+  bench = await openBench(1);
+  node = bench.node(1);
+  await serve(bench);
+}, 60_000);
+afterAll(async () => {
+  await stop();
+  await bench?.stop();
+}, 60_000);
+
+test("a new worker adopts the running primary of its epoch and leaves it untouched", async () => {
+  const before = readPidFile(node.agent.paths.dataDir)?.pid;
+  const [{ started } = { started: "" }] = await sql<{ started: string }>(
+    node,
+    "select pg_postmaster_start_time()::text as started",
+  );
+  runWorker();
+  await seen("it serves", { role: "primary", gate_open: true, writable: true, epoch: "1" });
+  expect(readPidFile(node.agent.paths.dataDir)?.pid).toBe(before);
+  expect(await sql(node, "select pg_postmaster_start_time()::text as started")).toEqual([{ started }]);
+}, 60_000);
+
+test("when the worker ends, the server runs on", async () => {
+  await stop();
+  expect(await sql(node, "select pg_is_in_recovery() as r")).toEqual([{ r: false }]);
+  runWorker();
+  await seen("it serves again", { role: "primary", writable: true });
+}, 60_000);
+
+test("a dead primary is said to be gone, with its leftovers, before anything is started", async () => {
+  const pid = readPidFile(node.agent.paths.dataDir)?.pid ?? 0;
+  process.kill(pid, "SIGKILL");
+  await seen("it is gone", { role: "none", gone: true, gate_open: false, writable: false });
+}, 60_000);
+
+test("nobody takes over: it comes back read-only, and this epoch promotes no second time", async () => {
+  await seen("it is a standby", { role: "standby", state: "running", gone: false }, 20_000);
+  expect(await sql(node, "select pg_is_in_recovery() as r")).toEqual([{ r: true }]);
+  expect(lastRow().problem).toMatch(/one promotion is spent/);
+}, 60_000);
+
+test("pledged, it reports; appointed again, it serves in the next epoch", async () => {
+  bench.commit({ epoch: 2n, pledge: 2n, epoch_state: "opened", primary_id: null, reported: false }, () => "pledged");
+  hints.nudge();
+  await waitUntil("its report", within(10_000), () => node.kept.reports.length > 0);
+  const { lsn = 0n } = node.kept.reports.at(-1) ?? {};
+  bench.commit(
+    { epoch_state: "appointed", primary_id: 1, timeline: 3, from_lsn: lsn },
+    () => "primary",
+  );
+  hints.nudge();
+  await seen("it serves epoch 2", { role: "primary", gate_open: true, epoch: "2", timeline: 3 });
+}, 60_000);
+
+test("an open epoch ends a running primary, and it reports as a standby", async () => {
+  bench.commit({ epoch: 3n, pledge: 3n, epoch_state: "opened", primary_id: null, reported: false }, () => "pledged");
+  hints.nudge();
+  await waitUntil("its report", within(20_000), () => node.kept.reports.at(-1)?.epoch === 3n);
+  expect(node.kept.acts.map(({ event }) => event)).toContain("fenced");
+  expect(await sql(node, "select pg_is_in_recovery() as r")).toEqual([{ r: true }]);
+}, 60_000);
