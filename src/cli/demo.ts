@@ -7,7 +7,7 @@ import { type Command, parseCommand, wholeNumber } from "./command.ts";
 import { interrupts } from "./demo/interrupts.ts";
 import { layOut } from "./demo/layout.ts";
 import { type Demo, live } from "./demo/live.ts";
-import { narrator } from "./demo/narrator.ts";
+import { count, narrator } from "./demo/narrator.ts";
 import { type Asked, DEFAULT_NODES, DEFAULT_PORT, openPlace } from "./demo/place.ts";
 import { mustHavePorts } from "./demo/ports.ts";
 import { claimPidFile } from "./pid-file.ts";
@@ -71,7 +71,10 @@ async function prepare(asked: Asked): Promise<Demo> {
     const env = { ...others, PG_REPLICA_BIN_DIR: binaries.dir };
     const nodes = await layOut({ place, owner, binaries, runAs, env });
     await mustHavePorts(nodes);
-    told.say("demo", `${place.nodes} nodes in ${place.dir}, PostgreSQL ${binaries.version}`);
+    told.say(
+      "demo",
+      `${count(place.nodes, "node")} in ${place.dir}, PostgreSQL ${binaries.version}`,
+    );
     return { place, nodes, owner, binaries, env, clock, narrator: told, release };
   } catch (error) {
     await release();

@@ -80,7 +80,7 @@ function summary(row: ClusterRow): string {
   const quorum = row.has_quorum ? "" : paint("red", ", no quorum");
   const paused = row.paused ? paint("yellow", ", paused") : "";
   const why = row.failover_reason === null ? "" : ` (${row.failover_reason})`;
-  const rule = row.commit_rule === null ? "" : `, commits wait for ${row.commit_rule}`;
+  const rule = row.commit_rule ? `, commits wait for ${row.commit_rule}` : "";
   return `The cluster ${writes}${quorum}${paused}${rule}; failover ${row.failover}${why}.`;
 }
 

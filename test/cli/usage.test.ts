@@ -22,7 +22,7 @@ const USAGE: readonly (readonly [line: string, said: string])[] = [
   ["demo --port 70000", "--port: 70000: expected a whole number, 1 to 65469"],
 ];
 
-test.each(USAGE)("pg-replica %s", async (line, said) => {
+test.concurrent.each(USAGE)("pg-replica %s", async (line, said) => {
   const { exitCode, stdout, stderr } = await cli(line.split(" ").filter((word) => word !== ""));
   expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" });
   expect(stderr).toContain(`pg-replica: ${said}`);
@@ -50,9 +50,11 @@ test("--version prints the package's version, --help every command", async () =>
   expect((await cli(["--version"])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   const { stdout, exitCode } = await cli(["--help"]);
   expect(exitCode).toBe(0);
-  for (const name of ["init", "run", "stop", "status", "failover", "switchover", "demo"]) {
+  const names = ["init", "run", "stop", "status", "failover", "switchover", "demo"];
+  const helps = await Promise.all(names.map((name) => cli([name, "--help"])));
+  for (const [at, name] of names.entries()) {
     expect(stdout).toContain(`  ${name} `);
-    expect((await cli([name, "--help"])).stdout).toMatch(new RegExp(`^pg-replica ${name} `));
+    expect(helps[at]?.stdout).toMatch(new RegExp(`^pg-replica ${name} `));
   }
 });
 

@@ -7,7 +7,7 @@ import type { Programs } from "../programs.ts";
 import { clusterFile, clusterUri, removeClusterFile, uri } from "./cluster-file.ts";
 import type { Interrupts } from "./interrupts.ts";
 import type { DemoNode } from "./layout.ts";
-import type { Narrator } from "./narrator.ts";
+import { count, type Narrator } from "./narrator.ts";
 import type { Place } from "./place.ts";
 import { stopAll } from "./stop.ts";
 import { startWatch } from "./watch.ts";
@@ -114,7 +114,7 @@ async function keepFile(demo: Demo, workers: Workers, stop: AbortSignal, announc
 }
 
 function announce({ nodes, place, narrator }: Demo, primary: string): void {
-  narrator.say("demo", `ready: ${primary} is primary, ${nodes.length} nodes`);
+  narrator.say("demo", `ready: ${primary} is primary, ${count(nodes.length, "node")}`);
   const node = nodes.find(({ config }) => config.node.name === primary) ?? nodes[0];
   if (node === undefined) return;
   const { control, data } = node.config;

@@ -18,3 +18,8 @@ export function narrator(clock: Clock): Narrator {
     say: (who, what) => print(`${paint("dim", elapsed().padStart(10))}  ${who.padEnd(7)} ${what}`),
   };
 }
+
+/** `1 node`, `3 nodes`. */
+export function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? "" : "s"}`;
+}

@@ -7,7 +7,7 @@ import type { Binaries } from "../../postgres/binaries.ts";
 import { type ProcessInfo, serverProcesses } from "../../postgres/process-tree.ts";
 import { adoptServer, type Server } from "../../postgres/server.ts";
 import type { DemoNode } from "./layout.ts";
-import type { Narrator } from "./narrator.ts";
+import { count, type Narrator } from "./narrator.ts";
 import { onAnyStore } from "./stores.ts";
 import { PAUSE } from "./watch.ts";
 import type { Workers } from "./workers.ts";
@@ -28,21 +28,21 @@ const HURRY_LIMIT_MS = 10_000;
 
 export async function stopAll(options: StopOptions): Promise<void> {
   const { nodes, narrator, workers, hurry } = options;
-  const told = (count: number, what: string) => {
-    if (count > 0) narrator.say("demo", `${count} ${what} stopped`);
+  const told = (number: number, what: string) => {
+    if (number > 0) narrator.say("demo", `${count(number, what)} stopped`);
   };
   const primary =
     hurry.aborted || workers === undefined ? undefined : await pauseFailovers(options);
-  told((await workers?.stop(hurry)) ?? 0, "workers");
+  told((await workers?.stop(hurry)) ?? 0, "worker");
   const dirs = nodes.flatMap(({ config }) =>
     config.data === undefined ? [] : [{ id: config.node.id, dir: config.data.dir }],
   );
   const first = dirs.filter(({ id }) => id === primary).map(({ dir }) => dir);
   const others = dirs.filter(({ id }) => id !== primary).map(({ dir }) => dir);
   const stopped = await stopServers(first, options);
-  told(stopped + (await stopServers(others, options)), "data servers");
+  told(stopped + (await stopServers(others, options)), "data server");
   const controls = nodes.map(({ config }) => config.control.dir);
-  told(await stopServers(controls, options), "control stores");
+  told(await stopServers(controls, options), "control store");
   const unfinished = nodes.flatMap(({ config }) => [
     join(config.dir, "data.new"),
     `${config.control.dir}.new`,
@@ -97,7 +97,7 @@ async function sweep(dirs: readonly string[], { binaries, clock, narrator }: Sto
     for (const { pid } of left) kill(pid);
     return left.length === 0;
   });
-  if (killed > 0) narrator.say("demo", `${killed} leftover processes ended`);
+  if (killed > 0) narrator.say("demo", `ended what was left over: ${count(killed, "signal")} sent`);
 }
 
 async function leftovers(dirs: readonly string[], binaries: Binaries): Promise<ProcessInfo[]> {
