@@ -68,7 +68,7 @@ describe.each(await flavours())("$name", ({ binDir }) => {
     await refused({ ...options("label"), label }).toThrow(/one line of text/);
   });
 
-  test("an abort in the middle ends it with its own reason, and the server's part too", async () => {
+  test("an abort in the middle ends it, and the server's part too, for its reason", async () => {
     const stop = new AbortController();
     const given = { ...options("aborted"), signal: stop.signal };
     const onProgress = () => stop.abort(new Error("no longer wanted"));
