@@ -1,5 +1,8 @@
 -- Which start of this store we are in: liveness counters are only comparable within one.
 create or replace function raft.boot_id() returns text
-language sql stable set search_path = '' as $$
-  select extract(epoch from pg_postmaster_start_time())::text;
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select extract(epoch from pg_postmaster_start_time())::text);
+end
 $$;

@@ -3,7 +3,10 @@ create or replace function raft.entry_hash(
   p_previous bytea, p_index bigint, p_term bigint, p_kind text,
   p_client uuid, p_sequence bigint, p_body jsonb
 ) returns bytea
-language sql immutable set search_path = '' as $$
-  select sha256(p_previous || convert_to(
-    concat_ws('|', p_index, p_term, p_kind, p_client, p_sequence, p_body), 'UTF8'));
+language plpgsql immutable set search_path = '' as $$
+begin
+  return (
+    select sha256(p_previous || convert_to(
+      concat_ws('|', p_index, p_term, p_kind, p_client, p_sequence, p_body), 'UTF8')));
+end
 $$;

@@ -1,11 +1,14 @@
 -- This node's own observation as its peers get it; null before the first.
 create or replace function node.own_row() returns jsonb
-language sql stable set search_path = '' as $$
-  select to_jsonb(o) || jsonb_build_object('raft_role', case
-           when s.leader_id = i.node_id then 'leader'
-           when s.leader_id is not null then 'follower'
-           else 'candidate' end)
-    from node.identity as i
-    join node.observed as o on o.node_id = i.node_id
-   cross join raft.hard_state as s;
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select to_jsonb(o) || jsonb_build_object('raft_role', case
+             when s.leader_id = i.node_id then 'leader'
+             when s.leader_id is not null then 'follower'
+             else 'candidate' end)
+      from node.identity as i
+      join node.observed as o on o.node_id = i.node_id
+     cross join raft.hard_state as s);
+end
 $$;

@@ -1,38 +1,41 @@
 -- What the committed state asks of this node, in one snapshot.  Its fields: AgentView in src/db/node.ts.
 create or replace function node.agent_view() returns jsonb
-language sql stable set search_path = '' as $$
-  select jsonb_build_object(
-    'node_id', i.node_id, 'cluster_id', i.cluster_id, 'incarnation', i.incarnation,
-    'term', s.current_term, 'leader_id', s.leader_id,
-    'system_identifier', c.system_identifier, 'formed', c.formed,
-    'paused', c.paused_why is not null,
-    'pledge', p.epoch, 'followed', f.epoch,
-    'epoch', coalesce(e.epoch, 0), 'epoch_state', coalesce(e.state, 'none'),
-    'primary_id', e.node_id, 'old_primary', e.old_primary,
-    'goal', g.goal, 'goal_why', g.why,
-    'timeline', e.timeline, 'from_lsn', e.from_lsn, 'switch_lsn', e.switch_lsn,
-    'stamp_lsn', e.stamp_lsn, 'handover_to', e.handover_to,
-    'highest_timeline', (select coalesce(max(h.timeline), 1) from cluster.epoch as h),
-    'rule_k', coalesce(c.next_k, c.rule_k),
-    'rule_cohort', to_jsonb(coalesce(c.next_cohort, c.rule_cohort)),
-    'standby_names', cluster.standby_names(),
-    'members', (
-      select jsonb_agg(jsonb_build_object(
-               'node_id', m.node_id, 'name', m.name, 'incarnation', m.incarnation,
-               'data_host', m.data_host, 'data_port', m.data_port) order by m.node_id)
-        from cluster.member as m),
-    'history', coalesce((
-      select jsonb_agg(jsonb_build_object(
-               'epoch', h.epoch, 'node_id', h.node_id, 'timeline', h.timeline,
-               'switch_lsn', coalesce(h.switch_lsn, h.from_lsn, '0/0')) order by h.epoch)
-        from cluster.epoch as h where h.node_id is not null), '[]'),
-    'reported', exists (select from node.report as r where r.epoch = e.epoch and p.epoch = e.epoch),
-    'handed_over', exists (select from node.handed_over as o where o.epoch = e.epoch))
-    from node.identity as i
-    join cluster.goal as g on g.node_id = i.node_id
-   cross join raft.hard_state as s
-   cross join cluster.state as c
-   cross join node.pledge as p
-   cross join node.followed as f
-    left join lateral (select * from cluster.epoch order by epoch desc limit 1) as e on true;
+language plpgsql stable set search_path = '' as $$
+begin
+  return (
+    select jsonb_build_object(
+      'node_id', i.node_id, 'cluster_id', i.cluster_id, 'incarnation', i.incarnation,
+      'term', s.current_term, 'leader_id', s.leader_id,
+      'system_identifier', c.system_identifier, 'formed', c.formed,
+      'paused', c.paused_why is not null,
+      'pledge', p.epoch, 'followed', f.epoch,
+      'epoch', coalesce(e.epoch, 0), 'epoch_state', coalesce(e.state, 'none'),
+      'primary_id', e.node_id, 'old_primary', e.old_primary,
+      'goal', g.goal, 'goal_why', g.why,
+      'timeline', e.timeline, 'from_lsn', e.from_lsn, 'switch_lsn', e.switch_lsn,
+      'stamp_lsn', e.stamp_lsn, 'handover_to', e.handover_to,
+      'highest_timeline', (select coalesce(max(h.timeline), 1) from cluster.epoch as h),
+      'rule_k', coalesce(c.next_k, c.rule_k),
+      'rule_cohort', to_jsonb(coalesce(c.next_cohort, c.rule_cohort)),
+      'standby_names', cluster.standby_names(),
+      'members', (
+        select jsonb_agg(jsonb_build_object(
+                 'node_id', m.node_id, 'name', m.name, 'incarnation', m.incarnation,
+                 'data_host', m.data_host, 'data_port', m.data_port) order by m.node_id)
+          from cluster.member as m),
+      'history', coalesce((
+        select jsonb_agg(jsonb_build_object(
+                 'epoch', h.epoch, 'node_id', h.node_id, 'timeline', h.timeline,
+                 'switch_lsn', coalesce(h.switch_lsn, h.from_lsn, '0/0')) order by h.epoch)
+          from cluster.epoch as h where h.node_id is not null), '[]'),
+      'reported', exists (select from node.report as r where r.epoch = e.epoch and p.epoch = e.epoch),
+      'handed_over', exists (select from node.handed_over as o where o.epoch = e.epoch))
+      from node.identity as i
+      join cluster.goal as g on g.node_id = i.node_id
+     cross join raft.hard_state as s
+     cross join cluster.state as c
+     cross join node.pledge as p
+     cross join node.followed as f
+      left join lateral (select * from cluster.epoch order by epoch desc limit 1) as e on true);
+end
 $$;

@@ -92,9 +92,11 @@ export class Link {
     return { reach: this.#reach, sinceMs: this.#options.clock.now() - this.#reachSince };
   }
 
-  /** Its heartbeats stopped at `since`: it was silent before any call of ours failed. */
+  /** Its heartbeats stopped at `since`: it is silent, though no call of ours has failed yet. */
   silentSince(since: number): void {
-    if (this.#reach === "silent" && since < this.#reachSince) this.#reachSince = since;
+    if (this.#reach === "refused") return;
+    this.#setReach("silent");
+    this.#reachSince = Math.min(this.#reachSince, since);
   }
 
   /** Call a peer function; no connection, no answer within the limit, or a broken one: NO_ANSWER. */

@@ -194,15 +194,16 @@ export class Raft {
     if (taken === true) await clock.sleep(limitMs, signal);
   }
 
-  /** Every peer gets what we have seen and answers with its own row, which the own store keeps. */
+  /** Every peer gets what we have seen and answers with its own row, which the own store keeps at once. */
   async #gossip(): Promise<void> {
     const { me, store } = this.#options;
     const rows = await observedRows(store);
     const others = [...this.#links.values()].filter((link) => link.id !== me.nodeId);
-    const answers = await Promise.all(
-      others.map((link) => link.call("work", GOSSIP_LIMIT_MS, (c) => gossip(c, me, rows))),
+    await Promise.all(
+      others.map(async (link) => {
+        const own = await link.call("work", GOSSIP_LIMIT_MS, (c) => gossip(c, me, rows));
+        if (typeof own === "string") await takeGossip(store, `[${own}]`);
+      }),
     );
-    const own = answers.filter((row): row is string => typeof row === "string");
-    if (own.length > 0) await takeGossip(store, `[${own.join(",")}]`);
   }
 }
