@@ -1,7 +1,7 @@
 -- How this server reaches itself in a session of its own, whose transactions see what is committed now and whose
 -- limits are not the caller's.  Both settings can only be set at server start, so no session can point elsewhere.
 create or replace function node.own_conninfo() returns text
-language sql stable set search_path = '' as $$
+language sql stable set search_path = '', pg_temp as $$
   select format('host=%s port=%s dbname=%s user=postgres connect_timeout=2 application_name=pgreplica_sql options=%s',
            node.conninfo_value(trim(both ' "' from split_part(current_setting('unix_socket_directories'), ',', 1))),
            current_setting('port'), node.conninfo_value(current_database()),

@@ -1,6 +1,6 @@
 -- How this node logs in to the control store of a member; null when its worker has not stored the password yet.
 create or replace function node.peer_conninfo(p_node integer) returns text
-language sql stable set search_path = '' as $$
+language sql stable set search_path = '', pg_temp as $$
   select case when p_node = i.node_id then node.own_conninfo() else
            format('host=%s port=%s dbname=postgres user=pgreplica_node_%s password=%s connect_timeout=2'
                   ' tcp_user_timeout=2500 application_name=pgreplica_sql options=%s',

@@ -3,13 +3,15 @@
 -- Polls instead of waiting, since a frozen server would hold a waiting client for ever; the limit counts sleeps,
 -- not the wall clock, which may jump.  The connection never outlives the call: it may belong to a superuser.
 create or replace function node.ask(p_conninfo text, p_sql text, p_limit_ms integer) returns jsonb
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_name   text    := 'pgreplica ' || gen_random_uuid();
   v_open   boolean := false;
   v_slept  integer := 0;
   v_step   integer := 1;
   v_answer jsonb;
+  v_detail text;
+  v_hint   text;
 begin
   perform node.dblink_connect(v_name, p_conninfo);
   v_open := true;
@@ -26,10 +28,13 @@ begin
   select r.answer into v_answer from node.dblink_get_result(v_name) as r (answer jsonb);
   perform node.dblink_disconnect(v_name);
   return v_answer;
-exception when query_canceled or assert_failure or others then
-  if v_open then
-    perform node.dblink_disconnect(v_name);
-  end if;
-  raise;
+exception
+  when query_canceled or assert_failure then
+    if v_open then perform node.dblink_disconnect(v_name); end if;
+    raise;
+  when others then
+    get stacked diagnostics v_detail = pg_exception_detail, v_hint = pg_exception_hint;
+    if v_open then perform node.dblink_disconnect(v_name); end if;
+    perform node.raise_as(sqlstate, sqlerrm, v_detail, v_hint);
 end
 $$;

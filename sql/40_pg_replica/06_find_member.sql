@@ -1,6 +1,6 @@
 -- A member by name or, failing that, by number; null stays null.
 create or replace function node.find_member(p_node text) returns integer
-language plpgsql stable set search_path = '' as $$
+language plpgsql stable set search_path = '', pg_temp as $$
 declare
   v_id integer;
 begin

@@ -4,7 +4,7 @@
 -- same proposal again: (p_key, 1) is applied once (H60).  Time is counted, not read, as the wall clock may jump;
 -- only the length of one attempt is measured, and clamped.
 create or replace function node.propose(p_key uuid, p_kind text, p_body jsonb) returns text
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_outcome text;
   v_leader  integer;
@@ -14,11 +14,11 @@ declare
   v_started timestamptz;
   v_spent   integer := 0;       -- milliseconds
 begin
-  while v_spent < 4200 loop
+  while v_spent < 3800 loop
     select p.outcome into v_outcome from cluster.proposal as p where p.client = p_key and p.sequence = 1;
     exit when found;
     select h.leader_id, h.current_term into v_leader, v_term from raft.hard_state as h;
-    if v_leader is not null and v_taken is distinct from v_term and v_spent < 2000 then
+    if v_leader is not null and v_taken is distinct from v_term and v_spent < 2500 then
       v_started := clock_timestamp();
       begin
         perform node.submit(v_leader, p_key, p_kind, p_body);

@@ -1,6 +1,6 @@
 -- One try to hand a proposal to the worker of the node that leads.
 create or replace function node.submit(p_leader integer, p_key uuid, p_kind text, p_body jsonb) returns void
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_conninfo text := node.peer_conninfo(p_leader);
 begin
@@ -13,6 +13,6 @@ begin
     select format('select to_jsonb(true) from peer.submit(p_cluster => %L, p_from => %s, p_incarnation => %L,'
                   ' p_key => %L, p_kind => %L, p_body => %L)',
              i.cluster_id, i.node_id, i.incarnation, p_key, p_kind, p_body)
-      from node.identity as i), 1500);
+      from node.identity as i), 1000);
 end
 $$;

@@ -1,6 +1,6 @@
 -- A caller's limit of waiting: null is the default; an hour is the most.
 create or replace function node.wait_ms(p_args jsonb) returns integer
-language plpgsql immutable set search_path = '' as $$
+language plpgsql immutable set search_path = '', pg_temp as $$
 declare
   v_wait integer := coalesce((p_args ->> 'wait_ms')::integer, 30000);
 begin

@@ -3,7 +3,7 @@
 -- p_args: target, allow_data_loss, at, wait_ms as in the public functions; server = primary or standby when the
 -- caller's session is on this node's data server, and would end with it: then it leaves in time.
 create or replace function node.request(p_kind text, p_args jsonb, p_by text) returns jsonb
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_key     uuid    := gen_random_uuid();
   v_wait    integer := node.wait_ms(p_args);

@@ -5,7 +5,7 @@
 create or replace function node.must_leave(
   p_request cluster.request, p_target integer, p_server text, p_waited_ms integer
 ) returns boolean
-language sql volatile set search_path = '' as $$
+language sql volatile set search_path = '', pg_temp as $$
   select case when p_server = 'primary' then p_request.state <> 'waiting' or p_waited_ms >= 60
               else p_request.to_node = i.node_id or p_target = i.node_id and p_waited_ms >= 60
                 or e.request_id = p_request.request_id and e.state = 'opened'

@@ -1,6 +1,6 @@
 -- A failed request is an error, so that scripts stop: its own SQLSTATE, reason and hint.
 create or replace function node.raise_failed(p_request cluster.request) returns void
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '', pg_temp as $$
 begin
   raise exception using
     errcode = coalesce(p_request.sqlstate, 'RF010'),

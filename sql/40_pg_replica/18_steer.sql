@@ -1,6 +1,6 @@
 -- pause, resume and cancel: small decisions whose outcome is known as soon as they are committed.
 create or replace function node.steer(p_kind text, p_args jsonb, p_by text) returns boolean
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_id      bigint  := (p_args ->> 'request_id')::bigint;
   v_paused  boolean := (select s.paused_why is not null from cluster.state as s);

@@ -1,7 +1,7 @@
 -- The one door through which public functions reach this node from a session of their own: the acting ones of the
 -- control store, and all of the data server.  p_by is who asked, told by a superuser's connection.
 create or replace function node.call(p_function text, p_args jsonb, p_by text) returns jsonb
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '', pg_temp as $$
 begin
   return case p_function
     when 'status'    then (select jsonb_agg(to_jsonb(r)) from pg_replica.status() as r)

@@ -1,6 +1,6 @@
 -- How long an answer may take: what the caller is ready to wait, and eight seconds to find out that nobody leads.
 create or replace function node.limit_ms(p_function text, p_args jsonb) returns integer
-language sql immutable set search_path = '' as $$
+language sql immutable set search_path = '', pg_temp as $$
   select 8000 + case when p_function in ('failover', 'switchover')
                      then least(coalesce((p_args ->> 'wait_ms')::integer, 30000), 3600000) else 0 end;
 $$;

@@ -4,7 +4,7 @@ create or replace function pg_replica.cluster() returns table (
   epoch bigint, members integer, voters integer, quorum integer, has_quorum boolean,
   writable boolean, commit_rule text, failover text, failover_reason text, paused boolean
 )
-language sql volatile security definer set search_path = '' set jit = off as $$
+language sql volatile security definer set search_path = '', pg_temp set jit = off as $$
   select i.cluster_id::text, c.system_identifier, l.leader_id,
          (select p.node_id from pg_replica.primary() as p),
          h.current_term, coalesce(e.epoch, 0), m.members, m.voters, m.voters / 2 + 1,

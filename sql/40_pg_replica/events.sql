@@ -4,7 +4,7 @@ returns table (
   event_id bigint, at timestamptz, term bigint, epoch bigint, node_id integer, event text,
   from_state text, to_state text, reason text, detail jsonb
 )
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = '', pg_temp as $$
   select e.event_id, e.at, e.term, e.epoch, e.node_id, e.event, e.from_state, e.to_state, e.reason,
          e.detail
     from cluster.event as e

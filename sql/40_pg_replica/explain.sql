@@ -1,7 +1,7 @@
 -- Why a member has its goal: the facts, and the rows of the rule tables that decided.
 create or replace function pg_replica.explain(node text)
 returns table (pos integer, fact text, value text, verdict text)
-language sql volatile security definer set search_path = '' set jit = off as $$
+language sql volatile security definer set search_path = '', pg_temp set jit = off as $$
   select x.pos, x.fact, x.value, x.verdict
     from node.find_member(node) as t (node_id)
     join cluster.member as m on m.node_id = t.node_id
@@ -42,7 +42,7 @@ comment on function pg_replica.explain(text) is
 
 create or replace function pg_replica.explain(node integer)
 returns table (pos integer, fact text, value text, verdict text)
-language sql volatile security definer set search_path = '' set jit = off as $$
+language sql volatile security definer set search_path = '', pg_temp set jit = off as $$
   select e.pos, e.fact, e.value, e.verdict from pg_replica.explain(node::text) as e;
 $$;
 comment on function pg_replica.explain(integer) is

@@ -3,7 +3,7 @@ create or replace function pg_replica.history() returns table (
   epoch bigint, timeline integer, switch_lsn pg_lsn, at timestamptz, old_primary integer,
   new_primary integer, reason text, lost_bytes bigint, write_gap_ms integer
 )
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = '', pg_temp as $$
   select e.epoch, e.timeline, e.switch_lsn, coalesce(e.serving_at, e.appointed_at), e.old_primary,
          e.node_id, e.reason, e.lost_bytes, e.write_gap_ms
     from cluster.epoch as e

@@ -1,6 +1,6 @@
 -- Who coordinates.
 create or replace function pg_replica.leader() returns integer
-language sql volatile security definer set search_path = '' as $$
+language sql volatile security definer set search_path = '', pg_temp as $$
   select node.leader_heard();
 $$;
 comment on function pg_replica.leader() is

@@ -3,7 +3,7 @@ create or replace function pg_replica.members() returns table (
   node_id integer, name text, host text, port integer, control_host text, control_port integer,
   voter boolean, promotable boolean, priority integer, sync boolean, state text, joined_at timestamptz
 )
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = '', pg_temp as $$
   select m.node_id, m.name, m.data_host, m.data_port, m.control_host, m.control_port, m.voter,
          m.promotable, m.priority, m.node_id = any (coalesce(c.next_cohort, c.rule_cohort)), m.state,
          m.joined_at

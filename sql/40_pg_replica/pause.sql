@@ -1,6 +1,6 @@
 -- No automatic failover for now.
 create or replace function pg_replica.pause(why text) returns boolean
-language sql volatile security definer set search_path = '' as $$
+language sql volatile security definer set search_path = '', pg_temp as $$
   select node.act('pause', jsonb_build_object('why', why))::boolean;
 $$;
 comment on function pg_replica.pause(text) is

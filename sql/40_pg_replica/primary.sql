@@ -3,7 +3,7 @@ create or replace function pg_replica.primary() returns table (
   node_id integer, name text, host text, port integer, epoch bigint, timeline integer,
   since timestamptz, writable boolean
 )
-language sql volatile security definer set search_path = '' set jit = off as $$
+language sql volatile security definer set search_path = '', pg_temp set jit = off as $$
   select m.node_id, m.name, m.data_host, m.data_port, e.epoch, e.timeline,
          coalesce(e.serving_at, e.appointed_at), coalesce(s.writable, false)
     from cluster.newest_epoch() as e

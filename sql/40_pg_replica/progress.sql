@@ -2,7 +2,7 @@
 create or replace function pg_replica.progress() returns table (
   node_id integer, job text, phase text, done_bytes bigint, total_bytes bigint, started_at timestamptz
 )
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = '', pg_temp as $$
   select p.node_id, p.job, p.phase, p.done_bytes, p.total_bytes, p.started_at
     from node.progress as p
    order by p.node_id;

@@ -4,7 +4,7 @@ create or replace function pg_replica.requests(max_rows integer default 100) ret
   reason text, requested_by text, requested_at timestamptz, finished_at timestamptz,
   write_gap_ms integer
 )
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = '', pg_temp as $$
   select r.request_id, r.kind, r.state, r.from_node, r.to_node, r.epoch, r.reason, r.requested_by,
          r.requested_at, r.finished_at, r.write_gap_ms
     from cluster.request as r

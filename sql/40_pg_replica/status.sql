@@ -5,7 +5,7 @@ create or replace function pg_replica.status() returns table (
   replay_lsn pg_lsn, lag_bytes bigint, lag_ms bigint, sync_state text, priority integer,
   promotable boolean, reason text, observed_at timestamptz
 )
-language sql volatile security definer set search_path = '' set jit = off as $$
+language sql volatile security definer set search_path = '', pg_temp set jit = off as $$
   select m.node_id, m.name, m.data_host, m.data_port, s.raft_role, s.role,
          case g.goal when 'hand_over' then 'standby'
                      when 'pledged'   then case when m.node_id = e.old_primary then 'fenced' else 'standby' end

@@ -2,7 +2,7 @@
 --
 -- Errors come through as they are: SQLSTATE, message, detail and hint.
 create or replace function pgreplica.call(p_function text, p_args jsonb default '{}') returns jsonb
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_socket text := pgreplica.setting('pgreplica.control_socket');
   v_port   text := pgreplica.setting('pgreplica.control_port');

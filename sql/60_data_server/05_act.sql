@@ -1,6 +1,6 @@
 -- Ask for a failover or switchover.  A session that ends with it gets its answer before, and is told where to watch.
 create or replace function pgreplica.act(p_function text, p_args jsonb) returns jsonb
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_row jsonb := pgreplica.call(p_function, p_args || jsonb_build_object('server',
                    case when pg_is_in_recovery() then 'standby' else 'primary' end));

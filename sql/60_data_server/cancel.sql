@@ -1,6 +1,6 @@
 -- Give up a request that still waits.
 create or replace function pg_replica.cancel(request_id bigint) returns boolean
-language sql volatile security definer set search_path = '' as $$
+language sql volatile security definer set search_path = '', pg_temp as $$
   select pgreplica.call('cancel', jsonb_build_object('request_id', request_id))::boolean;
 $$;
 comment on function pg_replica.cancel(bigint) is

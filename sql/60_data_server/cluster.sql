@@ -4,7 +4,7 @@ create or replace function pg_replica.cluster() returns table (
   epoch bigint, members integer, voters integer, quorum integer, has_quorum boolean,
   writable boolean, commit_rule text, failover text, failover_reason text, paused boolean
 )
-language sql volatile security definer set search_path = '' as $$
+language sql volatile security definer set search_path = '', pg_temp as $$
   select r.* from jsonb_to_recordset(pgreplica.call('cluster')) as r (
     cluster_id text, system_identifier text, leader_id integer, primary_id integer,
     term bigint, epoch bigint, members integer, voters integer, quorum integer,

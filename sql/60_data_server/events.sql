@@ -4,7 +4,7 @@ returns table (
   event_id bigint, at timestamptz, term bigint, epoch bigint, node_id integer, event text,
   from_state text, to_state text, reason text, detail jsonb
 )
-language sql volatile security definer set search_path = '' as $$
+language sql volatile security definer set search_path = '', pg_temp as $$
   select r.* from jsonb_to_recordset(pgreplica.call('events', jsonb_build_object('after_id', after_id, 'max_rows', max_rows))) as r (
     event_id bigint, at timestamptz, term bigint, epoch bigint, node_id integer, event text,
     from_state text, to_state text, reason text, detail jsonb);

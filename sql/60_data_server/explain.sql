@@ -1,7 +1,7 @@
 -- Why a member has its goal: the facts, and the rows of the rule tables that decided.
 create or replace function pg_replica.explain(node text)
 returns table (pos integer, fact text, value text, verdict text)
-language sql volatile security definer set search_path = '' as $$
+language sql volatile security definer set search_path = '', pg_temp as $$
   select r.* from jsonb_to_recordset(pgreplica.call('explain', jsonb_build_object('node', node)))
     as r (pos integer, fact text, value text, verdict text);
 $$;
@@ -10,7 +10,7 @@ comment on function pg_replica.explain(text) is
 
 create or replace function pg_replica.explain(node integer)
 returns table (pos integer, fact text, value text, verdict text)
-language sql volatile security definer set search_path = '' as $$
+language sql volatile security definer set search_path = '', pg_temp as $$
   select e.pos, e.fact, e.value, e.verdict from pg_replica.explain(node::text) as e;
 $$;
 comment on function pg_replica.explain(integer) is

@@ -3,7 +3,7 @@ create or replace function pg_replica.history() returns table (
   epoch bigint, timeline integer, switch_lsn pg_lsn, at timestamptz, old_primary integer,
   new_primary integer, reason text, lost_bytes bigint, write_gap_ms integer
 )
-language sql volatile security definer set search_path = '' as $$
+language sql volatile security definer set search_path = '', pg_temp as $$
   select r.* from jsonb_to_recordset(pgreplica.call('history')) as r (
     epoch bigint, timeline integer, switch_lsn pg_lsn, at timestamptz, old_primary integer,
     new_primary integer, reason text, lost_bytes bigint, write_gap_ms integer);

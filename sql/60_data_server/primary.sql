@@ -3,7 +3,7 @@ create or replace function pg_replica.primary() returns table (
   node_id integer, name text, host text, port integer, epoch bigint, timeline integer,
   since timestamptz, writable boolean
 )
-language sql volatile security definer set search_path = '' as $$
+language sql volatile security definer set search_path = '', pg_temp as $$
   select r.* from jsonb_to_recordset(pgreplica.call('primary')) as r (
     node_id integer, name text, host text, port integer, epoch bigint, timeline integer,
     since timestamptz, writable boolean);

@@ -2,7 +2,7 @@
 create or replace function pg_replica.progress() returns table (
   node_id integer, job text, phase text, done_bytes bigint, total_bytes bigint, started_at timestamptz
 )
-language sql volatile security definer set search_path = '' as $$
+language sql volatile security definer set search_path = '', pg_temp as $$
   select r.* from jsonb_to_recordset(pgreplica.call('progress')) as r (
     node_id integer, job text, phase text, done_bytes bigint, total_bytes bigint,
     started_at timestamptz);

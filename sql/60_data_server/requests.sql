@@ -4,7 +4,7 @@ create or replace function pg_replica.requests(max_rows integer default 100) ret
   reason text, requested_by text, requested_at timestamptz, finished_at timestamptz,
   write_gap_ms integer
 )
-language sql volatile security definer set search_path = '' as $$
+language sql volatile security definer set search_path = '', pg_temp as $$
   select r.* from jsonb_to_recordset(pgreplica.call('requests', jsonb_build_object('max_rows', max_rows))) as r (
     request_id bigint, kind text, state text, from_node integer, to_node integer,
     epoch bigint, reason text, requested_by text, requested_at timestamptz,

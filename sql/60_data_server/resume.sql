@@ -1,6 +1,6 @@
 -- Automatic failover is on again.
 create or replace function pg_replica.resume() returns boolean
-language sql volatile security definer set search_path = '' as $$
+language sql volatile security definer set search_path = '', pg_temp as $$
   select pgreplica.call('resume')::boolean;
 $$;
 comment on function pg_replica.resume() is

@@ -5,7 +5,7 @@ create or replace function pg_replica.status() returns table (
   replay_lsn pg_lsn, lag_bytes bigint, lag_ms bigint, sync_state text, priority integer,
   promotable boolean, reason text, observed_at timestamptz
 )
-language sql volatile security definer set search_path = '' as $$
+language sql volatile security definer set search_path = '', pg_temp as $$
   select r.* from jsonb_to_recordset(pgreplica.call('status')) as r (
     node_id integer, name text, host text, port integer, raft_role text, role text,
     goal text, state text, writable boolean, term bigint, epoch bigint, timeline integer,

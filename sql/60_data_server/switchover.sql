@@ -5,7 +5,7 @@ create or replace function pg_replica.switchover(
   out epoch bigint, out reason text, out requested_by text, out requested_at timestamptz,
   out finished_at timestamptz, out write_gap_ms integer
 )
-language sql volatile security definer set search_path = '' as $$
+language sql volatile security definer set search_path = '', pg_temp as $$
   select r.* from jsonb_populate_record(null::pg_replica.requests, pgreplica.act('switchover',
     jsonb_build_object('target', target, 'at', at, 'wait_ms', wait_ms))) as r;
 $$;
@@ -18,7 +18,7 @@ create or replace function pg_replica.switchover(
   out epoch bigint, out reason text, out requested_by text, out requested_at timestamptz,
   out finished_at timestamptz, out write_gap_ms integer
 )
-language sql volatile security definer set search_path = '' as $$
+language sql volatile security definer set search_path = '', pg_temp as $$
   select r.* from jsonb_populate_record(null::pg_replica.requests, pgreplica.act('switchover',
     jsonb_build_object('target', target, 'at', at, 'wait_ms', wait_ms))) as r;
 $$;

@@ -104,7 +104,7 @@ export interface Entry {
 export function lead(
   leader: Store,
   stores: readonly Store[],
-  then: (entry: Entry, leader: Store) => Promise<readonly Entry[]> = async () => [],
+  then: (entry: Entry, db: pg.Client) => Promise<readonly Entry[]> = async () => [],
 ): { stop(): Promise<void> } {
   let stopped = false;
   const work = (async () => {
@@ -123,7 +123,7 @@ export function lead(
       const { rows } = await inbox.query("select * from raft.take_inbox(100)");
       for (const { client, sequence, kind, body } of rows) {
         await apply({ kind, body }, client, sequence);
-        for (const next of await then({ kind, body }, leader)) {
+        for (const next of await then({ kind, body }, inbox)) {
           await apply(next, crypto.randomUUID(), "1");
         }
       }
@@ -147,7 +147,7 @@ export function another({ server }: Pick<Store, "server">, user = "postgres"): P
 }
 
 /** The newest request's number. */
-export async function newestRequest({ db }: Store): Promise<number> {
+export async function newestRequest(db: pg.Client): Promise<number> {
   const { rows } = await db.query("select max(request_id)::integer as id from cluster.request");
   return rows[0].id;
 }
