@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { monotonicClock, waitUntil } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
 import { connect } from "../db/connect.ts";
-import { status, switchover } from "../db/pg-replica.ts";
+import { cluster, status, switchover } from "../db/pg-replica.ts";
 import { isAlive } from "../postgres/process-tree.ts";
 import { adoptServer } from "../postgres/server.ts";
 import {
@@ -22,7 +22,7 @@ import { ownStore } from "./store.ts";
 const HELP = `pg-replica stop --config FILE [--no-switchover]
 
 Stops this node: its worker, its data server (fast), its control store. When it is the primary and
-another node can take over, the primary moves there first.
+the other nodes can take writes without it, the primary moves there first.
 
 ${CONFIG_HELP}
   --no-switchover   stop a primary as it is; the others will replace it
@@ -50,7 +50,10 @@ export const command: Command = {
   },
 };
 
-/** Hand the primary over when this node has it and somebody else streams. */
+/**
+ * Hand the primary over when this node has it and the others can take writes without it: one of them, and
+ * as many standbys as a commit needs. Otherwise nobody is helped by a new primary.
+ */
 async function moveAway(config: Config): Promise<void> {
   if ((await runningFrom(workerPidFile(config))) === undefined) return;
   const store = await connect(
@@ -60,7 +63,8 @@ async function moveAway(config: Config): Promise<void> {
     const members = await status(store);
     const own = members.find(({ node_id }) => node_id === config.node.id);
     const others = members.filter(({ state }) => state === "streaming");
-    if (own?.role !== "primary" || others.length === 0) return;
+    const { quorum } = await cluster(store);
+    if (own?.role !== "primary" || others.length < quorum) return;
     const ask = { target: undefined, at: undefined, waitMs: DEFAULT_WAIT_MS };
     const row = await switchover(store, ask);
     if (row.state !== "done") {

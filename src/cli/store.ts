@@ -2,7 +2,9 @@
 import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
 import { type ConnectOptions, connect } from "../db/connect.ts";
+import { hasCode } from "../postgres/files.ts";
 import { CommandFailed, configOf, UsageError } from "./command.ts";
+import { describeError } from "./errors.ts";
 
 export type Store = Awaited<ReturnType<typeof connect>>;
 
@@ -44,15 +46,18 @@ export async function withStore<T>(
 
 async function firstThatAnswers(places: readonly ConnectOptions[]): Promise<Store> {
   const why: string[] = [];
+  let absent = false;
   for (const place of places) {
     try {
       return await connect(place);
     } catch (error) {
-      why.push(`${place.host}:${place.port}: ${(error as Error).message || "no answer"}`);
+      const [said] = describeError(error);
+      why.push(`${place.host}:${place.port}: ${said}`);
+      absent ||= hasCode(error, "ECONNREFUSED") || hasCode(error, "ENOENT");
     }
   }
-  const hint = "is the node running? pg-replica run starts it";
-  throw new CommandFailed(`control store: ${why.join("; ")}: expected it to answer (${hint})`);
+  const hint = absent ? " (is the node running? pg-replica run starts it)" : "";
+  throw new CommandFailed(`control store: ${why.join("; ")}: expected it to answer${hint}`);
 }
 
 /** libpq's form, several hosts included; what we would silently ignore is refused. */

@@ -47,6 +47,14 @@ test("a file in the folder's place is refused", async () => {
   expect(stderr).toContain(`--dir: ${file}: expected a folder`);
 });
 
+test.runIf(process.platform === "linux")("a folder that cannot be made is named", async () => {
+  for (const dir of ["/proc/demo", "/proc/demo/1"]) {
+    const { exitCode, stderr } = await demo(dir);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("--dir: /proc/demo: expected a folder that can be made: ENOENT");
+  }
+});
+
 test("every occupied port is named, with what it is for and what moves it", async () => {
   const held = [await occupy(port + 1), await occupy(port + 52)];
   try {

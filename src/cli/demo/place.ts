@@ -1,8 +1,8 @@
 /** Where a demo lives: its options, its folder, and proof that the folder is its own. */
-import { readdir, readFile, stat } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { hasCode, isMissing, makeDirectory, writeDurable } from "../../postgres/files.ts";
+import { exists, hasCode, isMissing, makeDirectory, writeDurable } from "../../postgres/files.ts";
 import type { Owner } from "../../postgres/owner.ts";
 import { CommandFailed } from "../command.ts";
 
@@ -40,10 +40,22 @@ export async function openPlace(asked: Asked, owner: Owner | undefined): Promise
   if (owner !== undefined) await mustBeEnterable(dirname(dir), owner);
   if (known !== undefined) return agree(asked, known, dir);
   const place = { dir, nodes: asked.nodes ?? DEFAULT_NODES, port: asked.port ?? DEFAULT_PORT };
+  await makeFolders(dir);
   await makeDirectory(dir, { owner });
   const marker = { made_by: "pg-replica demo", nodes: place.nodes, port: place.port };
   await writeDurable(join(dir, MARKER), `${JSON.stringify(marker)}\n`, { owner, mode: 0o644 });
   return place;
+}
+
+/** One at a time: Node's recursive form never returns where the kernel says ENOENT (/proc). */
+async function makeFolders(path: string): Promise<void> {
+  if (await exists(path)) return;
+  await makeFolders(dirname(path));
+  await mkdir(path, { mode: 0o755 }).catch((error: unknown) => {
+    if (hasCode(error, "EEXIST")) return;
+    const expected = `expected a folder that can be made: ${(error as Error).message}`;
+    throw new CommandFailed(`--dir: ${path}: ${expected}`);
+  });
 }
 
 interface Marker {
