@@ -72,6 +72,8 @@ export interface State {
   unidentified: boolean;
   /** What lay in the data directory when it was last decided on. */
   disk: Disk | undefined;
+  /** Proved to receive from nobody, for this epoch, and how far the WAL reaches; void once an upstream is set. */
+  detached: { readonly epoch: Epoch; readonly lsn: Lsn } | undefined;
   /** The epoch in which this node's WAL was found to lead nowhere. */
   divergedAt: Epoch | undefined;
   ruleInForce: string | undefined;
@@ -157,6 +159,7 @@ export function freshState(): State {
     serial: 0n,
     leads: undefined,
     promoting: false,
+    detached: undefined,
     divergedAt: undefined,
     ruleInForce: undefined,
     downSince: undefined,

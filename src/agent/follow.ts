@@ -3,7 +3,7 @@ import { formatLsn, type Lsn } from "../core/ids.ts";
 import { newestStamp, type Stamp } from "../db/data-server.ts";
 import type { AgentView } from "../db/node.ts";
 import { type Agent, type Order, recheck } from "./context.ts";
-import { detach } from "./report.ts";
+import { endOfWal } from "./report.ts";
 import { startGated, stopServer } from "./servers.ts";
 import { change } from "./settings.ts";
 
@@ -14,9 +14,9 @@ export async function follow(agent: Agent, order: Order): Promise<void> {
   const upstream = { nodeId: view.primary_id, epoch: order.epoch };
   const { standby_names: standbyNames } = view;
   // Nothing may arrive between the check and the new upstream.
-  const end = await detach(agent, order, { standbyNames });
+  const end = await endOfWal(agent, order);
   const { db } = await agent.hands.get();
-  const doubt = divergence(view, end.lsn, await newestStamp(db, view.cluster_id));
+  const doubt = divergence(view, end, await newestStamp(db, view.cluster_id));
   if (doubt !== undefined) {
     state.divergedAt = order.epoch;
     log.warn({ event: "agent.decided", epoch: order.epoch }, doubt);
@@ -37,7 +37,7 @@ export async function follow(agent: Agent, order: Order): Promise<void> {
       event: "agent.following",
       epoch: order.epoch,
       primary: view.primary_id,
-      lsn: formatLsn(end.lsn),
+      lsn: formatLsn(end),
     },
     "pointed at the primary",
   );

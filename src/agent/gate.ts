@@ -11,8 +11,8 @@ import {
 import { type Attached, attachedTo } from "../db/data-server.ts";
 import type { AgentView } from "../db/node.ts";
 import { type Agent, freshConnection, type Order, recheck } from "./context.ts";
+import { restOf } from "./processes.ts";
 import { change } from "./settings.ts";
-import { restOf } from "./startup-process.ts";
 
 const POLL_MS = 2;
 

@@ -42,17 +42,20 @@ export async function runLoop(agent: Agent, hints: Hints, signal: AbortSignal): 
     publishedAt: Number.NEGATIVE_INFINITY,
   };
   const chores = runChores(agent, signal);
+  let hint: Promise<void> | undefined;
   try {
     while (!signal.aborted) {
       await turn(agent, loop);
       const timer = new AbortController();
-      await Promise.race([
-        hints.next(AbortSignal.any([signal, timer.signal])),
-        clock.sleep(
-          waitMs(agent, loop, config.timing.probeMs),
-          AbortSignal.any([signal, timer.signal]),
-        ),
-      ]);
+      const probe = clock.sleep(
+        waitMs(agent, loop, config.timing.probeMs),
+        AbortSignal.any([signal, timer.signal]),
+      );
+      // One waiter at a time, kept over turns that the timer begins: no hint is lost between two.
+      hint ??= hints.next(signal).then(() => {
+        hint = undefined;
+      });
+      await Promise.race([hint, probe]);
       timer.abort();
     }
   } finally {

@@ -16,12 +16,13 @@ import {
 import { install } from "../db/install.ts";
 import { readControlFile } from "../postgres/control-file.ts";
 import { writeDurable } from "../postgres/files.ts";
-import { childrenOf } from "../postgres/process-tree.ts";
 import { putStandbySignal } from "../postgres/settings.ts";
 import { type Agent, type Order, ownPids, recheck } from "./context.ts";
 import { openGate } from "./gate.ts";
-import { detach } from "./report.ts";
+import { childPids, titleOf } from "./processes.ts";
+import { endOfWal } from "./report.ts";
 import { fenceServer, SEED_REASON, startGated, stopServer, switchPointOf } from "./servers.ts";
+import { change } from "./settings.ts";
 import { createMissingSlots } from "./slots.ts";
 
 const POLL_MS = 2;
@@ -30,24 +31,60 @@ const SESSIONS_LIMIT_MS = 5000;
 
 /** From appointed to an open gate. Nothing irreversible happens before `node.follow` has the epoch on record (H46). */
 export async function promote(agent: Agent, order: Order): Promise<void> {
-  const { state, view, store, log, clock } = agent;
+  const { state, store, log, clock } = agent;
   const started = clock.now();
-  if (!state.listening) await restartListening(agent, order);
-  const end = await detach(agent, order, { gate: "closed", standbyNames: view.standby_names });
-  if (view.from_lsn !== null && end.lsn < view.from_lsn) {
-    throw new Error(
-      `this node holds WAL up to ${formatLsn(end.lsn)} only, and was appointed for ${formatLsn(view.from_lsn)}`,
-    );
-  }
-  checkRule(end.standbyNames, view.standby_names);
-  await emptyRooms(agent, order.signal);
-  await createMissingSlots(agent);
-  await seedTimelines(agent, order);
+  const sinceMs = () => Math.round(clock.now() - started);
+  await prepare(agent, order);
+  const preparedMs = sinceMs();
   recheck(agent, order);
   await store.follow(order.epoch);
   recheck(agent, order);
-  state.promoting = true;
+  const timeline = await becomePrimary(agent);
+  if (timeline !== order.view.timeline) {
+    await fenceServer(agent, "a timeline nobody planned");
+    throw new Error(`promoted to timeline ${timeline}, planned was ${order.view.timeline}: fenced`);
+  }
+  const switchLsn = await switchPointOf(agent.paths.dataDir, timeline);
+  const { epoch } = order;
+  Object.assign(state, {
+    leads: { epoch, timeline, switchLsn, stampLsn: undefined, gateOpen: false },
+    look: undefined,
+  });
+  const fields = {
+    epoch,
+    timeline,
+    switchLsn: formatLsn(switchLsn),
+    preparedMs,
+    tookMs: sinceMs(),
+  };
+  log.info({ event: "agent.promoted", ...fields }, "primary of the epoch, gate closed");
+  await settle(agent, order);
+}
+
+/** Everything that can still be given up: the WAL is whole, doors closed, rooms empty, the number made sure of. */
+async function prepare(agent: Agent, order: Order): Promise<void> {
+  const { state, view } = agent;
+  if (!state.listening) await restartListening(agent, order);
+  const end = await endOfWal(agent, order);
+  if (view.from_lsn !== null && end < view.from_lsn) {
+    throw new Error(
+      `this node holds WAL up to ${formatLsn(end)} only, ` +
+        `and was appointed for ${formatLsn(view.from_lsn)}`,
+    );
+  }
+  const { standby_names: standbyNames } = view;
+  const shown = await change(agent, { gate: "closed", standbyNames }, order.signal);
+  checkRule(shown.standby_names, standbyNames);
+  await emptyRooms(agent, order.signal);
+  await createMissingSlots(agent);
+  await seedTimelines(agent, order);
+}
+
+/** Order the promotion and wait for it; `standby.signal` is back before anything else happens (H40). */
+async function becomePrimary(agent: Agent): Promise<number> {
+  const { state, clock } = agent;
   const { db } = await agent.hands.get();
+  state.promoting = true;
   await orderPromotion(db);
   const timeline = await waitUntil(
     "promotion",
@@ -56,25 +93,7 @@ export async function promote(agent: Agent, order: Order): Promise<void> {
   );
   await putStandbySignal(agent.paths.dataDir, agent.owner);
   state.promoting = false;
-  if (timeline !== order.view.timeline) {
-    await fenceServer(agent, "a timeline nobody planned");
-    throw new Error(`promoted to timeline ${timeline}, planned was ${order.view.timeline}: fenced`);
-  }
-  const switchLsn = await switchPointOf(agent.paths.dataDir, timeline);
-  const leads = { epoch: order.epoch, timeline, switchLsn, stampLsn: undefined, gateOpen: false };
-  Object.assign(state, { leads, look: undefined });
-  const tookMs = Math.round(clock.now() - started);
-  log.info(
-    {
-      event: "agent.promoted",
-      epoch: order.epoch,
-      timeline,
-      switchLsn: formatLsn(switchLsn),
-      tookMs,
-    },
-    "primary of the epoch, gate closed",
-  );
-  await settle(agent, order);
+  return timeline;
 }
 
 /** The stamp and the gate; also of a promotion that an earlier worker began. */
@@ -134,42 +153,40 @@ function checkRule(shown: string, wanted: string): void {
   );
 }
 
-/** Until no client session is left, nor a process that may become one: it passed the old rules and logs in still. */
-export async function emptyRooms(agent: Agent, signal: AbortSignal): Promise<number> {
-  const { db } = await agent.hands.get();
-  let ended = 0;
-  await waitUntil(
-    "no client session",
-    { clock: agent.clock, everyMs: POLL_MS, limitMs: SESSIONS_LIMIT_MS, signal },
-    async () => {
-      const now = await endSessions(db, ownPids(agent));
-      ended += now;
-      return now === 0 && (await endUnlisted(agent));
-    },
-  );
-  return ended;
+/**
+ * Until no client session is left, nor a process that may become one: it passed the old rules and logs in still. Such
+ * a process is a child of the postmaster, in no view. Children are listed before views, and views before sessions are
+ * ended, so that one that finishes its login meanwhile is met by the next step.
+ */
+export async function emptyRooms(agent: Agent, signal: AbortSignal): Promise<void> {
+  const { server } = agent.state;
+  if (server === undefined) throw new Error("no data server runs");
+  const wait = { clock: agent.clock, everyMs: POLL_MS, limitMs: SESSIONS_LIMIT_MS, signal };
+  await waitUntil("no client session", wait, async () => {
+    const { db } = await agent.hands.get();
+    const children = await childPids(server.pid);
+    const listed = new Set(await listedPids(db));
+    const knocking = children.filter((pid) => !listed.has(pid) && isLoggingIn(pid));
+    for (const pid of knocking) endProcess(pid);
+    const ended = await endSessions(db, ownPids(agent));
+    return ended === 0 && knocking.length === 0;
+  });
 }
 
-/** A forked backend has no entry in any view until its login is done; its title gives it away. */
-async function endUnlisted(agent: Agent): Promise<boolean> {
-  const { server } = agent.state;
-  if (server === undefined) return false;
-  const children = await childrenOf(server.pid);
-  const { db } = await agent.hands.get();
-  const listed = new Set(await listedPids(db));
-  const knocking = children.filter(
-    ({ pid, title }) =>
-      !listed.has(pid) &&
-      (!title.startsWith("postgres: ") || /authentication|startup$/.test(title)),
-  );
-  for (const { pid } of knocking) {
-    try {
-      process.kill(pid, "SIGTERM");
-    } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
-    }
+/** Its title is still the postmaster's, or says that it logs in. */
+function isLoggingIn(pid: number): boolean {
+  const title = titleOf(pid);
+  if (title === "") return false;
+  return !title.startsWith("postgres: ") || /(authentication|startup|initializing)$/.test(title);
+}
+
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, "SIGTERM");
+  } catch (error) {
+    // Gone by itself.
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
   }
-  return knocking.length === 0;
 }
 
 /**

@@ -13,15 +13,17 @@ import { WaitTimeout } from "../clock/clock.ts";
 import { formatLsn, type Lsn } from "../core/ids.ts";
 import { pollRecovery, pushReplay, type Recovery } from "../db/data-standby.ts";
 import { exists } from "../postgres/files.ts";
-import { type Agent, type Order, ownPids, recheck, type Wanted } from "./context.ts";
+import { type Agent, type Order, ownPids, recheck } from "./context.ts";
+import { type Rest, restOf } from "./processes.ts";
 import { change } from "./settings.ts";
-import { type Rest, restOf } from "./startup-process.ts";
 
 const POLL_MS = 2;
 /** Replay that is not finished by then needs a person (H22). */
 const REPLAY_LIMIT_MS = 10_000;
 /** Before a conflicting query is cancelled: replay normally ends by itself. */
 const PATIENCE_MS = 200;
+/** Between two reloads that make the startup process look again. */
+const PROD_MS = 8;
 /** Between two looks that must agree, where processes do not tell how often they slept. */
 const BLIND_GAP_MS = 70;
 
@@ -44,26 +46,28 @@ export async function report(agent: Agent, order: Order): Promise<void> {
 export interface EndOfWal {
   readonly lsn: Lsn;
   readonly evidence: string;
-  /** synchronous_standby_names as a new backend shows it (H16). */
-  readonly standbyNames: string;
 }
 
 /**
  * Take the upstream away and prove, in this order: the files say so, a new backend shows it, no receiver exists, the
  * startup process has taken the reload and parked, no promotion is under way, everything received is replayed.
  */
-export async function detach(
-  agent: Agent,
-  order: Order,
-  also: Partial<Wanted> = {},
-): Promise<EndOfWal> {
-  const { paths } = agent;
+export async function detach(agent: Agent, order: Order): Promise<EndOfWal> {
+  const { paths, state } = agent;
   if (await exists(join(paths.dataDir, "promote"))) {
     throw new Error("a promotion was ordered and not yet begun: no report before it is fenced");
   }
-  const shown = await change(agent, { ...also, upstream: undefined }, order.signal);
+  const shown = await change(agent, { upstream: undefined }, order.signal);
   if (shown.conninfo !== "") throw new Error("primary_conninfo is still set from elsewhere");
-  return { ...(await replayed(agent, order)), standbyNames: shown.standby_names };
+  const end = await replayed(agent, order);
+  state.detached = { epoch: order.epoch, lsn: end.lsn };
+  return end;
+}
+
+/** The end of the WAL, proved for this very epoch: once is enough, for nothing has been received since. */
+export async function endOfWal(agent: Agent, order: Order): Promise<Lsn> {
+  const { detached } = agent.state;
+  return detached?.epoch === order.epoch ? detached.lsn : (await detach(agent, order)).lsn;
 }
 
 interface Sample {
@@ -73,11 +77,12 @@ interface Sample {
 }
 
 /** Poll until two looks in a row find nothing left to receive or replay. */
-async function replayed(agent: Agent, order: Order): Promise<Omit<EndOfWal, "standbyNames">> {
+async function replayed(agent: Agent, order: Order): Promise<EndOfWal> {
   const { clock } = agent;
   const started = clock.now();
   let first: Sample | undefined;
   let pushed = false;
+  let prodded = started;
   for (;;) {
     order.signal.throwIfAborted();
     const { db } = await agent.hands.get();
@@ -94,7 +99,8 @@ async function replayed(agent: Agent, order: Order): Promise<Omit<EndOfWal, "sta
     }
     if (waited > REPLAY_LIMIT_MS) throw new WaitTimeout(`replay did not end: ${describe(sample)}`);
     // Parked once, but with a rest it may not have read again: a reload makes it look at once.
-    if (first !== undefined && first !== sample && clock.now() - first.at > 2 * POLL_MS) {
+    if (first !== undefined && first !== sample && clock.now() - prodded > PROD_MS) {
+      prodded = clock.now();
       agent.state.server?.reload();
     }
     await clock.sleep(POLL_MS, order.signal);

@@ -186,8 +186,13 @@ export async function writeWanted(agent: Agent, wanted: Wanted): Promise<void> {
     if ((await textOf(paths.hbaFile)) !== hba) await writeDurable(paths.hbaFile, hba, { owner });
   };
   const settings = settingsFor(agent, wanted, serial);
-  await Promise.all([writeHba(), stripOverrides(agent, settings)]);
-  await writeSettings(paths.dataDir, settings, owner);
+  // In any order: nobody reads them before the reload.
+  await Promise.all([
+    writeHba(),
+    stripOverrides(agent, settings),
+    writeSettings(paths.dataDir, settings, owner),
+  ]);
+  if (wanted.upstream !== undefined) state.detached = undefined;
   state.serial = serial;
   state.wanted = wanted;
 }

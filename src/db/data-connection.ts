@@ -1,7 +1,5 @@
 /** Connections to the own data server over its private socket: kept ones that come back, and fresh ones that prove. */
 import type { ClientBase } from "pg";
-import { z } from "zod";
-import { callOne } from "./call.ts";
 import { connect } from "./connect.ts";
 
 export interface DataConnection {
@@ -40,12 +38,9 @@ export async function openDataConnection(
   client.on("end", () => {
     open = false;
   });
-  const { pid } = await callOne(client, z.object({ pid: z.int() }), {
-    text: "select pg_backend_pid() as pid",
-  });
   return {
     db: client,
-    pid,
+    pid: backendOf(client),
     open: () => open,
     end: () => {
       open = false;
@@ -56,6 +51,13 @@ export async function openDataConnection(
       ).connection?.stream?.destroy();
     },
   };
+}
+
+/** The server told it at login; the type says nothing of it. */
+function backendOf(client: ClientBase): number {
+  const { processID } = client as { readonly processID?: number | null };
+  if (typeof processID !== "number") throw new Error("the server named no backend pid");
+  return processID;
 }
 
 /** A connection that is opened when first asked for, and again once it was lost. */

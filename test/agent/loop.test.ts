@@ -28,7 +28,9 @@ function runWorker(): void {
 const lastRow = () => node.kept.rows.at(-1) ?? {};
 const seen = (name: string, row: Record<string, unknown>, limitMs = 10_000) =>
   waitUntil(name, within(limitMs), () =>
-    Object.entries(row).every(([key, value]) => JSON.stringify(lastRow()[key]) === JSON.stringify(value)),
+    Object.entries(row).every(
+      ([key, value]) => JSON.stringify(lastRow()[key]) === JSON.stringify(value),
+    ),
   );
 
 beforeAll(async () => {
@@ -50,7 +52,9 @@ test("a new worker adopts the running primary of its epoch and leaves it untouch
   runWorker();
   await seen("it serves", { role: "primary", gate_open: true, writable: true, epoch: "1" });
   expect(readPidFile(node.agent.paths.dataDir)?.pid).toBe(before);
-  expect(await sql(node, "select pg_postmaster_start_time()::text as started")).toEqual([{ started }]);
+  expect(await sql(node, "select pg_postmaster_start_time()::text as started")).toEqual([
+    { started },
+  ]);
 }, 60_000);
 
 test("when the worker ends, the server runs on", async () => {
@@ -73,7 +77,10 @@ test("nobody takes over: it comes back read-only, and this epoch promotes no sec
 }, 60_000);
 
 test("pledged, it reports; appointed again, it serves in the next epoch", async () => {
-  bench.commit({ epoch: 2n, pledge: 2n, epoch_state: "opened", primary_id: null, reported: false }, () => "pledged");
+  bench.commit(
+    { epoch: 2n, pledge: 2n, epoch_state: "opened", primary_id: null, reported: false },
+    () => "pledged",
+  );
   hints.nudge();
   await waitUntil("its report", within(10_000), () => node.kept.reports.length > 0);
   const { lsn = 0n } = node.kept.reports.at(-1) ?? {};
@@ -86,7 +93,10 @@ test("pledged, it reports; appointed again, it serves in the next epoch", async 
 }, 60_000);
 
 test("an open epoch ends a running primary, and it reports as a standby", async () => {
-  bench.commit({ epoch: 3n, pledge: 3n, epoch_state: "opened", primary_id: null, reported: false }, () => "pledged");
+  bench.commit(
+    { epoch: 3n, pledge: 3n, epoch_state: "opened", primary_id: null, reported: false },
+    () => "pledged",
+  );
   hints.nudge();
   await waitUntil("its report", within(20_000), () => node.kept.reports.at(-1)?.epoch === 3n);
   expect(node.kept.acts.map(({ event }) => event)).toContain("fenced");

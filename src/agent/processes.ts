@@ -1,0 +1,53 @@
+/** The server's processes as the kernel shows them: what the server itself shows may be older, or less. */
+import { readFileSync } from "node:fs";
+import { hasCode, isMissing } from "../postgres/files.ts";
+import { childrenOf, processInfo, signalPending } from "../postgres/process-tree.ts";
+
+/** One look at a process that waits. */
+export interface Rest {
+  /** It sleeps, and no reload is waiting for it. */
+  readonly asleep: boolean;
+  /** How often it went to sleep of its own will; undefined where the system does not tell. */
+  readonly sleeps: number | undefined;
+}
+
+/**
+ * A signal makes a sleeping process runnable at once, so one that is asleep and has none pending has handled every
+ * earlier one, be the machine ever so loaded. Where there is no /proc only `wait_event` is left to believe.
+ */
+export function restOf(pid: number): Rest {
+  if (process.platform !== "linux") return { asleep: true, sleeps: undefined };
+  const pending = signalPending(pid, "SIGHUP");
+  const asleep = processInfo(pid)?.state === "S" && !pending;
+  return { asleep, sleeps: sleepsOf(pid) };
+}
+
+/** Children of a process: the kernel's own list where it keeps one, else by a scan of all. */
+export async function childPids(pid: number): Promise<number[]> {
+  const listed = textOf(`/proc/${pid}/task/${pid}/children`);
+  if (listed === undefined) return (await childrenOf(pid)).map((child) => child.pid);
+  return listed
+    .split(" ")
+    .filter((word) => word !== "")
+    .map(Number);
+}
+
+/** What `ps` shows as the command; empty when the process is gone or hides it. */
+export function titleOf(pid: number): string {
+  return (textOf(`/proc/${pid}/cmdline`) ?? "").replaceAll("\0", " ").trim();
+}
+
+function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, "latin1");
+  } catch (error) {
+    if (isMissing(error) || hasCode(error, "ESRCH")) return undefined;
+    throw error;
+  }
+}
+
+function sleepsOf(pid: number): number | undefined {
+  const status = textOf(`/proc/${pid}/status`) ?? "";
+  const count = /^voluntary_ctxt_switches:\s*(\d+)$/m.exec(status)?.[1];
+  return count === undefined ? undefined : Number(count);
+}
