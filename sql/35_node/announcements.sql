@@ -8,7 +8,7 @@ begin
     from node.identity as i
     join node.observed as o on o.node_id = i.node_id and o.role = 'primary' and o.gate_open
    cross join lateral (
-     select * from cluster.event where event_id > p_after order by event_id desc limit 20) as e
+     select * from cluster.event as v where v.event_id > p_after order by v.event_id desc limit 20) as e
    cross join lateral cluster.announcement(e) as a
    order by e.event_id;
 end
