@@ -32,7 +32,7 @@ interface Loop {
 
 /** Until `signal` aborts. The data server runs on afterwards. */
 export async function runLoop(agent: Agent, hints: Hints, signal: AbortSignal): Promise<void> {
-  const { clock, config } = agent;
+  const { config } = agent;
   const loop: Loop = {
     running: undefined,
     retryAt: 0,
@@ -42,21 +42,10 @@ export async function runLoop(agent: Agent, hints: Hints, signal: AbortSignal): 
     publishedAt: Number.NEGATIVE_INFINITY,
   };
   const chores = runChores(agent, signal);
-  let hint: Promise<void> | undefined;
   try {
     while (!signal.aborted) {
       await turn(agent, loop);
-      const timer = new AbortController();
-      const probe = clock.sleep(
-        waitMs(agent, loop, config.timing.probeMs),
-        AbortSignal.any([signal, timer.signal]),
-      );
-      // One waiter at a time, kept over turns that the timer begins: no hint is lost between two.
-      hint ??= hints.next(signal).then(() => {
-        hint = undefined;
-      });
-      await Promise.race([hint, probe]);
-      timer.abort();
+      await hints.within(waitMs(agent, loop, config.timing.probeMs), signal);
     }
   } finally {
     loop.running?.controller.abort(new StaleOrder("the worker stops"));

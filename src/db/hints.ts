@@ -1,11 +1,13 @@
 /** LISTEN as "look now": a notification changes only when we look, never what we believe (H65). */
 import pgListen, { type Subscriber } from "pg-listen";
-import type { Clock } from "../clock/clock.ts";
+import { type Clock, monotonicClock } from "../clock/clock.ts";
 import { type ConnectOptions, connectionConfig } from "./connect.ts";
 
 export interface Hints {
   /** Resolves at the next hint, at once if one came since the last call, or when `signal` aborts. */
   next(signal?: AbortSignal): Promise<void>;
+  /** The same, but no longer than `ms`. */
+  within(ms: number, signal: AbortSignal): Promise<void>;
   /** Make `next` resolve. */
   nudge(): void;
 }
@@ -17,21 +19,32 @@ export interface OpenHints extends Hints {
 }
 
 /** Hints without a connection: only `nudge` makes them. For one reader. */
-export function quietHints(): Hints {
+export function quietHints(clock: Clock = monotonicClock): Hints {
   let pending = false;
   let wake: () => void = () => undefined;
+  const next = async (signal?: AbortSignal) => {
+    if (!pending && !signal?.aborted) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+        signal?.addEventListener("abort", wake, { once: true });
+      });
+      signal?.removeEventListener("abort", wake);
+    }
+    pending = false;
+  };
   return {
     nudge: () => {
       pending = true;
       wake();
     },
-    next: async (signal) => {
-      if (!pending && !signal?.aborted) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-          signal?.addEventListener("abort", wake, { once: true });
-        });
-        signal?.removeEventListener("abort", wake);
+    next,
+    within: async (ms, signal) => {
+      if (!pending && !signal.aborted) {
+        const rest = new AbortController();
+        wake = () => rest.abort();
+        signal.addEventListener("abort", wake, { once: true });
+        await clock.sleep(ms, rest.signal);
+        signal.removeEventListener("abort", wake);
       }
       pending = false;
     },
@@ -73,11 +86,12 @@ export async function openHints(
   const [own] = readers as [Hints];
   return {
     next: own.next,
+    within: own.within,
     nudge,
     fork: () => {
       const reader = quietHints();
       readers.push(reader);
-      return { next: reader.next, nudge: reader.nudge };
+      return { ...reader };
     },
     close: async () => {
       closing.abort();

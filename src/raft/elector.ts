@@ -64,17 +64,11 @@ export class Elector {
 
   /** Look, tick, act, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, hints } = this.#options;
+    const { hints } = this.#options;
     while (!signal.aborted) {
       await this.#look();
       this.dispatch({ type: "tick" });
-      const pause = this.#pauseMs();
-      const nap = new AbortController();
-      await Promise.race([
-        clock.sleep(pause, AbortSignal.any([signal, nap.signal])),
-        hints.next(signal),
-      ]);
-      nap.abort();
+      await hints.within(this.#pauseMs(), signal);
     }
   }
 

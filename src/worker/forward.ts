@@ -25,7 +25,7 @@ const RESTLESS = /"(beat|observed_at|wal_lsn|replay_lsn|lag_bytes|lag_ms)":[^,}]
 
 /** Runs until the signal aborts; a store or leader that does not answer is asked again at the next look. */
 export async function forward(options: ForwardOptions): Promise<void> {
-  const { hints, clock, signal, log } = options;
+  const { hints, signal, log } = options;
   let told = "";
   while (!signal.aborted) {
     try {
@@ -34,12 +34,7 @@ export async function forward(options: ForwardOptions): Promise<void> {
     } catch (error) {
       log.debug({ event: "control.gone" }, `nothing forwarded: ${error}`);
     }
-    const nap = new AbortController();
-    await Promise.race([
-      clock.sleep(LOOK_MS, AbortSignal.any([signal, nap.signal])),
-      hints.next(signal),
-    ]);
-    nap.abort();
+    await hints.within(LOOK_MS, signal);
   }
 }
 
