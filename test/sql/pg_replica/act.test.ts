@@ -4,7 +4,16 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { monotonicClock } from "../../../src/clock/clock.ts";
 import { openScratch, type Scratch } from "../../support/scratch.ts";
 import { errorOf } from "../../support/sql.ts";
-import { another, type Entry, elect, lead, newestRequest, openStore, type Store, threeMembers } from "./stores.ts";
+import {
+  another,
+  type Entry,
+  elect,
+  lead,
+  newestRequest,
+  openStore,
+  type Store,
+  threeMembers,
+} from "./stores.ts";
 
 let scratch: Scratch;
 let leader: Store;
@@ -57,8 +66,15 @@ describe.each([1, 2])("asked on node %i while node 1 leads", (id) => {
     leading(...DONE);
     const row = await one(db(), "select * from pg_replica.failover()");
     expect(row).toMatchObject({
-      request_id: "1", kind: "failover", state: "done", from_node: 1, to_node: 2, epoch: "3",
-      reason: "node 2 takes writes", requested_by: "postgres", write_gap_ms: 180,
+      request_id: "1",
+      kind: "failover",
+      state: "done",
+      from_node: 1,
+      to_node: 2,
+      epoch: "3",
+      reason: "node 2 takes writes",
+      requested_by: "postgres",
+      write_gap_ms: 180,
     });
     expect(row.finished_at).not.toBeNull();
   });
@@ -82,10 +98,17 @@ describe.each([1, 2])("asked on node %i while node 1 leads", (id) => {
   });
 
   test("a request that fails is an error with its own SQLSTATE, reason and hint", async () => {
-    leading({ state: "failed", sqlstate: "RF011", reason: "commits would be lost", hint: "wait for node 3" });
+    leading({
+      state: "failed",
+      sqlstate: "RF011",
+      reason: "commits would be lost",
+      hint: "wait for node 3",
+    });
     const error = await errorOf(db().query("select * from pg_replica.failover(3)"));
     expect(error).toMatchObject({
-      code: "RF011", message: "commits would be lost", hint: "wait for node 3",
+      code: "RF011",
+      message: "commits would be lost",
+      hint: "wait for node 3",
       detail: "Request 1, a failover asked for by postgres.",
     });
   });
@@ -97,11 +120,18 @@ describe.each([1, 2])("asked on node %i while node 1 leads", (id) => {
     expect((await one(follower.db, "select paused from pg_replica.cluster()")).paused).toBe(true);
     expect(await value("resume()")).toBe(true);
     expect(await value("resume()")).toBe(false);
-    expect((await one(db(), "select * from pg_replica.switchover(wait_ms => 0)")).state).toBe("running");
+    expect((await one(db(), "select * from pg_replica.switchover(wait_ms => 0)")).state).toBe(
+      "running",
+    );
     expect(await value("cancel(1)")).toBe(true);
     expect(await value("cancel(1)")).toBe(false);
-    const events = await leader.db.query("select event, detail->>'by' as by from pg_replica.events where event in ('paused', 'resumed')");
-    expect(events.rows).toEqual([{ event: "paused", by: "postgres" }, { event: "resumed", by: "postgres" }]);
+    const events = await leader.db.query(
+      "select event, detail->>'by' as by from pg_replica.events where event in ('paused', 'resumed')",
+    );
+    expect(events.rows).toEqual([
+      { event: "paused", by: "postgres" },
+      { event: "resumed", by: "postgres" },
+    ]);
   });
 });
 
@@ -125,7 +155,10 @@ test("when wait_ms is over the row says running, and the work goes on", async ()
 
 test("a switchover for later waits", async () => {
   leading();
-  const row = await one(follower.db, "select * from pg_replica.switchover(2, now() + interval '1 hour', 0)");
+  const row = await one(
+    follower.db,
+    "select * from pg_replica.switchover(2, now() + interval '1 hour', 0)",
+  );
   expect(row.state).toBe("waiting");
 });
 
@@ -217,13 +250,18 @@ test("a new leader gets what the old one took and lost, once", async () => {
   const db = await another(follower);
   const asked = one(db, "select * from pg_replica.failover()");
   // The old leader's inbox has it; its worker dies before it proposes anything.
-  const taken = async () => (await leader.db.query("delete from raft.inbox returning id")).rows.length > 0;
+  const taken = async () =>
+    (await leader.db.query("delete from raft.inbox returning id")).rows.length > 0;
   while (!(await taken())) await monotonicClock.sleep(5);
   await elect(stores, 2);
   working.push(
     lead(follower, stores, async ({ kind }, own) => {
       if (kind !== "request") return [];
-      const body = { request_id: await newestRequest(own), at: "2026-01-01T12:00:00Z", state: "done" };
+      const body = {
+        request_id: await newestRequest(own),
+        at: "2026-01-01T12:00:00Z",
+        state: "done",
+      };
       return [{ kind: "request_state", body }];
     }),
   );

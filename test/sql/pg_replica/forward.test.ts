@@ -11,11 +11,27 @@ import { putStandbySignal, writeSettings } from "../../../src/postgres/settings.
 import { openScratch, type Scratch, type ScratchServer } from "../../support/scratch.ts";
 import { errorOf } from "../../support/sql.ts";
 import {
-  another, type Entry, elect, lead, newestRequest, openStore, type Store, threeMembers,
+  another,
+  type Entry,
+  elect,
+  lead,
+  newestRequest,
+  openStore,
+  type Store,
+  threeMembers,
 } from "./stores.ts";
 
 const URI = "postgresql://10.0.0.1:7482/postgres";
-const READS = ["status", "cluster", "primary", "members", "requests", "events", "history", "progress"];
+const READS = [
+  "status",
+  "cluster",
+  "primary",
+  "members",
+  "requests",
+  "events",
+  "history",
+  "progress",
+];
 
 let scratch: Scratch;
 let store: Store;
@@ -65,7 +81,10 @@ async function asStandby(one: ScratchServer): Promise<ScratchServer> {
   const hba = join(scratch.dir, "hba.conf");
   await writeFile(hba, "local all all trust\n");
   const settings = {
-    listen_addresses: "", port: one.port, unix_socket_directories: one.host, hba_file: hba,
+    listen_addresses: "",
+    port: one.port,
+    unix_socket_directories: one.host,
+    hba_file: hba,
   };
   const server = await startServer({
     binaries: await findBinaries({ owner: scratch.owner, copyEmbeddedTo: join(scratch.dir, "pg") }),
@@ -97,7 +116,8 @@ function leading(...entries: (Entry | ((request: number) => Entry))[]): void {
 
 const at = "2026-01-01T12:00:00Z";
 const becomes = (state: Record<string, unknown>) => (request_id: number) => ({
-  kind: "request_state", body: { request_id, at, ...state },
+  kind: "request_state",
+  body: { request_id, at, ...state },
 });
 const DONE = becomes({ state: "done", from_node: 1, to_node: 2, epoch: 3 });
 
@@ -112,12 +132,15 @@ describe.each(["primary", "standby"] as const)("on the data server of a %s", (ki
 
   test.each(READS)("%s answers as the control store does", async (name) => {
     const entries = ["failover", "switchover"].map((request) => ({
-      kind: "request", body: { key: crypto.randomUUID(), kind: request, by: "bob", at, args: {} },
+      kind: "request",
+      body: { key: crypto.randomUUID(), kind: request, by: "bob", at, args: {} },
     }));
     for (const { body } of entries) {
       await store.db.query("select cluster.apply_request(7, $1)", [JSON.stringify(body)]);
     }
-    await store.db.query("insert into node.progress values (1, 'clone', 'copying', 5, null, now())");
+    await store.db.query(
+      "insert into node.progress values (1, 'clone', 'copying', 5, null, now())",
+    );
     const db = await login(server(), "alice");
     const own = await store.db.query(`select * from pg_replica.${name}`);
     expect(own.rows.length).toBeGreaterThan(0);
@@ -154,14 +177,17 @@ describe.each(["primary", "standby"] as const)("on the data server of a %s", (ki
     const db = await login(server(), "alice");
     const error = await errorOf(db.query("select pg_replica.failover('node9')"));
     expect(error).toMatchObject({
-      code: "RF006", message: "no member is called node9",
+      code: "RF006",
+      message: "no member is called node9",
       detail: "Members: 1 (node1), 2 (node2), 3 (node3).",
       hint: "Name a member by its name or its number; see pg_replica.members().",
     });
   });
 
   test("a failed request is an error here too", async () => {
-    leading(becomes({ state: "failed", sqlstate: "RF010", reason: "paused", hint: "resume first" }));
+    leading(
+      becomes({ state: "failed", sqlstate: "RF010", reason: "paused", hint: "resume first" }),
+    );
     const db = await login(server(), "alice");
     const error = await errorOf(db.query("select pg_replica.switchover(2)"));
     expect(error).toMatchObject({ code: "RF010", message: "paused", hint: "resume first" });
@@ -171,7 +197,9 @@ describe.each(["primary", "standby"] as const)("on the data server of a %s", (ki
   test("pause and resume are forwarded under the caller's name", async () => {
     leading();
     const db = await login(server(), "alice");
-    const { rows } = await db.query("select pg_replica.pause('moving') as paused, pg_replica.resume() as resumed");
+    const { rows } = await db.query(
+      "select pg_replica.pause('moving') as paused, pg_replica.resume() as resumed",
+    );
     expect(rows).toEqual([{ paused: true, resumed: true }]);
     const events = await store.db.query("select event, detail->>'by' as by from pg_replica.events");
     expect(events.rows).toContainEqual({ event: "paused", by: "alice" });
@@ -204,7 +232,9 @@ test("anyone may create dblink for their own use, and finds no connection of our
   expect((await errorOf(db.query("select pg_replica.pause('nobody leads')"))).code).toBe("57014");
   await db.query("set statement_timeout = 0");
   await errorOf(db.query("select pg_replica.failover('node9')"));
-  const { rows } = await db.query("select public.dblink_get_connections() as open from pg_replica.status");
+  const { rows } = await db.query(
+    "select public.dblink_get_connections() as open from pg_replica.status",
+  );
   expect(rows[0]).toEqual({ open: null });
 });
 
@@ -224,7 +254,8 @@ async function ask(server: ScratchServer, call: string): Promise<Heard> {
 }
 
 const argsOfNewest = async () =>
-  (await store.db.query("select args from cluster.request order by request_id desc limit 1")).rows[0].args;
+  (await store.db.query("select args from cluster.request order by request_id desc limit 1"))
+    .rows[0].args;
 
 test.each(["failover()", "switchover(2)"])(
   "%s on the primary answers at once, and says where to watch",
@@ -262,28 +293,37 @@ test.each([
       }),
     ],
   ],
-])("on the standby that is to be promoted, as %s, the answer comes before", async (_, call, entries) => {
-  leading(...entries());
-  const { row, notices } = await ask(standby, call);
-  expect(row).toMatchObject({ state: "running" });
-  expect(notices).toHaveLength(1);
-});
+])(
+  "on the standby that is to be promoted, as %s, the answer comes before",
+  async (_, call, entries) => {
+    leading(...entries());
+    const { row, notices } = await ask(standby, call);
+    expect(row).toMatchObject({ state: "running" });
+    expect(notices).toHaveLength(1);
+  },
+);
 
 test("when the control store is gone the error says so", async () => {
   const lonely = await scratch.start();
   const db = await lonely.connect();
   await install(db, "data");
   expect(await errorOf(db.query("select pg_replica.leader()"))).toMatchObject({
-    code: "55000", message: "this server does not know its control store",
+    code: "55000",
+    message: "this server does not know its control store",
   });
   await writeSettings(
     lonely.server.dataDir,
-    { "pgreplica.control_socket": scratch.dir, "pgreplica.control_port": 5432, "pgreplica.control_uri": URI },
+    {
+      "pgreplica.control_socket": scratch.dir,
+      "pgreplica.control_port": 5432,
+      "pgreplica.control_uri": URI,
+    },
     scratch.owner,
   );
   const error = await errorOf(db.query("select * from pg_replica.status"));
   expect(error).toMatchObject({
-    code: "08001", message: "the control store of this node does not answer",
+    code: "08001",
+    message: "the control store of this node does not answer",
   });
   expect(error.hint).toContain(URI);
 });

@@ -21,10 +21,21 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => scratch.close());
 
-const READS = new Set(["status", "cluster", "primary", "members", "requests", "events", "history", "progress"]);
+const READS = new Set([
+  "status",
+  "cluster",
+  "primary",
+  "members",
+  "requests",
+  "events",
+  "history",
+  "progress",
+]);
 
 /** Changes of the replicated state, each a row of SQL with the arguments it takes. */
-const CHANGES: Readonly<Record<string, { readonly sql: string; readonly args: readonly string[] }>> = {
+const CHANGES: Readonly<
+  Record<string, { readonly sql: string; readonly args: readonly string[] }>
+> = {
   pause: { sql: "update cluster.state set paused_why = $1", args: ["why"] },
   forming: { sql: "update cluster.state set formed = false", args: [] },
   rule: {
@@ -45,10 +56,14 @@ const CHANGES: Readonly<Record<string, { readonly sql: string; readonly args: re
   forget: { sql: "delete from node.observed where node_id = $1", args: ["node"] },
   unfounded: { sql: "delete from cluster.epoch", args: [] },
   witness: {
-    sql: "update cluster.member set data_port = null, data_host = null, promotable = false where node_id = $1",
+    sql: `update cluster.member set data_port = null, data_host = null, promotable = false
+           where node_id = $1`,
     args: ["node"],
   },
-  demote: { sql: "update cluster.member set promotable = false where node_id = $1", args: ["node"] },
+  demote: {
+    sql: "update cluster.member set promotable = false where node_id = $1",
+    args: ["node"],
+  },
   work: {
     sql: `insert into node.progress values ($1, $2, 'copying', 1048576, 4194304, raft.now() - interval '1 min')`,
     args: ["node", "job"],
@@ -75,16 +90,16 @@ async function handle({ name, args }: Command): Promise<string> {
   }
   switch (name) {
     case "call":
-      return table(store.db, `select * from pg_replica.${args["it"]}`);
+      return table(store.db, `select * from pg_replica.${args.it}`);
     case "three-members":
       await threeMembers([store], []);
       await elect([store], 1);
       return "ok";
     case "elect":
-      await elect([store], args["leader"] === "none" ? null : Number(args["leader"]));
+      await elect([store], args.leader === "none" ? null : Number(args.leader));
       return "ok";
     case "see":
-      await see(store.db, Number(args["node"]), facts(args));
+      await see(store.db, Number(args.node), facts(args));
       return "ok";
     default:
       throw new Error(`no command ${name}`);

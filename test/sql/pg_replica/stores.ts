@@ -66,13 +66,31 @@ export async function threeMembers(
 }
 
 /** What is seen of one member: healthy but for `change`. */
-export async function see(db: pg.Client, id: number, change: Record<string, unknown>): Promise<void> {
+export async function see(
+  db: pg.Client,
+  id: number,
+  change: Record<string, unknown>,
+): Promise<void> {
   const primary = id === 1;
   const row = {
-    node_id: id, beat: 1, role: primary ? "primary" : "standby", state: primary ? "running" : "streaming",
-    epoch: 2, writable: primary, gate_open: primary, timeline: 3, wal_lsn: "0/4000000",
-    replay_lsn: primary ? null : "0/4000000", attached: primary ? [2, 3] : [], gone: false, hung: false,
-    lag_bytes: primary ? null : 0, lag_ms: primary ? null : 3, raft_role: "follower", age_ms: 200, ...change,
+    node_id: id,
+    beat: 1,
+    role: primary ? "primary" : "standby",
+    state: primary ? "running" : "streaming",
+    epoch: 2,
+    writable: primary,
+    gate_open: primary,
+    timeline: 3,
+    wal_lsn: "0/4000000",
+    replay_lsn: primary ? null : "0/4000000",
+    attached: primary ? [2, 3] : [],
+    gone: false,
+    hung: false,
+    lag_bytes: primary ? null : 0,
+    lag_ms: primary ? null : 3,
+    raft_role: "follower",
+    age_ms: 200,
+    ...change,
   };
   await db.query("delete from node.observed where node_id = $1", [id]);
   await db.query(
@@ -86,9 +104,10 @@ export async function see(db: pg.Client, id: number, change: Record<string, unkn
 /** Let the stores believe that `leader` won a new term; null: nobody has yet. */
 export async function elect(stores: readonly Store[], leader: number | null): Promise<void> {
   for (const { db } of stores) {
-    await db.query("update raft.hard_state set current_term = current_term + 1, leader_id = $1, voted_for = null", [
-      leader,
-    ]);
+    await db.query(
+      "update raft.hard_state set current_term = current_term + 1, leader_id = $1, voted_for = null",
+      [leader],
+    );
   }
 }
 
@@ -115,7 +134,11 @@ export function lead(
       index += 1;
       for (const db of own) {
         await db.query("select cluster.apply($1, 1, $2, $3, $4, $5)", [
-          index, entry.kind, client, sequence, JSON.stringify(entry.body),
+          index,
+          entry.kind,
+          client,
+          sequence,
+          JSON.stringify(entry.body),
         ]);
       }
     };
@@ -142,7 +165,11 @@ export function lead(
 /** Another connection to the same server, ended by the caller. */
 export function another({ server }: Pick<Store, "server">, user = "postgres"): Promise<pg.Client> {
   return connect({
-    host: server.host, port: server.port, user, applicationName: "test", connectLimitMs: 5000,
+    host: server.host,
+    port: server.port,
+    user,
+    applicationName: "test",
+    connectLimitMs: 5000,
   });
 }
 
