@@ -42,7 +42,7 @@ export async function runAgentOn(
   if (view === undefined) return;
   const agent = createAgent({ ...options, view, nudge: () => hints.nudge() });
   try {
-    await adopt(agent);
+    await untilAdopted(agent, signal);
     await runLoop(agent, hints, signal);
   } finally {
     agent.hands.drop();
@@ -115,6 +115,22 @@ function inTurn(send: () => Promise<void>): () => Promise<void> {
 }
 
 const RETRY_MS = 200;
+
+/** Nothing is decided before it is known whether a server runs already. */
+async function untilAdopted(agent: Agent, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await adopt(agent);
+      return;
+    } catch (error) {
+      agent.log.warn(
+        { event: "agent.failed", error: String(error) },
+        "could not adopt the data server",
+      );
+      await agent.clock.sleep(RETRY_MS, signal);
+    }
+  }
+}
 
 async function firstView({ store, clock, log, signal }: AgentOptions & { store: NodeStore }) {
   while (!signal.aborted) {

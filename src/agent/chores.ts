@@ -9,7 +9,7 @@ import { type Agent, freshConnection, isAlive } from "./context.ts";
 import { classify } from "./disk.ts";
 import { cohortNames } from "./gate.ts";
 import { furnish } from "./promote.ts";
-import { tendSlots, walIsMissing } from "./slots.ts";
+import { cannotGoOn, tendSlots } from "./slots.ts";
 
 const EVERY_MS = 2000;
 /** A standby that has not streamed for so long asks whether what it needs still exists. */
@@ -105,11 +105,9 @@ async function asStandby(agent: Agent, memory: Memory): Promise<void> {
   memory.stuckSince ??= clock.now();
   if (clock.now() - memory.stuckSince < STUCK_MS) return;
   const { epoch } = view;
-  if ((await walIsMissing(agent, replayed)) !== true || agent.view.epoch !== epoch) return;
-  log.warn(
-    { event: "agent.decided", replayed: formatLsn(replayed) },
-    "the primary no longer has the WAL it needs",
-  );
+  const why = await cannotGoOn(agent, replayed);
+  if (why === undefined || agent.view.epoch !== epoch) return;
+  log.warn({ event: "agent.decided", epoch }, why);
   state.divergedAt = epoch;
   agent.nudge();
 }

@@ -3,7 +3,12 @@ import { join } from "node:path";
 import type { Clock } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
 import type { Epoch, Lsn, NodeId } from "../core/ids.ts";
-import { type KeptConnection, keepConnection, openDataConnection } from "../db/data-connection.ts";
+import {
+  type KeptConnection,
+  keepConnection,
+  openDataConnection,
+  openForActs,
+} from "../db/data-connection.ts";
 import type { Attached, Look } from "../db/data-server.ts";
 import type { AgentView } from "../db/node.ts";
 import type { Log } from "../log/logger.ts";
@@ -182,10 +187,7 @@ export function connectionsTo(config: Config, paths: Paths, data: DataConfig) {
   const address = { socketDir: paths.socketDir, port: data.port };
   return {
     hands: keepConnection(() =>
-      openDataConnection(address, {
-        applicationName: "pgreplica_agent",
-        statementLimitMs: ACT_LIMIT_MS,
-      }),
+      openForActs(address, { applicationName: "pgreplica_agent", statementLimitMs: ACT_LIMIT_MS }),
     ),
     eyes: keepConnection(() =>
       openDataConnection(address, {

@@ -92,6 +92,11 @@ export async function discardFounding(agent: Agent): Promise<void> {
 export async function putMarker(agent: Agent): Promise<void> {
   const { paths, owner, view } = agent;
   if (await exists(paths.marker)) return;
+  if (await exists(paths.founding)) {
+    // An initdb of ours that was cut off, or came too late.
+    await removeTree(paths.newDir);
+    await removeTree(paths.founding);
+  }
   for (const path of [paths.newDir, paths.oldDir]) {
     if ((await namesIn(path)).length > 0) {
       throw new Error(`${path} is in the way, and nothing says that it is ours: move it away`);

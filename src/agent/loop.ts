@@ -1,5 +1,6 @@
 /** Observe, decide, act: one act at a time, ended early when a newer order is seen. */
 import { type Act, decide, type Facts } from "../core/agent-rules.ts";
+import { BrokenInvariant } from "../core/invariant.ts";
 import type { Hints } from "../db/hints.ts";
 import type { AgentView } from "../db/node.ts";
 import { ACTS } from "./acts.ts";
@@ -73,8 +74,20 @@ async function turn(agent: Agent, loop: Loop): Promise<void> {
   }
   endStale(agent, loop);
   noticeDeath(agent);
-  if (loop.running === undefined) await next(agent, loop);
-  await lookAndPublish(agent, loop);
+  if (loop.running === undefined) {
+    try {
+      await next(agent, loop);
+    } catch (error) {
+      if (error instanceof BrokenInvariant) throw error;
+      // The files cannot be read now: nothing is decided on guesses.
+      agent.state.problem = sentenceOf(error);
+      agent.log.warn(
+        { event: "agent.failed", error: errorText(error) },
+        "could not look at the files",
+      );
+    }
+  }
+  lookAndPublish(agent, loop);
 }
 
 /** A newer epoch, another goal, or another rule ends the act under way (H09). */
@@ -186,7 +199,7 @@ function errorText(error: unknown): string {
 }
 
 /** The data server is asked each probe; what is seen is told when it changed, and now and then. */
-async function lookAndPublish(agent: Agent, loop: Loop): Promise<void> {
+function lookAndPublish(agent: Agent, loop: Loop): void {
   const { clock, config } = agent;
   const now = clock.now();
   if (now - loop.lookedAt >= config.timing.probeMs) {

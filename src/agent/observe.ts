@@ -91,7 +91,8 @@ function stepOf(agent: Agent): Facts["step"] {
     case "standby": {
       const upstream = state.wanted?.upstream;
       const right = upstream?.nodeId === view.primary_id && upstream?.epoch === view.epoch;
-      return right && view.followed === view.epoch && state.listening ? "done" : "todo";
+      const shown = state.listening && state.wanted?.gate === "open";
+      return right && shown && view.followed === view.epoch ? "done" : "todo";
     }
     case "none":
       return "done";

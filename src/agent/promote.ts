@@ -125,11 +125,12 @@ export async function furnish(agent: Agent, db: DataConnection["db"]): Promise<v
       verifier: scramVerifier(nodePassword(config, node_id)),
     }));
   const { superuserPassword } = config;
-  await ensureRoles(
-    db,
-    logins,
-    superuserPassword === undefined ? undefined : scramVerifier(superuserPassword),
-  );
+  // Once, at the founding: afterwards the password is the operators'.
+  const verifier =
+    view.epoch > 1n || superuserPassword === undefined
+      ? undefined
+      : scramVerifier(superuserPassword);
+  await ensureRoles(db, logins, verifier);
   await db.query("set synchronous_commit = local");
   try {
     await install(db, "data");

@@ -89,7 +89,7 @@ function take(agent: Agent, server: Server, listening: boolean): void {
     ruleInForce: undefined,
   });
   void server.exited.then(() => {
-    if (state.server !== server) return;
+    if (state.server !== server || state.activity === "stopping") return;
     agent.log.warn({ event: "data.gone", pid: server.pid }, "the data server ended");
     agent.nudge();
   });
@@ -102,9 +102,12 @@ export async function adopt(agent: Agent): Promise<void> {
   const server = await adoptServer({ binaries, dataDir: paths.dataDir });
   if (server === undefined) return;
   await prepareFiles(agent);
-  await readWanted(agent);
-  take(agent, server, state.wanted?.listen ?? false);
+  const wanted = await readWanted(agent);
+  take(agent, server, wanted.listen);
   log.info({ event: "data.adopted", pid: server.pid }, "was running before this worker");
+  // The configuration may have changed since, and a write may have been cut off half way.
+  await writeWanted(agent, wanted);
+  server.reload();
   state.unidentified = true;
 }
 

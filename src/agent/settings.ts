@@ -250,18 +250,15 @@ export function currentWanted({ state, view }: Agent): Wanted {
 }
 
 /** What the files of a server that runs already say; for its adoption. */
-export async function readWanted(agent: Agent): Promise<void> {
-  const { paths, state, data } = agent;
+export async function readWanted({ paths, state }: Agent): Promise<Wanted> {
   const written = await readSettings(paths.dataDir);
   const upstream = Number(written["pgreplica.upstream"] ?? "");
+  const epoch = BigInt(written["pgreplica.epoch"] ?? "0");
   state.serial = BigInt(written[SERIAL] ?? "0");
-  state.wanted = {
-    upstream:
-      upstream > 0
-        ? { nodeId: upstream, epoch: BigInt(written["pgreplica.epoch"] ?? "0") }
-        : undefined,
+  return {
+    upstream: upstream > 0 ? { nodeId: upstream, epoch } : undefined,
     listen: (written.listen_addresses ?? "") !== "",
-    gate: (await textOf(paths.hbaFile)) === hbaFor("open", data.hba) ? "open" : "closed",
+    gate: written["pgreplica.gate"] === "open" ? "open" : "closed",
     standbyNames: written.synchronous_standby_names ?? "",
   };
 }

@@ -1,9 +1,10 @@
 /** One physical slot per member on every member: created, advanced, recreated when lost, dropped with its member. */
 
 import { nodePassword } from "../config/secrets.ts";
-import { type Lsn, nodeRole, slotName } from "../core/ids.ts";
+import { formatLsn, type Lsn, nodeRole, slotName } from "../core/ids.ts";
 import type { Queryable } from "../db/call.ts";
 import { connect } from "../db/connect.ts";
+import { flushedLsn } from "../db/data-primary.ts";
 import {
   advanceSlot,
   createSlot,
@@ -109,12 +110,23 @@ export async function atPrimary<T>(
   }
 }
 
-/** Whether the primary has dropped WAL that this standby still needs. Undefined: it cannot be asked. */
-export async function walIsMissing(agent: Agent, replayed: Lsn): Promise<boolean | undefined> {
-  const oldest = await atPrimary(agent, oldestSegment);
-  if (oldest === undefined) return undefined;
+/**
+ * Why this standby cannot go on from where it is: the primary has dropped what comes next, or has not reached it.
+ * Undefined when neither is so, or the primary cannot be asked.
+ */
+export async function cannotGoOn(agent: Agent, replayed: Lsn): Promise<string | undefined> {
+  const asked = await atPrimary(agent, async (db) => ({
+    oldest: await oldestSegment(db),
+    end: await flushedLsn(db),
+  }));
+  if (asked?.oldest === undefined) return undefined;
+  const { oldest, end } = asked;
+  if (replayed > end)
+    return `it is at ${formatLsn(replayed)}, beyond the primary's end ${formatLsn(end)}`;
   const { walSegmentBytes } = await readControlFile(agent.paths.dataDir);
   const high = BigInt(`0x${oldest.slice(0, 8)}`);
   const low = BigInt(`0x${oldest.slice(8)}`);
-  return replayed < (high << 32n) + low * BigInt(walSegmentBytes);
+  const first = (high << 32n) + low * BigInt(walSegmentBytes);
+  if (replayed >= first) return undefined;
+  return `it is at ${formatLsn(replayed)}, and the primary's WAL begins at ${formatLsn(first)}`;
 }

@@ -1,5 +1,6 @@
 /** Connections to the own data server over its private socket: kept ones that come back, and fresh ones that prove. */
 import type { ClientBase } from "pg";
+import { run } from "./call.ts";
 import { connect } from "./connect.ts";
 
 export interface DataConnection {
@@ -51,6 +52,20 @@ export async function openDataConnection(
       ).connection?.stream?.destroy();
     },
   };
+}
+
+/** The same, with what an operator may have set for role or database made harmless: acts must be able to write. */
+export async function openForActs(
+  ...where: Parameters<typeof openDataConnection>
+): Promise<DataConnection> {
+  const connection = await openDataConnection(...where);
+  await run(connection.db, {
+    text: `
+      select set_config('default_transaction_read_only', 'off', false),
+             set_config('lock_timeout', '0', false),
+             set_config('idle_session_timeout', '0', false)`,
+  });
+  return connection;
 }
 
 /** The server told it at login; the type says nothing of it. */
