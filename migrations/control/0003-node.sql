@@ -1,5 +1,5 @@
 --! Previous: sha256:bd3864e3bab8733d858a2e9a4401eb4fd1051633853dc2e14ede84f85d82f0ab
---! Hash: sha256:90289a37433ce8b16871549aab555321b67337ea772bef830691078bfae5f078
+--! Hash: sha256:cc992c11ec0d3bd8a5032a657bb50375f0a6a04dd66d330900c6dd1e14166a27
 --! Message: what this node alone promises and has seen
 
 -- The pledge: take no WAL from, and never promote for, an epoch below this one (H01, H21).
@@ -67,7 +67,7 @@ create unlogged table node.observed (
   rule_in_force text,                -- synchronous_standby_names seen in force
   problem      text,                 -- what stands in the way, one sentence; null when nothing does
   system_identifier text,
-  gone         boolean not null default false, -- the data server's process tree is proved gone
+  gone         boolean not null default false, -- the postmaster has ended; state says fenced once its whole tree is proved gone
   hung         boolean not null default false, -- the process is there and answers nothing
   raft_role    text    not null default 'unknown',
   observed_at  timestamptz not null

@@ -3,7 +3,10 @@ create or replace function node.own_row() returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
   return (
-    select to_jsonb(o) || jsonb_build_object('raft_role', case
+    select to_jsonb(o) || jsonb_build_object(
+             'reported', (select max(r.epoch) from node.report as r),
+             'handed_over', (select max(h.epoch) from node.handed_over as h),
+             'raft_role', case
              when s.leader_id = i.node_id then 'leader'
              when s.leader_id is not null then 'follower'
              else 'candidate' end)

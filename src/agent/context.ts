@@ -79,6 +79,8 @@ export interface State {
   disk: Disk | undefined;
   /** Proved to receive from nobody, for this epoch, and how far the WAL reaches; void once an upstream is set. */
   detached: { readonly epoch: Epoch; readonly lsn: Lsn } | undefined;
+  /** The slots that were last seen to be there, all of them. */
+  slotsFor: string | undefined;
   /** The epoch in which this node's WAL was found to lead nowhere. */
   divergedAt: Epoch | undefined;
   ruleInForce: string | undefined;
@@ -86,6 +88,8 @@ export interface State {
   downSince: number | undefined;
   /** No process of the data directory is left, proved. */
   gone: boolean;
+  /** The postmaster that this worker watched has ended, by itself. */
+  died: boolean;
   /** Monotonic time of the first unanswered look. */
   silentSince: number | undefined;
   /** A look is under way: one question at a time. */
@@ -165,10 +169,12 @@ export function freshState(): State {
     leads: undefined,
     promoting: false,
     detached: undefined,
+    slotsFor: undefined,
     divergedAt: undefined,
     ruleInForce: undefined,
     downSince: undefined,
     gone: false,
+    died: false,
     silentSince: undefined,
     looking: false,
     hung: false,

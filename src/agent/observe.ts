@@ -7,8 +7,8 @@ import type { Disk } from "./disk.ts";
 import { confirming } from "./gate.ts";
 import { identify } from "./servers.ts";
 
-/** A dead primary is not started again before another could have taken over. */
-export const GRACE_MS = 1000;
+/** A dead primary is not started again before another could have taken over; on a shared host recovery is in the way. */
+const GRACE_MS = { appointed: 1000, pledged: 400 } as const;
 
 /** Ask the data server how it is; a server that is there and says nothing becomes `hung` after a while. */
 export async function look(agent: Agent): Promise<void> {
@@ -99,9 +99,10 @@ function stepOf(agent: Agent): Facts["step"] {
   }
 }
 
-function restOf({ state, clock }: Agent): Facts["rest"] {
+function restOf({ state, clock, view }: Agent): Facts["rest"] {
   if (!state.gone) return "unproved";
-  return clock.now() - (state.downSince ?? clock.now()) < GRACE_MS ? "fresh" : "old";
+  const graceMs = view.goal === "pledged" ? GRACE_MS.pledged : GRACE_MS.appointed;
+  return clock.now() - (state.downSince ?? clock.now()) < graceMs ? "fresh" : "old";
 }
 
 function ruleOf({ state, view }: Agent): Facts["rule"] {
@@ -139,7 +140,7 @@ export function rowOf(agent: Agent, disk: Disk): Readonly<Record<string, unknown
     rule_in_force: role === "primary" ? (state.ruleInForce ?? null) : (seen?.standby_names ?? null),
     problem: state.problem ?? disk.problem ?? null,
     system_identifier: disk.systemIdentifier ?? null,
-    gone: !alive && state.gone,
+    gone: !alive && (state.gone || state.died),
     hung: state.hung,
   };
 }

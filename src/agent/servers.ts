@@ -80,10 +80,12 @@ function take(agent: Agent, server: Server, listening: boolean): void {
     attached: [],
     leads: undefined,
     detached: undefined,
+    slotsFor: undefined,
     promoting: false,
     unidentified: false,
     downSince: undefined,
     gone: false,
+    died: false,
     hung: false,
     silentSince: undefined,
     ruleInForce: undefined,
@@ -91,6 +93,9 @@ function take(agent: Agent, server: Server, listening: boolean): void {
   void server.exited.then(() => {
     if (state.server !== server || state.activity === "stopping") return;
     agent.log.warn({ event: "data.gone", pid: server.pid }, "the data server ended");
+    state.died = true;
+    // Said before its leftovers are ended: pledges, not the fence, keep them from acknowledging (H01).
+    void agent.publish();
     agent.nudge();
   });
 }

@@ -60,11 +60,19 @@ function byWorker(facts: Facts, primary: MemberFact): PrimaryClass {
   if (beatMs === undefined) {
     return seen.role === "primary" && seen.epoch === epoch?.epoch ? "serving" : "unknown";
   }
-  // Proved, not merely down: a worker that has just started has adopted no server yet.
-  if (seen.gone) return "gone";
+  // Seen to end, not merely down: a worker that has just started has adopted no server yet.
+  if (seen.gone) return isEnough(facts, seen.state) ? "gone" : "unknown";
   if (seen.hung) return "hung";
   if (seen.role === "standby") return "not_primary";
   return seen.role === "primary" ? "serving" : "unknown";
+}
+
+/**
+ * Where no standby has to confirm, a leftover backend could go on acknowledging: then only a proved fence counts
+ * as an end (H05). Otherwise the pledges see to that, and a dead postmaster is enough.
+ */
+function isEnough({ view }: Facts, state: string): boolean {
+  return Math.min(view.rule.k, view.next_rule?.k ?? view.rule.k) > 0 || state === "fenced";
 }
 
 /**

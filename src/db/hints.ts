@@ -13,8 +13,11 @@ export interface Hints {
 }
 
 export interface OpenHints extends Hints {
-  /** The same hints for another reader: each reader misses none, whatever the others have seen. */
-  fork(): Hints;
+  /**
+   * The same hints for another reader: each reader misses none, whatever the others have seen. It may name the
+   * notifications it cares for by their payload; a reconnection wakes every reader.
+   */
+  fork(...payloads: readonly string[]): Hints;
   close(): Promise<void>;
 }
 
@@ -62,11 +65,19 @@ export async function openHints(
   { channels, clock }: { readonly channels: readonly string[]; readonly clock: Clock },
 ): Promise<OpenHints> {
   const closing = new AbortController();
-  const readers = [quietHints()];
+  const own = quietHints(clock);
+  const readers: { readonly hints: Hints; readonly payloads: readonly string[] }[] = [
+    { hints: own, payloads: [] },
+  ];
   const nudge = () => {
-    for (const reader of readers) reader.nudge();
+    for (const { hints } of readers) hints.nudge();
   };
-  let listener = await listen(connection, channels, nudge);
+  const heard = (payload: string) => {
+    for (const { hints, payloads } of readers) {
+      if (payloads.length === 0 || payloads.includes(payload)) hints.nudge();
+    }
+  };
+  let listener = await listen(connection, channels, heard);
   const listening = (async () => {
     while (!closing.signal.aborted) {
       await Promise.race([listener.lost, aborted(closing.signal)]);
@@ -74,7 +85,7 @@ export async function openHints(
       while (!closing.signal.aborted) {
         await clock.sleep(RECONNECT_MS, closing.signal);
         // Refused or too slow: the server is not back yet.
-        const next = await listen(connection, channels, nudge).catch(() => undefined);
+        const next = await listen(connection, channels, heard).catch(() => undefined);
         if (next === undefined) continue;
         listener = next;
         break;
@@ -83,15 +94,14 @@ export async function openHints(
     }
     await listener.close();
   })();
-  const [own] = readers as [Hints];
   return {
     next: own.next,
     within: own.within,
     nudge,
-    fork: () => {
-      const reader = quietHints();
-      readers.push(reader);
-      return { ...reader };
+    fork: (...payloads) => {
+      const hints = quietHints(clock);
+      readers.push({ hints, payloads });
+      return hints;
     },
     close: async () => {
       closing.abort();
@@ -115,7 +125,7 @@ const createSubscriber = (
 async function listen(
   connection: ConnectOptions,
   channels: readonly string[],
-  heard: () => void,
+  heard: (payload: string) => void,
 ): Promise<Listener> {
   const subscriber = createSubscriber(connectionConfig(connection), {
     retryTimeout: 0,
@@ -126,7 +136,7 @@ async function listen(
     subscriber.events.on("error", () => resolve());
   });
   const close = () => closeQuietly(subscriber);
-  subscriber.events.on("notification", heard);
+  subscriber.events.on("notification", ({ payload }) => heard(String(payload)));
   try {
     await subscriber.connect();
     await Promise.all(channels.map((channel) => subscriber.listenTo(channel)));

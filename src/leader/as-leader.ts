@@ -35,13 +35,13 @@ const QUIET_MS = 1000;
 /** The primary is elsewhere, or somebody waits: its reach and the time must be looked at. */
 const WATCHFUL_MS = 100;
 /** An epoch, a hand-over or a request is under way. */
-const BUSY_MS = 4;
+const BUSY_MS = 20;
 /** It has been under way for so long that it waits for somebody. */
 const PATIENT_MS = 50;
 const PATIENT_AFTER_MS = 3000;
 /** Members' news arrive by gossip: at least this often, and while they are waited for. */
 const GOSSIP_MS = 500;
-const BUSY_GOSSIP_MS = 10;
+const BUSY_GOSSIP_MS = 100;
 /** After a refused proposal: look again, but do not spin. */
 const REFUSED_MS = 20;
 const TRANSFER_LIMIT_MS = 1000;
@@ -188,6 +188,7 @@ class Leading {
   async #hint(hints: Hints, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await hints.next(signal);
+      this.#gatherer.nudge();
       this.#bell.wake();
     }
   }

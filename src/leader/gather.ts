@@ -79,6 +79,12 @@ export class Gatherer {
     return { ...facts, probe: watch.fact(primary), gapMs: this.ages.gapMs(now) };
   }
 
+  /** A member may have reported. */
+  nudge(): void {
+    this.#reports.nudge();
+    this.#handOver.nudge();
+  }
+
   stop(): void {
     this.#reports.stop();
     this.#handOver.stop();

@@ -12,7 +12,8 @@ export interface ReportOptions {
 }
 
 const CALL_LIMIT_MS = 150;
-const EVERY_MS = 3;
+/** Members say when they have reported; asking again is for what was not heard. */
+const EVERY_MS = 15;
 /** A member that does not answer, or an epoch that has waited for long, is asked less often. */
 const SLOW_MS = 30;
 const LONG_MS = 3000;
@@ -21,6 +22,7 @@ export class Reports {
   readonly #options: ReportOptions;
   #key = "";
   #scope = new AbortController();
+  #hurry = new AbortController();
   #heard = new Map<NodeId, ReportFact>();
 
   constructor(options: ReportOptions) {
@@ -71,8 +73,14 @@ export class Reports {
         if (done(report)) return;
       }
       const slow = report === undefined || clock.now() - started > LONG_MS;
-      await clock.sleep(slow ? SLOW_MS : EVERY_MS, signal);
+      await clock.sleep(slow ? SLOW_MS : EVERY_MS, AbortSignal.any([signal, this.#hurry.signal]));
     }
+  }
+
+  /** Ask everyone again now. */
+  nudge(): void {
+    this.#hurry.abort();
+    this.#hurry = new AbortController();
   }
 }
 

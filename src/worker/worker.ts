@@ -75,7 +75,7 @@ export async function runWorker(config: Config, options: WorkerOptions): Promise
         me,
         store,
         hints,
-        leaderHints: hints.fork(),
+        leaderHints: hints.fork("applied", "suspect", "observed", "reported", "handed_over"),
         watch: createWatch({ config, clock }),
       },
       control,
@@ -97,12 +97,17 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
     raft.run(),
     keepControlStore(parts, control, signal),
     suspect(parts, raft, signal),
-    forward({ ...parts, raft, hints: parts.hints.fork(), signal }),
+    forward({
+      ...parts,
+      raft,
+      hints: parts.hints.fork("observed", "reported", "handed_over", "act", "leader"),
+      signal,
+    }),
     ...(parts.config.data === undefined
       ? []
       : [
-          runAgent({ ...parts, hints: parts.hints.fork(), signal }),
-          announce({ ...parts, hints: parts.hints.fork(), signal }),
+          runAgent({ ...parts, hints: parts.hints.fork("applied", "leader"), signal }),
+          announce({ ...parts, hints: parts.hints.fork("applied"), signal }),
         ]),
   ];
   try {
@@ -125,7 +130,7 @@ function buildRaft(parts: Parts): Raft {
     clock,
     random: Math.random,
     log,
-    hints,
+    hints: hints.fork("leader", "transfer", "inbox"),
     signal,
     whileLeading: (leadership) => lead(parts, raft, leadership),
   });
