@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { monotonicClock, waitUntil } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
 import { connect } from "../db/connect.ts";
+import { ReplicaError } from "../db/errors.ts";
 import { cluster, status, switchover } from "../db/pg-replica.ts";
 import { isAlive } from "../postgres/process-tree.ts";
 import { adoptServer } from "../postgres/server.ts";
@@ -66,7 +67,8 @@ async function moveAway(config: Config): Promise<void> {
     const { quorum } = await cluster(store);
     if (own?.role !== "primary" || others.length < quorum) return;
     const ask = { target: undefined, at: undefined, waitMs: DEFAULT_WAIT_MS };
-    const row = await switchover(store, ask);
+    const row = await switchover(store, ask).catch(withoutMajority);
+    if (row === undefined) return;
     if (row.state !== "done") {
       const hint = "--no-switchover stops it all the same";
       throw new CommandFailed(`switchover: ${row.state}: expected done: ${row.reason} (${hint})`);
@@ -75,6 +77,12 @@ async function moveAway(config: Config): Promise<void> {
   } finally {
     await store.end();
   }
+}
+
+/** Others that stopped a moment ago still look alive: with no majority nobody takes over, and nobody writes. */
+function withoutMajority(error: unknown): undefined {
+  if (!(error instanceof ReplicaError && error.kind === "no_leader")) throw error;
+  print(`primary: not moved: ${error.message}`);
 }
 
 async function stopWorker(config: Config): Promise<string> {
