@@ -67,7 +67,7 @@ async function writeOutEarly(agent: Agent): Promise<void> {
 async function drain(agent: Agent, order: Order): Promise<void> {
   const { clock } = agent;
   const { signal } = order;
-  await closeDoors(agent, signal);
+  const proofPid = await closeDoors(agent, signal);
   const { db } = await agent.hands.get();
   const started = clock.now();
   const wait = { clock, everyMs: POLL_MS, limitMs: SYNC_LIMIT_MS, signal };
@@ -76,13 +76,14 @@ async function drain(agent: Agent, order: Order): Promise<void> {
     if (waiting > 0) return false;
     return running === 0 || clock.now() - started > DRAIN_MS;
   });
-  await emptyRooms(agent, signal);
+  await emptyRooms(agent, signal, proofPid);
 }
 
-async function closeDoors(agent: Agent, signal: AbortSignal): Promise<void> {
+async function closeDoors(agent: Agent, signal: AbortSignal): Promise<number> {
   const { state } = agent;
-  await change(agent, { gate: "closed" }, signal);
+  const { pid } = await change(agent, { gate: "closed" }, signal);
   if (state.leads !== undefined) state.leads = { ...state.leads, gateOpen: false };
+  return pid;
 }
 
 /** Before the stop the primary can go on: its gate opens again when the committed state says so. */

@@ -29,15 +29,13 @@ const POLL_MS = 2;
 const PROMOTION_LIMIT_MS = 30_000;
 const SESSIONS_LIMIT_MS = 5000;
 
-/** From appointed to an open gate. Nothing irreversible happens before `node.follow` has the epoch on record (H46). */
+/** From appointed to an open gate. Nothing irreversible happens before the epoch is on record (H46). */
 export async function promote(agent: Agent, order: Order): Promise<void> {
-  const { state, store, log, clock } = agent;
+  const { state, log, clock } = agent;
   const started = clock.now();
   const sinceMs = () => Math.round(clock.now() - started);
   await prepare(agent, order);
   const preparedMs = sinceMs();
-  recheck(agent, order);
-  await store.follow(order.epoch);
   recheck(agent, order);
   const timeline = await becomePrimary(agent);
   if (timeline !== order.view.timeline) {
@@ -61,9 +59,9 @@ export async function promote(agent: Agent, order: Order): Promise<void> {
   await settle(agent, order);
 }
 
-/** Everything that can still be given up: the WAL is whole, doors closed, rooms empty, the number made sure of. */
+/** Before the order: the WAL is whole, doors closed, rooms empty, the epoch on record, the number made sure of. */
 async function prepare(agent: Agent, order: Order): Promise<void> {
-  const { state, view } = agent;
+  const { state, view, store } = agent;
   if (!state.listening) await restartListening(agent, order);
   const end = await endOfWal(agent, order);
   if (view.from_lsn !== null && end < view.from_lsn) {
@@ -75,8 +73,11 @@ async function prepare(agent: Agent, order: Order): Promise<void> {
   const { standby_names: standbyNames } = view;
   const shown = await change(agent, { gate: "closed", standbyNames }, order.signal);
   checkRule(shown.standby_names, standbyNames);
-  await emptyRooms(agent, order.signal);
-  await createMissingSlots(agent);
+  recheck(agent, order);
+  await Promise.all([
+    emptyRooms(agent, order.signal, shown.pid).then(() => createMissingSlots(agent)),
+    store.follow(order.epoch),
+  ]);
   await seedTimelines(agent, order);
 }
 
@@ -157,9 +158,14 @@ function checkRule(shown: string, wanted: string): void {
 /**
  * Until no client session is left, nor a process that may become one: it passed the old rules and logs in still. Such
  * a process is a child of the postmaster, in no view. Children are listed before views, and views before sessions are
- * ended, so that one that finishes its login meanwhile is met by the next step.
+ * ended, so that one that finishes its login meanwhile is met by the next step. `proofPid` is our own last proof, which
+ * may not have ended yet.
  */
-export async function emptyRooms(agent: Agent, signal: AbortSignal): Promise<void> {
+export async function emptyRooms(
+  agent: Agent,
+  signal: AbortSignal,
+  proofPid: number,
+): Promise<void> {
   const { server } = agent.state;
   if (server === undefined) throw new Error("no data server runs");
   const wait = { clock: agent.clock, everyMs: POLL_MS, limitMs: SESSIONS_LIMIT_MS, signal };
@@ -169,7 +175,7 @@ export async function emptyRooms(agent: Agent, signal: AbortSignal): Promise<voi
     const listed = new Set(await listedPids(db));
     const knocking = children.filter((pid) => !listed.has(pid) && isLoggingIn(pid));
     for (const pid of knocking) endProcess(pid);
-    const ended = await endSessions(db, ownPids(agent));
+    const ended = await endSessions(db, [...ownPids(agent), proofPid]);
     return ended === 0 && knocking.length === 0;
   });
 }

@@ -225,7 +225,7 @@ export async function reloadProved(agent: Agent, limitMs = 5000, signal?: AbortS
     const fresh = await freshConnection(agent);
     try {
       const shown = await showSettings(fresh.db);
-      return shown.serial === serial.toString() ? shown : undefined;
+      return shown.serial === serial.toString() ? { ...shown, pid: fresh.pid } : undefined;
     } finally {
       fresh.end();
     }

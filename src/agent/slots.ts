@@ -24,8 +24,9 @@ function wantedSlots(agent: Agent): string[] {
     .map(({ node_id }) => slotName(node_id));
 }
 
-/** Before a promotion: what members will ask for must be there. One round trip when nothing is missing. */
+/** Before a promotion: what members will ask for must be there. Nothing to do when it was seen to be, lately. */
 export async function createMissingSlots(agent: Agent): Promise<void> {
+  if (agent.state.slotsFor === wantedSlots(agent).join()) return;
   const { db } = await agent.hands.get();
   const there = new Map((await listSlots(db)).map((slot) => [slot.name, slot]));
   for (const name of wantedSlots(agent)) {
@@ -51,6 +52,7 @@ export async function tendSlots(agent: Agent, db: Queryable): Promise<void> {
       .map(({ name }) => name),
   );
   for (const name of wanted) if (!kept.has(name)) await createSlot(db, name);
+  agent.state.slotsFor = [...wanted].join();
   const streamsFrom = agent.state.wanted?.upstream?.nodeId;
   if (streamsFrom === undefined || view.primary_id !== streamsFrom) return;
   const limit = agent.state.look?.replay_lsn ?? null;

@@ -88,6 +88,7 @@ export const RULES: readonly Rule[] = [
   { pos: 433, when: { server: "primary", goal: "none" },     act: "fence", why: "nobody appointed it" },
   { pos: 434, when: { server: "primary", goal: "found" },    act: "fence", why: "nobody appointed it" },
 
+  { pos: 505, when: { goal: "pledged", server: "down", rest: "fresh" }, act: "wait", why: "it has just died: others report sooner than it recovers" },
   { pos: 510, when: { goal: "pledged", server: "down" },     act: "start",  why: "it must recover before it can report" },
   { pos: 520, when: { goal: "pledged", step: "done" },       act: "wait",   why: "reported, waits for the appointment" },
   { pos: 530, when: { goal: "pledged" },                     act: "report", why: "pledged: stop receiving, prove it, report" },
