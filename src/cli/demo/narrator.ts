@@ -4,18 +4,18 @@ import { print } from "../command.ts";
 import { paint } from "../table.ts";
 
 export interface Narrator {
-  /** Seconds since the start, as printed. */
-  elapsed(): string;
-  /** One line about one node, or about the whole. */
-  say(who: string, what: string): void;
+  /** One line about one node, or about the whole; about something that happened `agoMs` ago. */
+  say(who: string, what: string, agoMs?: number): void;
 }
 
 export function narrator(clock: Clock): Narrator {
   const start = clock.now();
-  const elapsed = () => `${((clock.now() - start) / 1000).toFixed(2)} s`;
   return {
-    elapsed,
-    say: (who, what) => print(`${paint("dim", elapsed().padStart(10))}  ${who.padEnd(7)} ${what}`),
+    say(who, what, agoMs = 0) {
+      const seconds = Math.max(0, clock.now() - agoMs - start) / 1000;
+      const time = `${seconds.toFixed(2)} s`.padStart(10);
+      print(`${paint("dim", time)}  ${who.padEnd(7)} ${what}`);
+    },
   };
 }
 

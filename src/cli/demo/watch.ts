@@ -21,7 +21,7 @@ export interface Watch {
 
 const STARTING_POLL_MS = 50;
 const POLL_MS = 300;
-const PROGRESS_EVERY_MS = 500;
+const PROGRESS_EVERY_MS = 1000;
 
 export interface WatchSetup {
   readonly nodes: readonly DemoNode[];
@@ -67,7 +67,7 @@ function eventTeller({ nodes, narrator, fresh }: Pick<WatchSetup, "nodes" | "nar
       told = row.event_id;
       const what = row.event.replaceAll("_", " ").replace(/^cluster /, "");
       const why = row.reason === null ? "" : `: ${row.reason}`;
-      narrator.say(nameOf(nodes, row.node_id), `${what}${why}`);
+      narrator.say(nameOf(nodes, row.node_id), `${what}${why}`, Date.now() - row.at.getTime());
     }
   };
 }
