@@ -1,4 +1,4 @@
-/** Writes docs/sql.md: the functions and views of schema pg_replica, from the comments in the catalog of a real server. */
+/** Writes docs/sql.md: the functions and views of schema pg_replica, from the comments in a real server's catalog. */
 import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,10 +1,13 @@
--- How this server reaches itself in a session of its own, whose transactions see what is committed now and whose
--- limits are not the caller's.  Both settings can only be set at server start, so no session can point elsewhere.
-create or replace function node.own_conninfo() returns text
+-- How this server reaches itself in a session of its own, whose transactions see what is committed now, whose limits are
+-- not the caller's, and which can be left behind: from PostgreSQL 16 on dblink ignores connect_timeout.
+-- The settings read here can only be set at server start, so no session can point elsewhere.
+create or replace function node.own_conninfo(p_limit_ms integer) returns text
 language sql stable set search_path = '', pg_temp as $$
   select format('host=%s port=%s dbname=%s user=postgres connect_timeout=2 application_name=pgreplica_sql options=%s',
            node.conninfo_value(trim(both ' "' from split_part(current_setting('unix_socket_directories'), ',', 1))),
            current_setting('port'), node.conninfo_value(current_database()),
-           node.conninfo_value('-c statement_timeout=0 -c lock_timeout=5s -c client_connection_check_interval=1s'
-             ' -c default_transaction_isolation=read\ committed -c default_transaction_read_only=off'));
+           node.conninfo_value(format(
+             '-c statement_timeout=%s -c lock_timeout=5s -c client_connection_check_interval=1s'
+             ' -c default_transaction_isolation=read\ committed -c default_transaction_read_only=off',
+             p_limit_ms)));
 $$;

@@ -21,7 +21,8 @@ begin
     if v_leader is not null and v_taken is distinct from v_term and v_spent < 2500 then
       v_started := clock_timestamp();
       begin
-        perform node.submit(v_leader, p_key, p_kind, p_body);
+        perform node.ask(node.own_conninfo(3000),
+          format('select to_jsonb(true) from node.submit(%s, %L, %L, %L)', v_leader, p_key, p_kind, p_body), 2000);
         v_taken := v_term;
       -- It is not the leader any more, or does not answer: another may be known in a moment.
       exception when connection_exception or admin_shutdown or crash_shutdown or cannot_connect_now

@@ -327,3 +327,21 @@ test("when the control store is gone the error says so", async () => {
   });
   expect(error.hint).toContain(URI);
 });
+
+test.each(["status()", "failover('node2')", "pause('frozen')"])(
+  "a frozen control store holds nobody: %s",
+  async (call) => {
+    const { pid } = store.server.server;
+    const db = await login(primary, "alice");
+    process.kill(pid, "SIGSTOP");
+    try {
+      const started = monotonicClock.now();
+      const error = await errorOf(db.query(`select pg_replica.${call}`));
+      expect(error.code).toBe("08001");
+      expect(monotonicClock.now() - started).toBeLessThan(5500);
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+    await db.query("select pg_replica.leader()");
+  },
+);

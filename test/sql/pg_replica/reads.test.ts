@@ -73,7 +73,8 @@ const CHANGES: Readonly<
     args: ["name"],
   },
   request: {
-    sql: `insert into cluster.request (request_id, key, kind, state, args, from_node, to_node, requested_by, requested_at)
+    sql: `insert into cluster.request
+            (request_id, key, kind, state, args, from_node, to_node, requested_by, requested_at)
           select coalesce(max(request_id), 0) + 1, gen_random_uuid(), $1, $2, '{}', 1, 2, 'alice', raft.now()
             from cluster.request`,
     args: ["kind", "state"],

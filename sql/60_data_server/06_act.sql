@@ -1,0 +1,10 @@
+-- Call an acting function.  What may take long is asked only of a control store that has just answered.
+create or replace function pgreplica.act(p_function text, p_args jsonb) returns jsonb
+language plpgsql volatile set search_path = '', pg_temp as $$
+begin
+  perform pgreplica.call('version');
+  return pgreplica.call(p_function, p_args, pgreplica.limit_ms(p_function, p_args));
+end
+$$;
+comment on function pgreplica.act(text, jsonb) is
+  'Call an acting function of pg_replica on the control store of this node.';
