@@ -1,5 +1,5 @@
--- One try to hand a proposal to the worker of the node that leads.  Runs in a session of its own (node.propose): what it
--- hands to this node's own worker is committed when it is over.
+-- One try to hand a proposal to the worker of the node that leads.  Runs in a session of its own (node.propose): what
+-- it hands to this node's own worker is committed when it is over.
 create or replace function node.submit(p_leader integer, p_key uuid, p_kind text, p_body jsonb) returns void
 language plpgsql volatile set search_path = '', pg_temp as $$
 declare

@@ -1,5 +1,5 @@
--- How this server reaches itself in a session of its own, whose transactions see what is committed now, whose limits are
--- not the caller's, and which can be left behind: from PostgreSQL 16 on dblink ignores connect_timeout.
+-- How this server reaches itself in a session of its own, whose transactions see what is committed now, whose limits
+-- are not the caller's, and which can be left behind: from PostgreSQL 16 on dblink ignores connect_timeout.
 -- The settings read here can only be set at server start, so no session can point elsewhere.
 create or replace function pgreplica.own_conninfo(p_limit_ms integer) returns text
 language sql stable set search_path = '', pg_temp as $$
