@@ -1,4 +1,4 @@
-/** A new copy of the primary takes the place of this node's data: marked before the first byte, swapped in when whole. */
+/** A new copy of the primary replaces this node's data: marked before the first byte, swapped in when whole. */
 
 import { nodePassword } from "../config/secrets.ts";
 import { formatLsn, nodeRole } from "../core/ids.ts";

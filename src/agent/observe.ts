@@ -7,8 +7,13 @@ import type { Disk } from "./disk.ts";
 import { confirming } from "./gate.ts";
 import { identify } from "./servers.ts";
 
-/** A dead primary is not started again before another could have taken over; on a shared host recovery is in the way. */
-const GRACE_MS = { appointed: 1000, pledged: 400 } as const;
+/** A dead primary is not started again before another could have taken over. */
+const GRACE_MS = 1000;
+/**
+ * The search for leftovers and recovery cost time that a failover needs more: this worker may well lead it, and on a
+ * shared host the new primary waits for the same processors.
+ */
+const FAILOVER_FIRST_MS = 400;
 
 /** Ask the data server how it is; a server that is there and says nothing becomes `hung` after a while. */
 export async function look(agent: Agent): Promise<void> {
@@ -100,9 +105,14 @@ function stepOf(agent: Agent): Facts["step"] {
 }
 
 function restOf({ state, clock, view }: Agent): Facts["rest"] {
-  if (!state.gone) return "unproved";
-  const graceMs = view.goal === "pledged" ? GRACE_MS.pledged : GRACE_MS.appointed;
-  return clock.now() - (state.downSince ?? clock.now()) < graceMs ? "fresh" : "old";
+  const downMs = clock.now() - (state.downSince ?? clock.now());
+  if (!state.gone) {
+    // Without a quorum rule only the proof lets anybody take over (H05).
+    const canWait = state.died && view.rule_k > 0 && downMs < FAILOVER_FIRST_MS;
+    return canWait ? "fresh" : "unproved";
+  }
+  const graceMs = view.goal === "primary" ? GRACE_MS : FAILOVER_FIRST_MS;
+  return downMs < graceMs ? "fresh" : "old";
 }
 
 function ruleOf({ state, view }: Agent): Facts["rule"] {

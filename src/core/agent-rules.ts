@@ -18,7 +18,7 @@ export const LEADS = ["this", "other"] as const;
 export const HISTORIES = ["same", "diverged"] as const;
 /** How far the goal's own step is. `spent`: begun once, and never begun again in this epoch (H46). */
 export const STEPS = ["todo", "done", "spent"] as const;
-/** Of a server that is down: not proved gone, gone for less than the grace, gone for longer. */
+/** Of a server that is down: to be proved gone, down for less than the grace, proved gone for longer. */
 export const RESTS = ["unproved", "fresh", "old"] as const;
 /** Whether there is a primary to copy from: promoted, and not this node. */
 export const SOURCES = ["ready", "missing"] as const;
@@ -111,6 +111,7 @@ export const RULES: readonly Rule[] = [
   { pos: 760, when: { goal: "hand_over", rest: "fresh" },                   act: "wait",      why: "the primary died: another may take over" },
   { pos: 770, when: { goal: "hand_over" },                                  act: "start",     why: "nobody took over: start read-only, to be able to report" },
 
+  { pos: 805, when: { goal: "standby", server: "down", rest: "fresh" },     act: "wait",       why: "it has just died: a failover may be under way, and goes first" },
   { pos: 810, when: { goal: "standby", server: "down" },                    act: "start",      why: "a standby runs" },
   { pos: 815, when: { goal: "standby", history: "diverged", source: "missing" }, act: "wait",  why: "it needs a new copy, and the primary is not promoted yet" },
   { pos: 820, when: { goal: "standby", history: "diverged" },               act: "clone",      why: "it holds WAL the newest epoch left behind, or lacks WAL that is gone" },
