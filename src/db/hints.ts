@@ -44,7 +44,8 @@ export function quietHints(clock: Clock = monotonicClock): Hints {
     within: async (ms, signal) => {
       if (!pending && !signal.aborted) {
         const rest = new AbortController();
-        wake = () => rest.abort();
+        // A reason of our own: the default one captures a stack each time.
+        wake = () => rest.abort(null);
         signal.addEventListener("abort", wake, { once: true });
         await clock.sleep(ms, rest.signal);
         signal.removeEventListener("abort", wake);

@@ -49,6 +49,8 @@ interface Waiting {
 const BATCH = { entries: 512, bytes: 1_000_000 } as const;
 const APPEND_LIMIT_MS = 2000;
 const HEARTBEAT_LIMIT_MS = 300;
+/** Of the other stores' heartbeats, one in so many goes to the own store too. */
+const OWN_BEATS = 4;
 /** Entries that every acceptor holds are dropped from memory beyond this many. */
 const KEEP_IN_MEMORY = 1024;
 
@@ -137,7 +139,8 @@ export class Replicator {
           this.#wake.get(link.id)?.wake();
         }
       }
-      await clock.sleep(heartbeatMs, signal);
+      // The own store hears it often enough to refuse a vote meanwhile (raft.may_vote).
+      await clock.sleep(link.id === me.nodeId ? OWN_BEATS * heartbeatMs : heartbeatMs, signal);
     }
   }
 

@@ -43,7 +43,7 @@ interface Parts extends WorkerOptions {
   readonly watch: PrimaryWatch;
 }
 
-const STORE_CONNECTIONS = 6;
+const STORE_CONNECTIONS = 3;
 const STORE_STATEMENT_LIMIT_MS = 5000;
 
 /** Runs until the signal aborts. Throws when the node cannot run at all; the message says why. */
