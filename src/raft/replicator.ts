@@ -129,7 +129,8 @@ export class Replicator {
   async #beat(link: Link): Promise<void> {
     const { me, term, signal, clock, heartbeatMs, onAcked, onHigherTerm } = this.#options;
     while (!signal.aborted) {
-      const reply = await link.call("beat", HEARTBEAT_LIMIT_MS, (c) => heartbeat(c, me, term));
+      const lane = link.id === me.nodeId ? "work" : "beat";
+      const reply = await link.call(lane, HEARTBEAT_LIMIT_MS, (c) => heartbeat(c, me, term));
       if (reply !== NO_ANSWER && !signal.aborted) {
         if (reply.success) onAcked(link.id);
         else if (reply.reason === "stale_term") onHigherTerm(reply.term);
