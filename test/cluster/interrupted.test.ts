@@ -12,11 +12,13 @@ import { CLI, exitOf } from "../support/programs.ts";
 
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
 let top: string | undefined;
+let finished = false;
 
 afterAll(async () => {
   if (top === undefined) return;
   signalTree(() => processesBelow(top ?? ""), "SIGKILL");
-  await rm(top, { recursive: true, force: true });
+  if (finished) await rm(top, { recursive: true, force: true });
+  else console.error(`logs are kept in ${top}`);
 });
 
 /** A small generator (mulberry32): the same seed, the same moments. */
@@ -50,11 +52,12 @@ test("a bootstrap interrupted again and again is finished by the next start", as
   const port = await freeDemoPorts(3);
   for (const ms of moments) await interruptedAfter(ms, dir, port);
 
-  const cluster = await startCluster({ dir, port });
+  const cluster = await startCluster({ dir, port, limitMs: 90_000 });
   try {
     await untilHealthy(cluster);
     await onPrimary(cluster, "create table finished (n integer)");
   } finally {
     await cluster.stop();
   }
-}, 180_000);
+  finished = true;
+}, 240_000);
