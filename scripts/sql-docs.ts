@@ -34,6 +34,8 @@ const MEANINGS: Readonly<Record<keyof typeof OURS, string>> = {
   RF011: "Acknowledged commits would be lost, and `allow_data_loss` is off.",
   RF013: "Settings of a server that would break the promises; the worker refuses to run.",
   RF014: "Traces of an earlier life of this node; the worker refuses to run.",
+  RF015:
+    "A committed command that this version does not know: it stops applying there and says so.",
 };
 
 const HEAD = `# SQL reference

@@ -6,6 +6,7 @@ begin
     select to_jsonb(o) || jsonb_build_object(
              'reported', (select max(r.epoch) from node.report as r),
              'handed_over', (select max(h.epoch) from node.handed_over as h),
+             'progress', (select to_jsonb(p) from node.progress as p where p.node_id = i.node_id),
              'raft_role', case
              when s.leader_id = i.node_id then 'leader'
              when s.leader_id is not null then 'follower'

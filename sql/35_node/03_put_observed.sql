@@ -10,7 +10,7 @@ begin
     lag_ms = p_row.lag_ms, sync_state = p_row.sync_state, rule_in_force = p_row.rule_in_force,
     problem = p_row.problem, system_identifier = p_row.system_identifier, gone = p_row.gone,
     hung = p_row.hung, raft_role = p_row.raft_role, observed_at = p_row.observed_at
-   where o.node_id = p_row.node_id and o.beat <= p_row.beat;
+   where o.node_id = p_row.node_id and o.beat < p_row.beat;
   if not found then
     insert into node.observed select p_row.* on conflict (node_id) do nothing;
   end if;

@@ -10,7 +10,10 @@ begin
      where r.node_id <> (select i.node_id from node.identity as i)
      order by r.node_id
   loop
+    -- When it was heard is told by this node's clock: the sender's may be wrong.
+    v_row.observed_at := raft.now();
     perform node.put_observed(v_row);
   end loop;
+  perform node.put_progress(p_rows);
 end
 $$;

@@ -3,8 +3,12 @@ create or replace function node.observed_rows() returns jsonb
 language plpgsql stable set search_path = '' as $$
 begin
   return (
-    select coalesce(jsonb_agg(case when o.node_id = i.node_id then node.own_row() else to_jsonb(o) end
-                              order by o.node_id), '[]')
-      from node.observed as o, node.identity as i);
+    select coalesce(jsonb_agg(
+             case when o.node_id = i.node_id then node.own_row()
+                  else to_jsonb(o) || jsonb_build_object('progress', to_jsonb(p)) end
+             order by o.node_id), '[]')
+      from node.observed as o
+     cross join node.identity as i
+      left join node.progress as p on p.node_id = o.node_id);
 end
 $$;

@@ -13,6 +13,7 @@ export const OURS = {
   RF011: "would_lose_data",
   RF013: "unsafe_settings",
   RF014: "earlier_life",
+  RF015: "unknown_command",
 } as const;
 
 export type OurErrorKind = (typeof OURS)[keyof typeof OURS];
