@@ -11,6 +11,11 @@ import { namesIn, writeFounding } from "./disk.ts";
 import { hbaFor, prepareFiles, settingsFor } from "./settings.ts";
 
 const START_LIMIT_MS = 60_000;
+/**
+ * A promotion copies the last segment to its new timeline, and each standby fetches that segment from its beginning:
+ * both stand between a failover and the first write, and small ones cost a running server nothing.
+ */
+const WAL_SEGMENT_MB = 4;
 
 /**
  * initdb into `data.new`, identity noted, then renamed: a crash at any point leaves either nothing or a complete
@@ -20,7 +25,7 @@ export async function foundCluster(agent: Agent, order: Order): Promise<void> {
   const { paths, binaries, owner } = agent;
   if ((await namesIn(paths.newDir)).length > 0) await removeOwnLeftover(agent);
   await writeFounding(agent);
-  await initdb(binaries, { dir: paths.newDir, owner });
+  await initdb(binaries, { dir: paths.newDir, owner, walSegmentMb: WAL_SEGMENT_MB });
   await recordSettings(agent);
   const { systemIdentifier } = await readControlFile(paths.newDir);
   recheck(agent, order);
