@@ -11,8 +11,6 @@ import { factsOf, look } from "./observe.ts";
 
 const FIRST_BACKOFF_MS = 50;
 const LAST_BACKOFF_MS = 5000;
-/** How often the data server is told to the control store when nothing changes. */
-const PUBLISH_MS = 500;
 
 interface Running {
   readonly act: Act;
@@ -28,7 +26,6 @@ interface Loop {
   failures: number;
   lastKey: string;
   lookedAt: number;
-  publishedAt: number;
 }
 
 /** Until `signal` aborts. The data server runs on afterwards. */
@@ -40,7 +37,6 @@ export async function runLoop(agent: Agent, hints: Hints, signal: AbortSignal): 
     failures: 0,
     lastKey: "",
     lookedAt: Number.NEGATIVE_INFINITY,
-    publishedAt: Number.NEGATIVE_INFINITY,
   };
   const chores = runChores(agent, signal);
   try {
@@ -200,17 +196,14 @@ function errorText(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-/** The data server is asked each probe; what is seen is told when it changed, and now and then. */
+/** The data server is asked each probe. Not awaited: a silent one must not hold up the loop. */
 function lookAndPublish(agent: Agent, loop: Loop): void {
   const { clock, config } = agent;
   const now = clock.now();
   if (now - loop.lookedAt >= config.timing.probeMs) {
     loop.lookedAt = now;
-    // Not awaited: a silent server must not hold up the loop; one question at a time is the connection's own rule.
-    void look(agent).then(() => agent.publish());
-    loop.publishedAt = now;
-  } else if (now - loop.publishedAt >= PUBLISH_MS) {
-    loop.publishedAt = now;
-    void agent.publish();
+    void look(agent).then(() => agent.publishChanges());
+  } else {
+    void agent.publishChanges();
   }
 }

@@ -37,7 +37,7 @@ export async function suspectQuietLeader(o: SuspectOptions): Promise<void> {
       target = undefined;
       if (leader !== o.self) o.watch.leaderIsHeard();
     }
-    await o.clock.sleep(o.heartbeatMs / 2, o.signal);
+    await o.clock.sleep(quiet ? o.heartbeatMs / 2 : 2 * o.heartbeatMs, o.signal);
   }
 }
 

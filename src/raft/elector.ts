@@ -77,10 +77,9 @@ export class Elector {
     const { clock, timing } = this.#options;
     const { ballot, campaignAt, leading, sample, voters, self } = this.#state;
     if (ballot !== undefined) return OPEN_BALLOT_TICK_MS;
-    if (leading !== undefined) return timing.heartbeatMs;
-    // A follower looks half as often as it is told: cheaper, and a silence is noticed a little later.
+    // Half as often as a leader beats: cheaper, and a silence is noticed a little later.
     const look = 2 * timing.heartbeatMs;
-    if (sample === undefined || !voters.includes(self)) return look;
+    if (leading !== undefined || sample === undefined || !voters.includes(self)) return look;
     return Math.min(look, Math.max(1, campaignAt - clock.now()));
   }
 
