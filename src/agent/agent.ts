@@ -8,9 +8,8 @@ import type { Log } from "../log/logger.ts";
 import type { Binaries } from "../postgres/binaries.ts";
 import type { Owner } from "../postgres/owner.ts";
 import { type Agent, connectionsTo, freshState, pathsOf } from "./context.ts";
-import { classify } from "./disk.ts";
 import { runLoop } from "./loop.ts";
-import { rowOf } from "./observe.ts";
+import { createPublisher } from "./publish.ts";
 import { adopt } from "./servers.ts";
 import { checkOperatorSettings } from "./settings.ts";
 import { type NodeStore, nodeStore } from "./store.ts";
@@ -79,39 +78,9 @@ export function createAgent({
     state: freshState(),
     view,
     nudge,
-    publish: inTurn(async () => {
-      try {
-        await store.observe(rowOf(agent, agent.state.disk ?? (await classify(agent))));
-      } catch (error) {
-        // Told again at the next turn; a store that is away hears nothing anyway.
-        log.debug(
-          { event: "agent.failed", error: String(error) },
-          "the observation was not stored",
-        );
-      }
-    }),
+    ...createPublisher(() => agent),
   };
   return agent;
-}
-
-/** One at a time, so that an older observation never overwrites a newer one; calls meanwhile share the next turn. */
-function inTurn(send: () => Promise<void>): () => Promise<void> {
-  let current: Promise<void> | undefined;
-  let following: Promise<void> | undefined;
-  const begin = () => {
-    current = send().finally(() => {
-      current = undefined;
-    });
-    return current;
-  };
-  return () => {
-    if (current === undefined) return begin();
-    following ??= current.then(() => {
-      following = undefined;
-      return begin();
-    });
-    return following;
-  };
 }
 
 const RETRY_MS = 200;

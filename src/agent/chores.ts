@@ -11,7 +11,7 @@ import { cohortNames } from "./gate.ts";
 import { furnish } from "./promote.ts";
 import { cannotGoOn, tendSlots } from "./slots.ts";
 
-const EVERY_MS = 2000;
+const EVERY_MS = 5000;
 /** A standby that has not streamed for so long asks whether what it needs still exists. */
 const STUCK_MS = 5000;
 

@@ -119,6 +119,8 @@ export interface Agent {
   readonly nudge: () => void;
   /** Tell the control store what is seen, now. */
   readonly publish: () => Promise<void>;
+  /** The same, when something changed or nothing was said for a while. */
+  readonly publishChanges: () => Promise<void>;
 }
 
 /** An order: it belongs to one epoch, and ends when a newer one is seen (H09). */

@@ -1,7 +1,7 @@
 /** What is seen of this node's data server: facts for the table, and the row everyone else reads. */
 import type { Facts } from "../core/agent-rules.ts";
 import { formatLsn, type Lsn, standbyName } from "../core/ids.ts";
-import { attachedTo, lookAt } from "../db/data-server.ts";
+import { lookAt } from "../db/data-server.ts";
 import { type Agent, isAlive } from "./context.ts";
 import type { Disk } from "./disk.ts";
 import { confirming } from "./gate.ts";
@@ -30,9 +30,9 @@ export async function look(agent: Agent): Promise<void> {
   try {
     const { db } = await agent.eyes.get();
     const seen = await lookAt(db);
-    const attached = seen.in_recovery ? [] : await attachedTo(db);
     if (state.server !== server) return;
     if (state.unidentified) await identify(agent, db, seen);
+    const attached = seen.in_recovery ? [] : seen.attached;
     Object.assign(state, { look: seen, attached, silentSince: undefined, hung: false });
   } catch (error) {
     agent.eyes.drop();

@@ -56,6 +56,14 @@ function hangUp(client: pg.Client): void {
   stream?.destroy();
 }
 
+const Attached = z.object({
+  application_name: z.string(),
+  state: z.string().nullable(),
+  flush_lsn: lsn.nullable(),
+  pid: z.int(),
+});
+export type Attached = z.infer<typeof Attached>;
+
 const Look = z.object({
   in_recovery: z.boolean(),
   wal_lsn: lsn.nullable(),
@@ -70,6 +78,7 @@ const Look = z.object({
   standby_names: z.string(),
   serial: z.string().nullable(),
   listen: z.string(),
+  attached: z.array(Attached),
 });
 export type Look = z.infer<typeof Look>;
 
@@ -93,18 +102,14 @@ export function lookAt(db: Queryable): Promise<Look> {
              end::int8 as lag_ms,
              current_setting('synchronous_standby_names') as standby_names,
              current_setting('pgreplica.settings_serial', true) as serial,
-             current_setting('listen_addresses') as listen
+             current_setting('listen_addresses') as listen,
+             coalesce((
+               select jsonb_agg(jsonb_build_object('application_name', s.application_name,
+                 'state', s.state, 'flush_lsn', s.flush_lsn, 'pid', s.pid))
+                 from pg_stat_replication as s), '[]') as attached
         from (values (1)) one left join pg_stat_wal_receiver r on true`,
   });
 }
-
-const Attached = z.object({
-  application_name: z.string(),
-  state: z.string().nullable(),
-  flush_lsn: lsn.nullable(),
-  pid: z.int(),
-});
-export type Attached = z.infer<typeof Attached>;
 
 /** Who streams from this server; names compare exactly (H07). */
 export function attachedTo(db: Queryable): Promise<Attached[]> {
