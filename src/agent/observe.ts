@@ -2,6 +2,7 @@
 import type { Facts } from "../core/agent-rules.ts";
 import { formatLsn, type Lsn, standbyName } from "../core/ids.ts";
 import { lookAt } from "../db/data-server.ts";
+import { processInfo } from "../postgres/process-tree.ts";
 import { type Agent, isAlive } from "./context.ts";
 import type { Disk } from "./disk.ts";
 import { confirming } from "./gate.ts";
@@ -25,8 +26,14 @@ export async function look(agent: Agent): Promise<void> {
     noticeSilence(agent);
     return;
   }
-  state.looking = true;
   const asked = clock.now();
+  // A stopped postmaster leaves our connection working, and every new one hanging (H05).
+  if (processInfo(server.pid)?.state === "T") {
+    state.silentSince ??= asked;
+    noticeSilence(agent);
+    return;
+  }
+  state.looking = true;
   try {
     const { db } = await agent.eyes.get();
     const seen = await lookAt(db);

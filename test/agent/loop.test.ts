@@ -15,6 +15,7 @@ let hints: Hints;
 /** A worker's agent over the same promises; `stop` ends it and leaves the server. */
 function runWorker(): void {
   const controller = new AbortController();
+  node.kept.rows.length = 0;
   hints = quietHints();
   const { config, binaries, owner, store } = node.agent;
   const options = { config, binaries, owner, store, clock: monotonicClock, log: silentLog, hints };
@@ -62,6 +63,14 @@ test("when the worker ends, the server runs on", async () => {
   expect(await sql(node, "select pg_is_in_recovery() as r")).toEqual([{ r: false }]);
   runWorker();
   await seen("it serves again", { role: "primary", writable: true });
+}, 60_000);
+
+test("a stopped postmaster is said to hang, though an open connection still answers", async () => {
+  const pid = readPidFile(node.agent.paths.dataDir)?.pid ?? 0;
+  process.kill(pid, "SIGSTOP");
+  await seen("it hangs", { role: "primary", hung: true, writable: false });
+  process.kill(pid, "SIGCONT");
+  await seen("it answers again", { role: "primary", hung: false, writable: true });
 }, 60_000);
 
 test("a dead primary is said to be gone, with its leftovers, before anything is started", async () => {
