@@ -1,6 +1,6 @@
 /**
- * How long a client cannot write: n faults of each kind on one cluster, a client writing as fast as it can, the gap from
- * the fault to the next acknowledged write, and every acknowledged row looked for at the end.
+ * How long a client cannot write: n faults of each kind on one cluster, a client writing as fast as it can, the
+ * gap from the fault to the next acknowledged write, and every acknowledged row looked for at the end.
  *
  *   npm run bench -- --n 100 --faults postmaster,node,freeze,switchover [--nodes 3] [--json FILE] [--env KEY=VALUE]
  */

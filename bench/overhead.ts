@@ -5,8 +5,8 @@
  *   node bench/overhead.ts [--pairs 10] [--seconds 10] [--clients 8] [--jobs 2] [--script tpcb|insert] [--json FILE]
  *
  * Each pair runs both, the order alternating. While the plain servers are measured the whole cluster, its control plane
- * included, is stopped; while ours is measured the plain servers are up, idle. Each run follows a short uncounted one. The
- * figure is the ratio of each pair; the median and its spread are printed.
+ * included, is stopped; while ours is measured the plain servers are up, idle. Each run follows a short uncounted
+ * one. The figure is the ratio of each pair; the median and its spread are printed.
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";

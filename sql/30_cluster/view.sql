@@ -21,8 +21,7 @@ begin
         select jsonb_agg(to_jsonb(r) order by r.request_id)
           from cluster.request as r where r.state in ('waiting', 'running')), '[]'),
       'observed', coalesce((
-        select jsonb_agg(to_jsonb(o) order by o.node_id) from node.observed as o), '[]'),
-      'acts', '[]'::jsonb)
+        select jsonb_agg(to_jsonb(o) order by o.node_id) from node.observed as o), '[]'))
       from node.identity as i, cluster.state as c);
 end
 $$;

@@ -42,7 +42,10 @@ const RequestRow = z.object({
   key: z.string(),
   kind: z.enum(["failover", "switchover"]),
   state: z.enum(["waiting", "running", "done", "failed", "unknown"]),
-  /** `target` is a node id or null; `not_before` an ISO time; `delay_ms` leaves the asking session time to hear its answer. */
+  /**
+   * `target` is a node id or null; `not_before` an ISO time; `delay_ms` leaves the asking session time to hear its
+   * answer.
+   */
   args: z.object({
     target: z.int().nullable(),
     allow_data_loss: z.boolean().default(false),
@@ -73,16 +76,6 @@ export const ClusterView = z.object({
   requests: z.array(RequestRow),
   /** What this node's gossip table says of each member. */
   observed: z.array(Observed),
-  /** This node's acts that wait to become events. */
-  acts: z.array(
-    z.object({
-      id: int8,
-      at: z.string(),
-      event: z.string(),
-      reason: z.string(),
-      detail: z.unknown(),
-    }),
-  ),
 });
 export type ClusterView = z.infer<typeof ClusterView>;
 

@@ -97,18 +97,8 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
     raft.run(),
     keepControlStore(parts, control, signal),
     suspect(parts, raft, signal),
-    forward({
-      ...parts,
-      raft,
-      hints: parts.hints.fork("observed", "reported", "handed_over", "act", "leader"),
-      signal,
-    }),
-    ...(parts.config.data === undefined
-      ? []
-      : [
-          runAgent({ ...parts, hints: parts.hints.fork("applied", "leader"), signal }),
-          announce({ ...parts, hints: parts.hints.fork("applied"), signal }),
-        ]),
+    tellLeader(parts, raft, signal),
+    ...(parts.config.data === undefined ? [] : tendData(parts, signal)),
   ];
   try {
     await Promise.race(running);
@@ -117,6 +107,19 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
     end.abort();
     await Promise.allSettled(running);
   }
+}
+
+function tellLeader(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void> {
+  const hints = parts.hints.fork("observed", "reported", "handed_over", "act", "leader");
+  return forward({ ...parts, raft, hints, signal });
+}
+
+function tendData(parts: Parts, signal: AbortSignal): Promise<void>[] {
+  const { hints } = parts;
+  return [
+    runAgent({ ...parts, hints: hints.fork("applied", "leader"), signal }),
+    announce({ ...parts, hints: hints.fork("applied"), signal }),
+  ];
 }
 
 function buildRaft(parts: Parts): Raft {

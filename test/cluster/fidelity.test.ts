@@ -45,8 +45,8 @@ function as(uri: string, user: string, password: string): string {
 }
 
 /**
- * What is no difference: lines that pg_dump makes up for each run, and how far a sequence went. Its WAL record is written for
- * 32 values ahead, so that a standby is rightly beyond the primary.
+ * What is no difference: lines that pg_dump makes up for each run, and how far a sequence went. Its WAL record is
+ * written for 32 values ahead, so that a standby is rightly beyond the primary.
  */
 const stable = (dump: string) =>
   dump

@@ -1,4 +1,4 @@
-/** What an operator types, on any node, at the control store or the data server: the same answers, the same refusals. */
+/** What an operator types, on any node, at control store or data server: the same answers, the same refusals. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type pg from "pg";

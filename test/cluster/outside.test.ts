@@ -1,4 +1,4 @@
-/** The tools these tests watch with must see loss, invention and silence themselves, or their silence proves nothing. */
+/** The tools these tests watch with must see loss, invention and silence, or their silence proves nothing. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type PlainCluster, startPlain } from "../support/plain.ts";
 import { allProcesses, signalTree, untilFrozen, withDescendants } from "../support/processes.ts";

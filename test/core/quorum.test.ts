@@ -11,8 +11,8 @@ import { replay } from "../support/datadriven.ts";
 test("majority votes and the arithmetic of a failover", async () => {
   await replay("test/core/testdata/majority.txt", ({ name, args }) => {
     if (name === "needed") return String(membersNeeded(Number(args.n), Number(args.k)));
-    const voters = args.voters!.split(",");
-    const votes = args.votes!.split(",");
+    const voters = (args.voters ?? "").split(",");
+    const votes = (args.votes ?? "").split(",");
     const heard = voters
       .map((id, i) => [id, votes[i] ?? "_"] as const)
       .filter(([, vote]) => vote !== "_")

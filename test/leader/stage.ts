@@ -140,7 +140,7 @@ export class Stage {
       args: { not_before: null, delay_ms: 0, ...one.args },
     }));
     // Only the columns that the loop reads: the rest of a row is for status().
-    return { ...view, members: full, requests, observed: rows, acts: [] } as unknown as ClusterView;
+    return { ...view, members: full, requests, observed: rows } as unknown as ClusterView;
   }
 }
 

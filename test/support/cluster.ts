@@ -233,7 +233,7 @@ class RunningCluster implements Cluster {
 
   killNode(id: number): Injection {
     const injection = kill(this.processesOf(id));
-    // What was forked while we listed still works in the node's folders; what the supervisor started since does not count.
+    // What was forked while we listed works in the node's folders; what the supervisor started since is not counted.
     const pids = new Set(injection.processes.map(({ pid }) => pid));
     const { data, control } = this.node(id);
     const late = signalTree(() => {

@@ -79,8 +79,8 @@ export function signalAll(processes: readonly Process[], signal: NodeJS.Signals)
 }
 
 /**
- * Signal what was listed just now, in one go; returns the monotonic time (milliseconds) of the first signal: the moment of
- * the fault. A process that ended meanwhile is no error.
+ * Signal what was listed just now, in one go; returns the monotonic time (milliseconds) of the first signal: the
+ * moment of the fault. A process that ended meanwhile is no error.
  */
 export function signalAtOnce(fresh: readonly Process[], signal: NodeJS.Signals): number {
   const at = performance.now();

@@ -83,7 +83,9 @@ function entriesOf(text: string | undefined, after: bigint): Entry[] {
 async function handle({ name, args }: Command): Promise<string> {
   const db = await connect(ownControlStore(node.config, "test"));
   try {
-    return await COMMANDS[name]!(db, args);
+    const command = COMMANDS[name];
+    if (command === undefined) throw new Error(`no command ${name}`);
+    return await command(db, args);
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
     const cause = (error as { cause?: { code?: string } }).cause;
