@@ -4,7 +4,7 @@ import { type Clock, waitUntil } from "../../clock/clock.ts";
 import { clusterView } from "../../db/cluster.ts";
 import { pause } from "../../db/pg-replica.ts";
 import type { Binaries } from "../../postgres/binaries.ts";
-import { type ProcessInfo, serverProcesses } from "../../postgres/process-tree.ts";
+import { type ProcessInfo, processInfo, serverProcesses } from "../../postgres/process-tree.ts";
 import { adoptServer, type Server } from "../../postgres/server.ts";
 import type { DemoNode } from "./layout.ts";
 import { count, type Narrator } from "./narrator.ts";
@@ -23,8 +23,8 @@ export interface StopOptions {
 }
 
 const PAUSE_LIMIT_MS = 3000;
-const FAST_LIMIT_MS = 30_000;
-const HURRY_LIMIT_MS = 10_000;
+const FAST_LIMIT_MS = 15_000;
+const HURRY_LIMIT_MS = 5000;
 
 export async function stopAll(options: StopOptions): Promise<void> {
   const { nodes, narrator, workers, hurry } = options;
@@ -74,6 +74,8 @@ async function stopServers(dirs: readonly string[], options: StopOptions): Promi
 }
 
 async function stopServer(server: Server, hurry: AbortSignal): Promise<void> {
+  // A frozen one (SIGSTOP) hears nothing: it is swept.
+  if (processInfo(server.pid)?.state === "T") return;
   const atOnce = () => server.stop("immediate", HURRY_LIMIT_MS).catch(() => undefined); // swept later
   if (hurry.aborted) return await atOnce();
   const hurried = () => void atOnce();
@@ -81,7 +83,7 @@ async function stopServer(server: Server, hurry: AbortSignal): Promise<void> {
   try {
     await server.stop("fast", FAST_LIMIT_MS);
   } catch {
-    await atOnce(); // a client that does not let go, or a frozen server
+    await atOnce(); // a client that does not let go
   } finally {
     hurry.removeEventListener("abort", hurried);
   }

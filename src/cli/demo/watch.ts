@@ -36,6 +36,7 @@ export function startWatch(setup: WatchSetup): Watch {
   const { nodes, clock, narrator, signal } = setup;
   const tellEvents = eventTeller(setup);
   const tellProgress = progressTeller(nodes, clock, narrator);
+  const tellPause = pauseTeller(narrator);
   const judge = readiness(nodes);
   const { promise: ready, resolve } = Promise.withResolvers<string>();
   let isReady = false;
@@ -45,6 +46,7 @@ export function startWatch(setup: WatchSetup): Watch {
     if (isReady) return;
     const view = await clusterView(store);
     if (view.paused_why === PAUSE) await resume(store);
+    else tellPause(view.paused_why);
     const primary = await judge(view);
     if (primary === undefined) return;
     isReady = true;
@@ -88,6 +90,17 @@ function progressTeller(nodes: readonly DemoNode[], clock: Clock, narrator: Narr
       last.set(node_id, { at: clock.now(), text });
       narrator.say(nameOf(nodes, node_id), text);
     }
+  };
+}
+
+/** Somebody else's pause holds up a cluster that starts: say it once, and how it ends. */
+function pauseTeller(narrator: Narrator) {
+  let told: string | null = null;
+  return (why: string | null): void => {
+    if (why !== null && why !== told) {
+      narrator.say("cluster", `paused (${why}): it waits for select pg_replica.resume()`);
+    }
+    told = why;
   };
 }
 
