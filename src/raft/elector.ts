@@ -72,6 +72,15 @@ export class Elector {
     }
   }
 
+  /**
+   * A peer's connection was closed and refused. Looked at afresh first: heartbeats that came between the last look
+   * and the end would count as news from a leader that is gone.
+   */
+  async lost(peer: NodeId): Promise<void> {
+    await this.#look();
+    this.dispatch({ type: "lost", peer });
+  }
+
   /** Until the next tick: a campaign begins when it is due, not at the next beat. */
   #pauseMs(): number {
     const { clock, timing } = this.#options;

@@ -52,7 +52,7 @@ export class Raft {
           clock,
           log,
           signal,
-          onLost: (peer) => this.#elector.dispatch({ type: "lost", peer }),
+          onLost: (peer) => void this.#elector.lost(peer),
           onIncarnation: (peer, incarnation) => this.#incarnations.set(peer, incarnation),
         }),
       ]),
