@@ -119,9 +119,10 @@ function readiness(nodes: readonly DemoNode[]) {
     const [epoch] = view.epochs;
     const settled = view.formed && view.next_rule === null && ruleIsRaised(view);
     if (!settled || epoch?.state !== "serving") return undefined;
-    const attached = fresh.filter(({ state }) => state === "running" || state === "streaming");
     const primary = fresh.find(({ node_id }) => node_id === epoch.node_id);
-    if (attached.length < nodes.length || primary?.writable !== true) return undefined;
+    const standbys = fresh.filter(({ state }) => state === "streaming");
+    const attached = standbys.filter(({ node_id }) => primary?.attached.includes(node_id));
+    if (primary?.writable !== true || attached.length + 1 < nodes.length) return undefined;
     const node = nodes.find(({ config }) => config.node.id === epoch.node_id);
     return node !== undefined && (await takesWrites(node)) ? node.config.node.name : undefined;
   };

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, waitUntil } from "../../clock/clock.ts";
-import { isAlive } from "../../postgres/process-tree.ts";
+import { isAlive, processInfo } from "../../postgres/process-tree.ts";
 import { runningFrom } from "../pid-file.ts";
 import type { DemoNode } from "./layout.ts";
 import type { Narrator } from "./narrator.ts";
@@ -128,7 +128,9 @@ async function exitOf(child: ChildProcess): Promise<Exit> {
 async function end(child: ChildProcess, clock: Clock, hurry: AbortSignal): Promise<void> {
   const gone = new AbortController();
   const exited = exitOf(child).then(() => gone.abort());
-  child.kill("SIGTERM");
+  // A frozen one (SIGSTOP) hears nothing.
+  const frozen = processInfo(child.pid ?? 0)?.state === "T";
+  child.kill(frozen ? "SIGKILL" : "SIGTERM");
   const patience = AbortSignal.any([gone.signal, hurry]);
   await clock.sleep(END_LIMIT_MS, patience);
   if (!gone.signal.aborted) child.kill("SIGKILL");
