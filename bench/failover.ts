@@ -3,6 +3,8 @@
  * gap from the fault to the next acknowledged write, and every acknowledged row looked for at the end.
  *
  *   npm run bench -- --n 100 --faults postmaster,node,freeze,switchover [--nodes 3] [--json FILE] [--env KEY=VALUE]
+ *
+ * `--keep` leaves the cluster's folder with its logs where it was.
  */
 import { parseArgs } from "node:util";
 import { monotonicClock } from "../src/clock/clock.ts";
@@ -150,6 +152,7 @@ function options() {
       faults: { type: "string", default: FAULTS.join(",") },
       nodes: { type: "string", default: "3" },
       json: { type: "string" },
+      keep: { type: "boolean", default: false },
       env: { type: "string", multiple: true, default: [] },
     },
   });
@@ -162,11 +165,12 @@ function options() {
     values.env.map((pair) => [pair.split("=")[0] ?? "", pair.slice(pair.indexOf("=") + 1)]),
   );
   const n = positive("--n", values.n);
-  return { n, nodes: positive("--nodes", values.nodes), faults, json: values.json, env };
+  const { json, keep } = values;
+  return { n, nodes: positive("--nodes", values.nodes), faults, json, keep, env };
 }
 
 async function main(): Promise<number> {
-  const { n, nodes, faults, json, env } = options();
+  const { n, nodes, faults, json, keep, env } = options();
   const cluster = await startCluster({ nodes, env });
   let kept: "keep" | "remove" = "keep";
   try {
@@ -183,7 +187,7 @@ async function main(): Promise<number> {
     const wrong = results.filter(({ lost, invented }) => lost + invented > 0);
     if (wrong.length > 0) console.error("ACKNOWLEDGED ROWS WERE LOST, or rows came from nowhere");
     await cluster.stop();
-    kept = wrong.length > 0 ? "keep" : "remove";
+    kept = keep || wrong.length > 0 ? "keep" : "remove";
     return wrong.length > 0 ? 1 : 0;
   } finally {
     if (kept === "keep") console.error(`logs are kept:\n  ${logPaths(cluster).join("\n  ")}`);
