@@ -113,7 +113,9 @@ function answered(
   epoch: EpochFact,
 ): RequestStep {
   if (epoch.state === "opened" && choice?.kind === "waiting") {
-    if (request.args.allow_data_loss || facts.epochMs < LIMITS.stalledMs) {
+    // A primary that was drained as planned has yet to come back and report.
+    const limit = request.kind === "switchover" ? LIMITS.drainMs : LIMITS.stalledMs;
+    if (request.args.allow_data_loss || facts.epochMs < limit) {
       return { step: "under_way", request };
     }
     const sqlstate = choice.blocked === "pledges" ? "RF010" : "RF011";

@@ -5,7 +5,7 @@
 import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { EmbeddedUnusable, embeddedDirectory, readableEmbedded } from "./embedded.ts";
-import { exists } from "./files.ts";
+import { isReachable } from "./files.ts";
 import { candidateDirectories, lacksDblink } from "./install-folders.ts";
 import type { Owner } from "./owner.ts";
 import { RunFailed, runProgram } from "./run.ts";
@@ -73,10 +73,11 @@ async function check(
   dir: string,
   { owner, embedded }: { readonly owner: Owner | undefined; readonly embedded: boolean },
 ): Promise<Binaries | string> {
-  if (!(await exists(join(dir, "postgres")))) return "there is no program postgres";
+  if (!(await isReachable(join(dir, "postgres")))) return "there is no program postgres";
   // PATH may hold a link to the server alone; its companions stand where it points to.
   const real = join(await realpath(join(dir, "postgres")), "..");
-  if (!(await exists(join(real, "initdb")))) return "there is no program initdb beside postgres";
+  if (!(await isReachable(join(real, "initdb"))))
+    return "there is no program initdb beside postgres";
   const version = await versionOf(join(real, "postgres"), owner);
   if (version === undefined)
     return `its postgres --version cannot be run by ${owner?.name ?? "us"}`;

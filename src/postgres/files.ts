@@ -67,6 +67,16 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
+/** Like `exists`, for looking around: what we may not look into is not there for us. */
+export async function isReachable(path: string): Promise<boolean> {
+  try {
+    return await exists(path);
+  } catch (error) {
+    if (hasCode(error, "EACCES")) return false;
+    throw error;
+  }
+}
+
 /** Make the names in a folder (created, renamed, removed) survive a power cut. */
 export async function syncDirectory(path: string): Promise<void> {
   const folder = await open(path, "r");

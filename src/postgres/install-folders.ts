@@ -1,7 +1,7 @@
 /** Where packages of the usual systems put PostgreSQL's programs and extensions. */
 import { glob, realpath } from "node:fs/promises";
 import { delimiter, join } from "node:path";
-import { exists } from "./files.ts";
+import { isReachable } from "./files.ts";
 
 /** `*` stands for a version. */
 const PATTERNS = [
@@ -37,7 +37,7 @@ async function firstOfEach(dirs: readonly string[]): Promise<string[]> {
   const kept: string[] = [];
   for (const dir of dirs) {
     const program = join(dir, "postgres");
-    if (!(await exists(program))) continue;
+    if (!(await isReachable(program))) continue;
     const real = await realpath(program);
     if (!seen.has(real)) kept.push(dir);
     seen.add(real);
@@ -60,8 +60,8 @@ export async function lacksDblink(binDir: string, major: number): Promise<boolea
   ];
   for (const share of shares) {
     const folder = join(share, "extension");
-    if (await exists(join(folder, "plpgsql.control"))) {
-      return !(await exists(join(folder, "dblink.control")));
+    if (await isReachable(join(folder, "plpgsql.control"))) {
+      return !(await isReachable(join(folder, "dblink.control")));
     }
   }
   return false;

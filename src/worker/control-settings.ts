@@ -29,9 +29,10 @@ export function controlPaths(config: Pick<Config, "dir" | "control">) {
 /** The map by which OS users become the superuser over the private sockets. */
 export const IDENT_MAP = "pgreplica";
 
-/** ident.conf, the same for both servers of a node: root and the servers' owner, or whoever we are. */
+/** ident.conf, the same for both servers of a node: root, and the servers' owner. */
 export function identFile(config: Pick<Config, "runAs">): string {
-  const users = new Set(process.getuid?.() === 0 ? ["root", config.runAs] : [userInfo().username]);
+  const owner = process.getuid?.() === 0 ? config.runAs : userInfo().username;
+  const users = new Set(["root", owner]);
   return renderIdent(
     [...users].map((systemUser) => ({ map: IDENT_MAP, systemUser, databaseUser: "postgres" })),
   );
