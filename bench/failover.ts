@@ -15,6 +15,7 @@ import { rows } from "../test/support/sql.ts";
 import { createWriterTable, startWriter, type Writer } from "../test/support/writer.ts";
 import { conditionsOf, describeConditions, positive, writeResult } from "./conditions.ts";
 import { histogram, type Summary, summarize } from "./stats.ts";
+import { describeSteps, type Steps, stepsBetween } from "./steps.ts";
 
 const FAULTS = ["postmaster", "node", "freeze", "switchover"] as const;
 type Fault = (typeof FAULTS)[number];
@@ -30,6 +31,8 @@ const MEANING: Readonly<Record<Fault, { what: string; p50: number; p99: number }
 interface Sample {
   readonly gapMs: number;
   readonly leaderWasPrimary: boolean;
+  /** When each step was logged, milliseconds after the fault. */
+  readonly steps: Steps;
   readonly acknowledged: number;
   readonly unknown: number;
   readonly lost: number;
@@ -47,12 +50,15 @@ interface FaultResult extends Summary {
   readonly samples: readonly Sample[];
 }
 
+interface Injected {
+  readonly gapMs: number;
+  /** Monotonic time of the first signal; of a switchover, of the last write before the gap. */
+  readonly from: number;
+  readonly heal: () => void;
+}
+
 /** Inject the fault; gives the gap and what undoes it. */
-async function inject(
-  cluster: Cluster,
-  fault: Fault,
-  writer: Writer,
-): Promise<{ gapMs: number; heal: () => void }> {
+async function inject(cluster: Cluster, fault: Fault, writer: Writer): Promise<Injected> {
   const { primary, standbys } = await untilHealthy(cluster);
   const none = () => undefined;
   if (fault === "switchover") {
@@ -63,7 +69,8 @@ async function inject(
     });
     if (row?.state !== "done") throw new Error(`switchover: ${JSON.stringify(row)}`);
     await writer.nextAckOverNewConnection(since, 20_000);
-    return { gapMs: writer.gapSince(since).ms, heal: none };
+    const gap = writer.gapSince(since);
+    return { gapMs: gap.ms, from: gap.from, heal: none };
   }
   const injection =
     fault === "postmaster"
@@ -73,7 +80,7 @@ async function inject(
         : await cluster.freezeNode(primary);
   const ack = await writer.nextAckOverNewConnection(injection.at, 60_000);
   const heal = fault === "freeze" ? () => cluster.thaw(injection) : none;
-  return { gapMs: ack.at - injection.at, heal };
+  return { gapMs: ack.at - injection.at, from: injection.at, heal };
 }
 
 async function sample(cluster: Cluster, fault: Fault): Promise<Sample> {
@@ -82,7 +89,8 @@ async function sample(cluster: Cluster, fault: Fault): Promise<Sample> {
   try {
     await writer.untilAcknowledged(200, 20_000);
     const since = monotonicClock.now();
-    const { gapMs, heal } = await inject(cluster, fault, writer);
+    const { gapMs, from, heal } = await inject(cluster, fault, writer);
+    const wall = performance.timeOrigin + from;
     await writer.untilAcknowledged(200, 20_000);
     heal();
     const after = await untilHealthy(cluster, 120_000);
@@ -92,6 +100,7 @@ async function sample(cluster: Cluster, fault: Fault): Promise<Sample> {
     const { acknowledged, unknown } = checked;
     return {
       gapMs,
+      steps: await stepsBetween(cluster, wall, wall + gapMs),
       leaderWasPrimary: before.leader === before.primary,
       acknowledged,
       unknown,
@@ -142,6 +151,8 @@ function report(results: readonly FaultResult[]): void {
   for (const { fault, samples, n } of results) {
     console.log(`\n${fault}${n < 100 ? ` (n = ${n}: the p99 is the maximum, claim none)` : ""}`);
     console.log(histogram(samples.map(({ gapMs }) => gapMs)).join("\n"));
+    console.log("steps, medians after the fault, as logged:");
+    console.log(describeSteps(samples.map(({ steps }) => steps)).join("\n"));
   }
 }
 
