@@ -4,7 +4,7 @@ import { nodePassword } from "../config/secrets.ts";
 import { formatLsn, nodeRole } from "../core/ids.ts";
 import { exists, removeTree } from "../postgres/files.ts";
 import { putStandbySignal } from "../postgres/settings.ts";
-import { takeBaseBackup } from "../replication/base-backup.ts";
+import { takeBaseBackupApart } from "../replication/apart.ts";
 import { type Agent, type Order, recheck, type Wanted } from "./context.ts";
 import { putMarker, swapIn, writeIdentity } from "./disk.ts";
 import { fenceServer, startGated } from "./servers.ts";
@@ -61,7 +61,7 @@ async function copy(agent: Agent, order: Order) {
     throw new Error(`node ${view.primary_id} has no data server to copy from`);
   }
   let noted = Number.NEGATIVE_INFINITY;
-  return takeBaseBackup({
+  return takeBaseBackupApart({
     host: primary.data_host,
     port: primary.data_port,
     user: nodeRole(config.node.id),

@@ -10,6 +10,8 @@ import { classify } from "./disk.ts";
 import { factsOf, look } from "./observe.ts";
 
 const FIRST_BACKOFF_MS = 50;
+/** How old the view may be while nothing is heard and nothing is done. */
+const VIEW_MS = 1000;
 const LAST_BACKOFF_MS = 5000;
 
 interface Running {
@@ -26,23 +28,25 @@ interface Loop {
   failures: number;
   lastKey: string;
   lookedAt: number;
+  viewedAt: number;
 }
 
 /** Until `signal` aborts. The data server runs on afterwards. */
 export async function runLoop(agent: Agent, hints: Hints, signal: AbortSignal): Promise<void> {
-  const { config } = agent;
   const loop: Loop = {
     running: undefined,
     retryAt: 0,
     failures: 0,
     lastKey: "",
     lookedAt: Number.NEGATIVE_INFINITY,
+    viewedAt: Number.NEGATIVE_INFINITY,
   };
   const chores = runChores(agent, signal);
   try {
+    let hinted = true;
     while (!signal.aborted) {
-      await turn(agent, loop);
-      await hints.within(waitMs(agent, loop, config.timing.probeMs), signal);
+      await turn(agent, loop, { hinted });
+      hinted = await hints.within(waitMs(agent, loop, probeMs(agent)), signal);
     }
   } finally {
     loop.running?.controller.abort(new StaleOrder("the worker stops"));
@@ -51,15 +55,20 @@ export async function runLoop(agent: Agent, hints: Hints, signal: AbortSignal): 
   }
 }
 
+/** A standby is asked less often than a primary: no commit waits for what it says. */
+function probeMs({ config, state }: Agent): number {
+  return state.look?.in_recovery === true ? 2 * config.timing.probeMs : config.timing.probeMs;
+}
+
 /** Sooner than the next probe when an act is to be tried again, or a grace ends. */
 function waitMs({ clock }: Agent, loop: Loop, probeMs: number): number {
   const retry = loop.failures > 0 ? loop.retryAt - clock.now() : probeMs;
   return Math.max(1, Math.min(probeMs, retry));
 }
 
-async function turn(agent: Agent, loop: Loop): Promise<void> {
+async function turn(agent: Agent, loop: Loop, { hinted }: { hinted: boolean }): Promise<void> {
   try {
-    agent.view = await agent.store.view();
+    await readView(agent, loop, { hinted });
   } catch (error) {
     // Nothing learnt, nothing done: the control store may be restarting.
     agent.log.warn(
@@ -84,6 +93,15 @@ async function turn(agent: Agent, loop: Loop): Promise<void> {
     }
   }
   lookAndPublish(agent, loop);
+}
+
+/** What is committed changes with a notification; without one it is read now and then, in case it was lost (H65). */
+async function readView(agent: Agent, loop: Loop, { hinted }: { hinted: boolean }): Promise<void> {
+  const now = agent.clock.now();
+  const settled = !hinted && loop.running === undefined && loop.failures === 0;
+  if (settled && now - loop.viewedAt < VIEW_MS) return;
+  agent.view = await agent.store.view();
+  loop.viewedAt = now;
 }
 
 /** A newer epoch, another goal, or another rule ends the act under way (H09). */
@@ -198,9 +216,8 @@ function errorText(error: unknown): string {
 
 /** The data server is asked each probe. Not awaited: a silent one must not hold up the loop. */
 function lookAndPublish(agent: Agent, loop: Loop): void {
-  const { clock, config } = agent;
-  const now = clock.now();
-  if (now - loop.lookedAt >= config.timing.probeMs) {
+  const now = agent.clock.now();
+  if (now - loop.lookedAt >= probeMs(agent)) {
     loop.lookedAt = now;
     void look(agent).then(() => agent.publishChanges());
   } else {

@@ -6,8 +6,8 @@ import { type ConnectOptions, connectionConfig } from "./connect.ts";
 export interface Hints {
   /** Resolves at the next hint, at once if one came since the last call, or when `signal` aborts. */
   next(signal?: AbortSignal): Promise<void>;
-  /** The same, but no longer than `ms`. */
-  within(ms: number, signal: AbortSignal): Promise<void>;
+  /** The same, but no longer than `ms`; true when there was a hint. */
+  within(ms: number, signal: AbortSignal): Promise<boolean>;
   /** Make `next` resolve. */
   nudge(): void;
 }
@@ -50,7 +50,9 @@ export function quietHints(clock: Clock = monotonicClock): Hints {
         await clock.sleep(ms, rest.signal);
         signal.removeEventListener("abort", wake);
       }
+      const hinted = pending;
       pending = false;
+      return hinted;
     },
   };
 }

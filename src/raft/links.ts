@@ -122,7 +122,7 @@ export class Link {
     });
     const asked = clock.now();
     const first: T | NoAnswer = await Promise.race<T | NoAnswer>([answer, late]);
-    limit.abort();
+    limit.abort(null);
     if (first === NO_ANSWER) {
       // A late answer stays matched to its own question; only a connection that is stuck is dropped.
       if (link.stuckSince > asked) link.stuckSince = asked;
