@@ -37,6 +37,8 @@ export interface LinkOptions {
 const CONNECT_LIMIT_MS = 1000;
 const STATEMENT_LIMIT_MS = 5000;
 const RETRY_MS = 200;
+const HASTY_TRIES = 10;
+const HASTY_MS = 10;
 const STUCK_LIMIT_MS = 1000;
 
 /** One lane: connects, reconnects, and gives its client out while it is up. */
@@ -151,19 +153,23 @@ export class Link {
   async #keep(lane: Lane): Promise<void> {
     const { signal, clock } = this.#options;
     const link = this.#lanes[lane];
+    let failures = 0;
     while (!signal.aborted) {
       const refused = await this.#connect(lane);
       if (link.client !== undefined) {
+        failures = 0;
         await link.untilLost(signal);
         continue;
       }
+      failures += 1;
       if (refused && this.#reach !== "refused") {
         this.#setReach("refused");
         this.#options.onLost(this.id);
       } else if (!refused && this.#reach !== "silent") {
         this.#setReach("silent");
       }
-      await clock.sleep(RETRY_MS, signal);
+      // A store that is being killed resets first and refuses a moment later.
+      await clock.sleep(failures <= HASTY_TRIES && !refused ? HASTY_MS : RETRY_MS, signal);
     }
     link.drop();
   }
