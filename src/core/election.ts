@@ -35,6 +35,7 @@ export interface Timing {
 }
 
 export const DEFAULT_JITTER_MS = 80;
+const FAST_TRIES = 4;
 export const DEFAULT_BALLOT_MS = 300;
 
 interface Ballot {
@@ -55,7 +56,7 @@ export interface ElectionState {
   readonly quietSince: number;
   /** When to campaign if it stays quiet. */
   readonly campaignAt: number;
-  /** A fast campaign (refused connection) that failed may be tried once more. */
+  /** A fast campaign (refused connection) that failed may be tried so often again. */
   readonly fastTries: number;
   readonly ballot: Ballot | undefined;
   /** The highest term any reply showed. */
@@ -222,8 +223,18 @@ function onLost(state: ElectionState, peer: NodeId, at: Moment): Step {
   if (sample?.leaderId !== peer || state.leading !== undefined) return [state, []];
   const mark = { type: "mark_silent", bootId: sample.bootId, heard: sample.heard } as const;
   if (state.ballot !== undefined) return [state, [mark]];
-  const campaignAt = Math.min(state.campaignAt, at.now + at.random * state.timing.jitterMs);
-  return [{ ...state, campaignAt, fastTries: 1 }, [mark]];
+  const campaignAt = Math.min(state.campaignAt, at.now + fastDelay(state, peer, at));
+  return [{ ...state, campaignAt, fastTries: FAST_TRIES }, [mark]];
+}
+
+/**
+ * Everybody notices a death at once: they campaign in turn, the next id first, or two of three would split their
+ * votes. Within each turn chance keeps equal delays apart.
+ */
+function fastDelay({ self, voters, timing }: ElectionState, lost: NodeId, at: Moment): number {
+  const after = [...voters.filter((id) => id > lost), ...voters.filter((id) => id < lost)];
+  const turn = Math.max(0, after.indexOf(self));
+  return timing.jitterMs * (0.75 * turn + 0.25 * at.random);
 }
 
 function startPreVote(state: ElectionState, at: Moment): Step {
@@ -321,7 +332,7 @@ function retryUnmarked(state: ElectionState): Step {
   return [state, [ask]];
 }
 
-/** A fast campaign gets one fast retry; then the ordinary timeout, new at random. */
+/** A fast campaign is tried again soon, a few times; then comes the ordinary timeout, new at random. */
 function afterLostBallot(state: ElectionState, at: Moment): ElectionState {
   const fast = state.fastTries > 0;
   return {
@@ -329,7 +340,7 @@ function afterLostBallot(state: ElectionState, at: Moment): ElectionState {
     phase: "follower",
     ballot: undefined,
     fastTries: fast ? state.fastTries - 1 : 0,
-    campaignAt: fast ? at.now + 150 + at.random * 150 : timeout(state, at),
+    campaignAt: fast ? at.now + state.timing.jitterMs * (0.25 + at.random) : timeout(state, at),
   };
 }
 

@@ -149,10 +149,14 @@ export class Elector {
         void this.#preVote(effect.term, effect.to);
         return;
       case "vote":
-        log.info(
-          { event: "raft.campaign", term: effect.term, transfer: effect.transfer },
-          effect.transfer ? "the leader hands over" : "the leader is silent",
-        );
+        if (effect.to.length === this.#options.voters.length) {
+          const fields = {
+            event: "raft.campaign",
+            term: effect.term,
+            transfer: effect.transfer,
+          } as const;
+          log.info(fields, effect.transfer ? "the leader hands over" : "the leader is silent");
+        }
         for (const id of effect.to) void this.#vote(id, effect.term, effect.transfer);
         return;
       case "lead":
@@ -195,7 +199,10 @@ export class Elector {
     const reply = await links
       .get(id)
       ?.call("work", VOTE_LIMIT_MS, (client) => preVote(client, me, ask));
-    if (reply === undefined || reply === NO_ANSWER) return;
+    if (reply === undefined || reply === NO_ANSWER) {
+      this.#unreachable(id, "pre_vote", term);
+      return;
+    }
     const counter = { bootId: reply.boot_id, heard: reply.heard };
     this.dispatch({ type: "answered", kind: "pre_vote", from: id, asked: term, counter, ...reply });
   }
@@ -206,8 +213,18 @@ export class Elector {
     const reply = await links
       .get(id)
       ?.call("work", VOTE_LIMIT_MS, (client) => requestVote(client, me, ask));
-    if (reply === undefined || reply === NO_ANSWER) return;
+    if (reply === undefined || reply === NO_ANSWER) {
+      this.#unreachable(id, "vote", term);
+      return;
+    }
     this.dispatch({ type: "answered", kind: "vote", from: id, asked: term, ...reply });
+  }
+
+  /** Nothing listens there: a no that need not be waited for. From anyone else an answer may still come. */
+  #unreachable(from: NodeId, kind: "pre_vote" | "vote", asked: Term): void {
+    if (this.#options.links.get(from)?.reach().reach !== "refused") return;
+    const reason = "unreachable";
+    this.dispatch({ type: "answered", kind, from, asked, term: 0n, granted: false, reason });
   }
 
   #request(voter: NodeId, term: Term): VoteRequest {
