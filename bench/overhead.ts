@@ -8,7 +8,7 @@
  * included, is stopped; while ours is measured the plain servers are up, idle. Each run follows a short uncounted
  * one. The figure is the ratio of each pair; the median and its spread are printed.
  */
-import { writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Cluster, startCluster, temporaryFolder } from "../test/support/cluster.ts";
@@ -203,6 +203,7 @@ async function main(): Promise<void> {
   } finally {
     await plain?.stop();
     await cluster.discard("remove");
+    await rm(top, { recursive: true, force: true });
   }
 }
 

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { chown, mkdir, open as openFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { temporaryFolder } from "./cluster.ts";
+import { tail, temporaryFolder } from "./cluster.ts";
 import { freePorts } from "./ports.ts";
 import { exitOf, mustRun, needProgram } from "./programs.ts";
 import { rows, value } from "./sql.ts";
@@ -74,7 +74,7 @@ async function startServer(dir: string, port: number, user: User): Promise<Plain
     if (child.exitCode !== null) return true;
     return (await value(uri, "select 1")) === "1";
   });
-  if (child.exitCode !== null) throw new Error(`postgres ended: see ${dir}.log`);
+  if (child.exitCode !== null) throw new Error(`postgres ended:\n${await tail(`${dir}.log`)}`);
   const stop = async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill("SIGQUIT");
     await exitOf(child);
