@@ -191,7 +191,13 @@ async function main(): Promise<void> {
   try {
     const { primary } = await untilHealthy(cluster);
     const { uri } = cluster.node(primary).data;
-    plain = await startPlain({ standbys: 2, confirmations: 1, settings: await settingsOf(uri) });
+    const bytes = await value(
+      uri,
+      "select setting from pg_settings where name = 'wal_segment_size'",
+    );
+    const segmentMb = Number(bytes) / 2 ** 20;
+    const settings = await settingsOf(uri);
+    plain = await startPlain({ standbys: 2, confirmations: 1, settings, segmentMb });
     const conditions = await conditionsOf(uri);
     console.log(describeConditions(conditions));
     console.log(`pgbench ${values.script}: ${JSON.stringify(load)}, ${values.pairs} pairs`);

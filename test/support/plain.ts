@@ -50,12 +50,17 @@ host replication all 127.0.0.1/32 scram-sha-256
 `;
 
 /** initdb with checksums, SCRAM over TCP and the settings given. */
-async function initialize(dir: string, settings: readonly string[], user: User): Promise<void> {
+async function initialize(
+  dir: string,
+  { settings, segmentMb }: { readonly settings: readonly string[]; readonly segmentMb: number },
+  user: User,
+): Promise<void> {
   await ownedFolder(dir, user);
   const passwordFile = `${dir}.password`;
   await writeFile(passwordFile, PASSWORD, { mode: 0o644 });
   const args = ["-D", dir, "-U", "postgres", "--pwfile", passwordFile, "-k", "-E", "UTF8"];
-  await mustRun(needProgram("initdb"), [...args, "--locale=C", "-A", "scram-sha-256"], user);
+  const more = ["--locale=C", "-A", "scram-sha-256", `--wal-segsize=${segmentMb}`];
+  await mustRun(needProgram("initdb"), [...args, ...more], user);
   await writeFile(join(dir, "pg_hba.conf"), hba);
   await writeFile(join(dir, "postgresql.auto.conf"), `${settings.join("\n")}\n`);
   await rm(passwordFile);
@@ -115,6 +120,8 @@ export async function startPlain(o: {
   readonly standbys: number;
   readonly confirmations: number;
   readonly settings?: readonly string[];
+  /** Size of a WAL segment, megabytes. */
+  readonly segmentMb?: number;
 }): Promise<PlainCluster> {
   const user = await serverUser();
   const top = await temporaryFolder("plain");
@@ -127,7 +134,8 @@ export async function startPlain(o: {
   };
   try {
     const settings = ["max_connections = 100", "hot_standby = on", ...(o.settings ?? [])];
-    await initialize(join(top, "primary"), settings, user);
+    const { segmentMb = 16 } = o;
+    await initialize(join(top, "primary"), { settings, segmentMb }, user);
     const primary = await startServer(join(top, "primary"), ports[0] ?? 0, user);
     servers.push(primary);
     for (const port of ports.slice(1)) {
