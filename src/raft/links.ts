@@ -46,12 +46,15 @@ class LaneLink {
   client: pg.Client | undefined;
   /** When the oldest call was made that is still without an answer. */
   stuckSince = Number.POSITIVE_INFINITY;
+  /** Settles when the last question asked has its answer. */
+  tail: Promise<unknown> = Promise.resolve();
   #wake: (() => void) | undefined;
 
   /** Give the connection up; whatever was asked on it stays without an answer. */
   drop(): void {
     const { client } = this;
     this.client = undefined;
+    this.tail = Promise.resolve();
     this.stuckSince = Number.POSITIVE_INFINITY;
     this.#wake?.();
     client?.end().catch(() => undefined);
@@ -78,6 +81,7 @@ export class Link {
   readonly #options: LinkOptions;
   readonly #lanes: Record<Lane, LaneLink> = { beat: new LaneLink(), work: new LaneLink() };
   readonly #running = new Set<Lane>();
+  #complaint = "";
   #reach: Reach = "unknown";
   #reachSince: number;
 
@@ -118,10 +122,16 @@ export class Link {
     }
     const limit = new AbortController();
     const late = clock.sleep(limitMs, limit.signal).then((): NoAnswer => NO_ANSWER);
-    const answer = ask(client).catch((error: unknown): NoAnswer => {
-      this.#options.log.debug({ event: "raft.peer_lost", peer: this.id, lane }, String(error));
-      return NO_ANSWER;
-    });
+    // One question at a time on a connection; those behind it wait here.
+    const answer = link.tail
+      .then((): Promise<T | NoAnswer> | NoAnswer =>
+        link.client === client ? ask(client) : NO_ANSWER,
+      )
+      .catch((error: unknown): NoAnswer => {
+        this.#complain(error);
+        return NO_ANSWER;
+      });
+    link.tail = answer;
     const asked = clock.now();
     const first: T | NoAnswer = await Promise.race<T | NoAnswer>([answer, late]);
     limit.abort(null);
@@ -134,6 +144,18 @@ export class Link {
     link.stuckSince = Number.POSITIVE_INFINITY;
     this.#setReach("ok");
     return first;
+  }
+
+  /** A store that answers with an error is worth a line, once; a broken connection is told by its reach. */
+  #complain(error: unknown): void {
+    const text = String(error);
+    const { code, cause } = error as { code?: unknown; cause?: { code?: unknown } };
+    const state = code ?? cause?.code;
+    const refusal =
+      typeof state === "string" && /^[0-9A-Z]{5}$/.test(state) && !/^(08|57|EPIPE)/.test(state);
+    if (!refusal || text === this.#complaint) return;
+    this.#complaint = text;
+    this.#options.log.warn({ event: "raft.alarm", peer: this.id, code: state }, text);
   }
 
   #setReach(reach: Reach): void {
@@ -178,29 +200,27 @@ export class Link {
   async #connect(lane: Lane): Promise<boolean> {
     const link = this.#lanes[lane];
     const { me, onIncarnation } = this.#options;
+    let opened: pg.Client | undefined;
     try {
       const client = await connect({
         ...this.#address,
         applicationName: `pg_replica ${me.nodeId} ${lane}`,
         connectLimitMs: CONNECT_LIMIT_MS,
         statementLimitMs: STATEMENT_LIMIT_MS,
-        onLost: () => link.drop(),
       });
+      opened = client;
       client.once("end", () => {
         if (link.client === client) link.drop();
       });
-      link.client = client;
       const { incarnation } = await hello(client, me);
+      link.client = client;
       onIncarnation(this.id, incarnation);
       this.#setReach("ok");
       return false;
     } catch (error) {
-      link.drop();
+      opened?.end().catch(() => undefined);
+      this.#complain(error);
       const code = (error as { code?: unknown }).code;
-      this.#options.log.debug(
-        { event: "raft.peer_lost", peer: this.id, lane, code },
-        String(error),
-      );
       return code === "ECONNREFUSED" || code === "ENOENT";
     }
   }
