@@ -1,4 +1,7 @@
-/** Where the time of a failover went: the steps as the workers' logs tell them, between a fault and the next acknowledged write. */
+/**
+ * Where the time of a failover went: the steps as the workers' logs tell them, between a fault and the next
+ * acknowledged write.
+ */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Cluster } from "../test/support/cluster.ts";
