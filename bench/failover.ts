@@ -28,6 +28,9 @@ const MEANING: Readonly<Record<Fault, { what: string; p50: number; p99: number }
   switchover: { what: "switchover asked on a standby", p50: 300, p99: 1000 },
 };
 
+/** How long the client waits for a host to let it in, milliseconds: a frozen one takes connections and says nothing. */
+const CONNECT_MS = 100;
+
 interface Sample {
   readonly gapMs: number;
   readonly leaderWasPrimary: boolean;
@@ -85,7 +88,8 @@ async function inject(cluster: Cluster, fault: Fault, writer: Writer): Promise<I
 
 async function sample(cluster: Cluster, fault: Fault): Promise<Sample> {
   const before = await untilHealthy(cluster);
-  const writer = startWriter({ hosts: cluster.dataUris(), writer: nextWriter() });
+  const hosts = cluster.dataUris();
+  const writer = startWriter({ hosts, writer: nextWriter(), connectMs: CONNECT_MS });
   try {
     await writer.untilAcknowledged(200, 20_000);
     const since = monotonicClock.now();
