@@ -15,6 +15,7 @@ import { UNSAFE, UnsafeStore, verifyPersistence, verifySettings } from "../db/du
 import { install } from "../db/install.ts";
 import type { Log } from "../log/logger.ts";
 import type { Binaries } from "../postgres/binaries.ts";
+import { fence } from "../postgres/fence.ts";
 import { exists } from "../postgres/files.ts";
 import type { Owner } from "../postgres/owner.ts";
 import { runProgram } from "../postgres/run.ts";
@@ -35,6 +36,7 @@ export class ControlStoreLost extends Error {
 
 const READY_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 20_000;
+const FENCE_LIMIT_MS = 10_000;
 const CONNECT_LIMIT_MS = 5000;
 
 /** How the node reaches its own control store: the private socket, as superuser. */
@@ -66,7 +68,10 @@ export async function startControlStore(
   const { dataDir, logFile } = controlPaths(config);
   await writeControlFiles(config, { dataDir, binaries, owner });
   const running = await adoptServer({ binaries, dataDir });
-  if (running === undefined) await refuseUnsafeFiles(binaries, dataDir, owner);
+  if (running === undefined) {
+    await endLeftovers(config, binaries, clock);
+    await refuseUnsafeFiles(binaries, dataDir, owner);
+  }
   const server = running ?? (await startServer({ binaries, dataDir, owner, logFile }));
   try {
     await waitReady(server, { clock, limitMs: READY_LIMIT_MS });
@@ -91,6 +96,17 @@ export async function stopControlStore({ server }: Pick<ControlStore, "server">)
 
 async function stopIfAlive(server: Server): Promise<void> {
   if (server.alive()) await server.stop("fast", STOP_LIMIT_MS);
+}
+
+/** Backends outlive a killed postmaster for a moment, or longer: no start succeeds beside them (H05, H26). */
+async function endLeftovers(
+  { control }: Pick<Config, "control">,
+  binaries: Binaries,
+  clock: Clock,
+): Promise<void> {
+  if (!(await exists(`${control.dir}/postmaster.pid`))) return;
+  const { dir: dataDir, port } = control;
+  await fence({ dataDir, binaries, port, clock, limitMs: FENCE_LIMIT_MS });
 }
 
 async function requireIdentity(config: Config): Promise<Identity> {

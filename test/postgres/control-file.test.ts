@@ -3,11 +3,13 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { formatLsn } from "../../src/core/ids.ts";
 import { ControlFileUnreadable, readControlFile } from "../../src/postgres/control-file.ts";
+import { fence } from "../../src/postgres/fence.ts";
 import { exists, makeDirectory } from "../../src/postgres/files.ts";
 import { runProgram } from "../../src/postgres/run.ts";
 import { putStandbySignal } from "../../src/postgres/settings.ts";
 import {
   cleanUp,
+  clock,
   connectTo,
   embedded,
   installed,
@@ -56,6 +58,8 @@ describe.each([
     const killed = await startReady(place);
     process.kill(killed.pid, "SIGKILL");
     await killed.exited;
+    // Its backends may live on for a moment, and no server starts beside them.
+    await fence({ ...place, clock, limitMs: 5000 });
     expect((await readControlFile(place.dataDir)).state).toBe("in_production");
 
     await putStandbySignal(place.dataDir, place.owner);
