@@ -129,12 +129,19 @@ function ruleOf({ state, view }: Agent): Facts["rule"] {
   return shown === view.standby_names && written === view.standby_names ? "in_force" : "changed";
 }
 
+/** A server just adopted may be the primary: it is called a standby only once it was seen in recovery. */
+function roleOf(agent: Agent, alive: boolean): "primary" | "standby" | "none" {
+  const server = serverOf(agent);
+  if (!alive || server === "starting") return "none";
+  return server === "primary" ? "primary" : "standby";
+}
+
 /** A row of node.observed, without what the store knows better. LSNs are text. */
 export function rowOf(agent: Agent, disk: Disk): Readonly<Record<string, unknown>> {
   const { view, state } = agent;
   const { look: seen, leads } = state;
   const alive = isAlive(agent);
-  const role = !alive ? "none" : serverOf(agent) === "primary" ? "primary" : "standby";
+  const role = roleOf(agent, alive);
   const wal = seen === undefined ? null : seen.in_recovery ? greatest(seen) : seen.wal_lsn;
   const attached = role === "primary" ? attachedMembers(agent) : [];
   const here = leads?.epoch === view.epoch;
