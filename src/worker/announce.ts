@@ -20,6 +20,7 @@ export interface AnnounceOptions {
 
 const LIMIT_MS = 2000;
 const RETRY_MS = 1000;
+const LOOK_MS = 1000;
 
 /** Runs until the signal aborts. What cannot be said is left out after the next twenty events. */
 export async function announce(options: AnnounceOptions): Promise<void> {
@@ -34,7 +35,8 @@ export async function announce(options: AnnounceOptions): Promise<void> {
         for (const one of news) await say(client, one);
         last = news.at(-1)?.event_id ?? last;
       }
-      await hints.next(signal);
+      // Also now and then: the server may have become known as the primary after the news was applied (H65).
+      await hints.within(LOOK_MS, signal);
     } catch (error) {
       log.debug({ event: "agent.failed" }, `not announced: ${error}`);
       hangUp(client);
