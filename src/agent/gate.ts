@@ -1,13 +1,7 @@
 /** The gate of a new primary: it opens when enough of the cohort hold the epoch's stamp, never before (H06). */
 import { waitUntil } from "../clock/clock.ts";
 import { standbyName } from "../core/ids.ts";
-import {
-  checkpoint,
-  checkpointer,
-  endBackends,
-  notifyLeader,
-  writeMark,
-} from "../db/data-primary.ts";
+import { checkpoint, checkpointer, endBackends, writeMark } from "../db/data-primary.ts";
 import { type Attached, attachedTo } from "../db/data-server.ts";
 import type { AgentView } from "../db/node.ts";
 import { type Agent, freshConnection, type Order, recheck } from "./context.ts";
@@ -33,7 +27,7 @@ export async function openGate(agent: Agent, order: Order): Promise<void> {
     "enough members hold the stamp",
   );
   await agent.publish();
-  void celebrate(agent, order);
+  void checkpointLater(agent);
 }
 
 /** Until k distinct cohort names report flush at or past an LSN. */
@@ -83,16 +77,12 @@ export function cohortNames(
   );
 }
 
-/** What need not hurry: tell who listens on the data server, and make rewinds possible (H03). Failures are logged. */
-async function celebrate(agent: Agent, order: Order): Promise<void> {
-  const { leads } = agent.state;
-  if (leads === undefined) return;
+/** What need not hurry: a checkpoint on the new timeline, which makes rewinds possible (H03). A failure is logged. */
+async function checkpointLater(agent: Agent): Promise<void> {
   try {
     const connection = await freshConnection(agent);
     try {
       await connection.db.query("set statement_timeout = 0");
-      const news = { epoch: order.epoch, primary: agent.view.node_id, timeline: leads.timeline };
-      await notifyLeader(connection.db, news);
       await checkpoint(connection.db);
     } finally {
       connection.end();

@@ -136,19 +136,6 @@ export function checkpoint(db: Queryable): Promise<void> {
   return run(db, { text: "checkpoint" });
 }
 
-/** A hint on the data server itself for those who listen there (LISTEN pg_replica_leader). */
-export function notifyLeader(
-  db: Queryable,
-  news: { readonly epoch: Epoch; readonly primary: number; readonly timeline: number },
-): Promise<void> {
-  return run(db, {
-    text: `
-      select pg_notify('pg_replica_leader', $1)
-       where set_config('synchronous_commit', 'local', true) is not null`,
-    values: [JSON.stringify({ ...news, epoch: news.epoch.toString() })],
-  });
-}
-
 /** A login for a member: its role, and the verifier of its derived password. */
 export interface NodeLogin {
   readonly nodeId: number;

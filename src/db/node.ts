@@ -139,15 +139,6 @@ export function clearProgress(db: Queryable): Promise<void> {
   return run(db, { text: "select node.clear_progress()" });
 }
 
-/** Does this node hold WAL that a later appointment left behind? Then only a new copy helps (H02, H41). */
-export async function isDiverged(db: Queryable, end: Lsn): Promise<boolean> {
-  const row = await callOne(db, z.object({ diverged: z.boolean() }), {
-    text: "select node.diverged(p_lsn => $1::pg_lsn) as diverged",
-    values: [formatLsn(end)],
-  });
-  return row.diverged;
-}
-
 /** This node's own observation as JSON text, as its peers get it; undefined before the first. */
 export async function ownRow(db: Queryable): Promise<string | undefined> {
   const row = await callOne(db, z.object({ own: z.string().nullable() }), {
