@@ -1,0 +1,122 @@
+/**
+ * The replicated state in TypeScript: the tables of schema `cluster`, and what is read from them.
+ *
+ * Rows have the columns of the SQL tables, but for those that only people read (times, reasons). Never changed in
+ * place. What each command does to them stands in cluster-commands.ts.
+ */
+import { type Epoch, type NodeId, standbyName } from "../../src/core/ids.ts";
+import type { ClusterView, EpochRow, Member } from "../../src/db/cluster.ts";
+
+export type { Member } from "../../src/db/cluster.ts";
+
+export interface Rule {
+  readonly k: number;
+  readonly cohort: readonly NodeId[];
+}
+
+export type EpochFacts = Omit<EpochRow, "reason">;
+
+export interface RequestFacts {
+  readonly request_id: bigint;
+  readonly key: string;
+  readonly kind: "failover" | "switchover";
+  readonly state: "waiting" | "running" | "done" | "failed" | "unknown";
+  readonly args: ClusterView["requests"][number]["args"];
+  readonly from_node: NodeId | null;
+  readonly to_node: NodeId | null;
+  readonly epoch: Epoch | null;
+  readonly sqlstate: string | null;
+  readonly write_gap_ms: number | null;
+}
+
+export interface EventFacts {
+  readonly event: string;
+  readonly node_id: NodeId | null;
+  readonly epoch: Epoch;
+  readonly from_state: string | null;
+  readonly to_state: string | null;
+}
+
+export interface Cluster {
+  readonly systemIdentifier: string | null;
+  readonly formed: boolean;
+  readonly pausedWhy: string | null;
+  readonly mode: ClusterView["mode"];
+  readonly ruleVersion: bigint;
+  readonly rule: Rule;
+  readonly nextRule: Rule | null;
+  readonly members: readonly Member[];
+  /** Oldest first. */
+  readonly epochs: readonly EpochFacts[];
+  readonly requests: readonly RequestFacts[];
+  /** Event i has id i + 1. */
+  readonly events: readonly EventFacts[];
+  /** By `client/sequence`. */
+  readonly proposals: ReadonlyMap<string, { readonly index: bigint; readonly outcome: string }>;
+}
+
+export function initialCluster(members: readonly Member[]): Cluster {
+  return {
+    systemIdentifier: null,
+    formed: false,
+    pausedWhy: null,
+    mode: "quorum",
+    ruleVersion: 0n,
+    rule: { k: 0, cohort: [] },
+    nextRule: null,
+    members,
+    epochs: [],
+    requests: [],
+    events: [],
+    proposals: new Map(),
+  };
+}
+
+/** What applying a command does: the state after it, or a refusal; and what it asks of this node's own promises. */
+export interface Effect {
+  readonly cluster: Cluster;
+  readonly outcome: string;
+  /** Pledge for this epoch, if it is above the pledge there is. */
+  readonly pledge?: Epoch;
+  /** The hand-over of this epoch was given up. */
+  readonly keptPrimary?: Epoch;
+}
+
+/** cluster.standby_names: what synchronous_standby_names must be; '' while k = 0. */
+export function standbyNames({ rule, nextRule, members }: Cluster): string {
+  const { k, cohort } = nextRule ?? rule;
+  if (k === 0) return "";
+  const names = members
+    .filter(({ node_id }) => cohort.includes(node_id))
+    .flatMap(({ node_id, incarnation }) =>
+      incarnation === null ? [] : [standbyName(node_id, incarnation)],
+    );
+  return `ANY ${k} (${names.join(", ")})`;
+}
+
+/** cluster.view, as the leader reads it, with nothing observed. */
+export function viewOf(
+  cluster: Cluster,
+  self: { readonly nodeId: NodeId; readonly clusterId: string },
+): ClusterView {
+  const { rule, nextRule, epochs, requests } = cluster;
+  return {
+    node_id: self.nodeId,
+    cluster_id: self.clusterId,
+    system_identifier: cluster.systemIdentifier,
+    formed: cluster.formed,
+    paused_why: cluster.pausedWhy,
+    mode: cluster.mode,
+    rule: { version: cluster.ruleVersion, k: rule.k, cohort: [...rule.cohort] },
+    next_rule: nextRule && { k: nextRule.k, cohort: [...nextRule.cohort] },
+    standby_names: standbyNames(cluster),
+    members: [...cluster.members],
+    epochs: epochs
+      .slice(-5)
+      .toReversed()
+      .map((epoch) => ({ ...epoch, reason: "" })),
+    highest_timeline: epochs.reduce((max, { timeline }) => Math.max(max, timeline ?? 0), 0) || 1,
+    requests: requests.filter(({ state }) => state === "waiting" || state === "running"),
+    observed: [],
+  };
+}

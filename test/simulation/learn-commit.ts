@@ -1,0 +1,56 @@
+/** What a node must never forget, and how its commit index moves: raft.learn_commit. */
+import type { Epoch, LogIndex, NodeId, Term } from "../../src/core/ids.ts";
+import type { Entry } from "../../src/db/raft.ts";
+import type { Cluster } from "./cluster.ts";
+import { apply } from "./cluster-commands.ts";
+import { SqlError } from "./sql-error.ts";
+
+/** raft.hard_state, node.pledge and node.followed: what this node must never forget. */
+export interface HardState {
+  readonly term: Term;
+  readonly votedFor: NodeId | undefined;
+  readonly leaderId: NodeId | undefined;
+  readonly commitIndex: LogIndex;
+  readonly appliedIndex: LogIndex;
+  readonly alarm: string | undefined;
+  readonly pledge: Epoch;
+  readonly followed: Epoch;
+}
+
+/** All that survives a crash. Never changed in place: a dump is the object itself. */
+export interface Durable {
+  readonly state: HardState;
+  /** Entry i stands at position i - 1. */
+  readonly log: readonly Entry[];
+  readonly cluster: Cluster;
+}
+
+/** raft.learn_commit: an entry that cannot be applied stops apply there and raises an alarm; the log goes on. */
+export function learnCommit(
+  durable: Durable,
+  commit: LogIndex,
+  handedOver: { delete(epoch: Epoch): unknown },
+): Durable {
+  const { log } = durable;
+  let { state, cluster } = durable;
+  const commitIndex = commit > state.commitIndex ? commit : state.commitIndex;
+  let { appliedIndex, alarm, pledge } = state;
+  if (appliedIndex === commitIndex) return { ...durable, state: { ...state, commitIndex } };
+
+  for (const entry of log.slice(Number(appliedIndex), Number(commitIndex))) {
+    try {
+      const applied = apply(cluster, entry);
+      cluster = applied.cluster;
+      if (applied.pledge !== undefined && applied.pledge > pledge) pledge = applied.pledge;
+      if (applied.keptPrimary !== undefined) handedOver.delete(applied.keptPrimary);
+    } catch (error) {
+      if (!(error instanceof SqlError)) throw error;
+      alarm = `entry ${entry.index} (${entry.kind}) cannot be applied: ${error.message}`;
+      break;
+    }
+    appliedIndex = entry.index;
+  }
+  if (appliedIndex === commitIndex) alarm = undefined;
+  state = { ...state, commitIndex, appliedIndex, alarm, pledge };
+  return { state, log, cluster };
+}
