@@ -1,6 +1,6 @@
 -- This node's own observation as its peers get it; null before the first.
 create or replace function node.own_row() returns jsonb
-language plpgsql stable set search_path = '' as $$
+language plpgsql volatile set search_path = '' as $$
 begin
   return (
     select to_jsonb(o) || jsonb_build_object(
@@ -8,8 +8,9 @@ begin
              'handed_over', (select max(h.epoch) from node.handed_over as h),
              'progress', (select to_jsonb(p) from node.progress as p where p.node_id = i.node_id),
              'raft_role', case
-             when s.leader_id = i.node_id then 'leader'
-             when s.leader_id is not null then 'follower'
+             -- A deposed leader finds its own name still: the mark of silence tells it apart.
+             when s.leader_id = i.node_id and not raft.is_silent() then 'leader'
+             when s.leader_id is not null and not raft.is_silent() then 'follower'
              else 'candidate' end)
       from node.identity as i
       join node.observed as o on o.node_id = i.node_id

@@ -1,6 +1,6 @@
 -- What this store has seen of every member, its own row as its peers get it.
 create or replace function node.observed_rows() returns jsonb
-language plpgsql stable set search_path = '' as $$
+language plpgsql volatile set search_path = '' as $$
 begin
   return (
     select coalesce(jsonb_agg(

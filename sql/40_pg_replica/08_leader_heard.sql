@@ -7,6 +7,5 @@ language sql volatile set search_path = '', pg_temp as $$
   select h.leader_id
     from raft.hard_state as h join node.observed as o on o.node_id = h.leader_id
    where raft.now() - o.observed_at < interval '3 s'
-     and not exists (select from raft.silence as q
-                      where q.boot_id = raft.boot_id() and q.heard = raft.heard_count());
+     and not raft.is_silent();
 $$;

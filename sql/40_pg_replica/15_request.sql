@@ -23,7 +23,7 @@ begin
   v_outcome := node.propose(v_key, 'request', jsonb_build_object(
     'key', v_key, 'kind', p_kind, 'by', p_by, 'at', raft.now(), 'args', jsonb_build_object(
       'target', v_target, 'allow_data_loss', coalesce((p_args ->> 'allow_data_loss')::boolean, false),
-      'not_before', v_at, 'delay_ms', case when v_ends then 100 else 0 end)));
+      'not_before', v_at, 'delay_ms', case when v_ends then 150 else 0 end)));
   if v_outcome <> 'ok' then
     raise exception using errcode = 'RF010', message = format('the %s was refused: %s', p_kind, v_outcome);
   end if;

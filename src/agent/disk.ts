@@ -84,7 +84,11 @@ export async function discardFounding(agent: Agent): Promise<void> {
   if (founding?.systemIdentifier !== systemIdentifier) {
     throw new Error(`${paths.dataDir} is not the one this node initialised: it stays`);
   }
-  await removeTree(paths.dataDir);
+  // Moved before it is removed: half a folder under its own name would be taken for somebody else's.
+  await removeTree(paths.newDir);
+  await rename(paths.dataDir, paths.newDir);
+  await syncDirectory(dirname(paths.dataDir));
+  await removeTree(paths.newDir);
   await removeTree(paths.founding);
 }
 

@@ -114,7 +114,7 @@ function pick(
   const wanted = fit.find((place) => place.member.node_id === wish.target);
   const target = nameOf(view, wish.target);
   if (wish.target !== undefined && wanted === undefined && wish.patient) {
-    return { kind: "waiting", blocked: "reports", why: `${target} was asked for and may yet come` };
+    return { kind: "waiting", blocked: "reports", why: `${target} is wanted and may yet come` };
   }
   const chosen = wanted ?? fit.find((place) => place.member.node_id !== wish.avoid) ?? fit[0];
   if (chosen === undefined) {

@@ -24,6 +24,8 @@ export const LIMITS = {
    * never held back: there waiting protects nothing.
    */
   holdDownMs: 5000,
+  /** A request that is due within this is refused already, if it would be. */
+  refuseEarlyMs: 500,
   /** An epoch serves this long before leadership moves to the primary's node. */
   settledMs: 1000,
   /** Between two tries to move leadership. */

@@ -49,10 +49,14 @@ export function nextRequest(facts: Facts, health: Health, choice: Choice | undef
   const { requests } = facts.view;
   const running = requests.find((request) => request.state === "running");
   if (running !== undefined) return goOn(facts, health, choice, running);
+  const dueIn = (request: RequestFact) => facts.dueInMs.get(request.request_id) ?? 0;
   const waiting = requests.find(
-    (request) => request.state === "waiting" && (facts.dueInMs.get(request.request_id) ?? 0) <= 0,
+    (request) => request.state === "waiting" && dueIn(request) <= LIMITS.refuseEarlyMs,
   );
-  return waiting === undefined ? { step: "none" } : begin(facts, health, waiting);
+  if (waiting === undefined) return { step: "none" };
+  const step = begin(facts, health, waiting);
+  // A caller that has to leave before it begins hears a refusal all the same.
+  return dueIn(waiting) <= 0 || step.step === "failed" ? step : { step: "none" };
 }
 
 function begin(facts: Facts, health: Health, request: RequestFact): RequestStep {

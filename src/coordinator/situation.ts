@@ -90,7 +90,9 @@ function wishOf(facts: Facts): Wish {
   const [epoch, before] = facts.view.epochs;
   const request = bound(facts);
   const handedTo = epoch?.cause === "switchover" ? (before?.handover_to ?? undefined) : undefined;
-  const target = request?.args.target ?? handedTo;
+  // After a full stop nobody is better placed than who was primary, if it holds everything: the role stays.
+  const restarted = epoch?.cause === "no_primary" ? (epoch.old_primary ?? undefined) : undefined;
+  const target = request?.args.target ?? handedTo ?? restarted;
   const shutdownLsn = facts.handedOver?.shutdownLsn;
   const patient = facts.epochMs < LIMITS.targetMs;
   const avoid = epoch?.cause === "promotion_failed" ? before?.node_id : null;

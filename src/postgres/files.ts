@@ -44,11 +44,22 @@ export async function makeDirectory(
   path: string,
   { owner, mode = 0o700 }: FileOptions = {},
 ): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await mkdir(path, { recursive: true });
+  await makeMissing(path);
   await chmod(path, mode);
   if (owner !== undefined) await chown(path, owner.uid, owner.gid);
   await syncDirectory(dirname(path));
+}
+
+/** One level at a time: where a folder cannot be made (below /proc) Node's own recursion never returns. */
+async function makeMissing(path: string): Promise<void> {
+  if (await exists(path)) return;
+  const above = dirname(path);
+  if (above !== path) await makeMissing(above);
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (!hasCode(error, "EEXIST")) throw error;
+  }
 }
 
 /** Remove a file or a folder with all it holds; durable; absent is fine. */

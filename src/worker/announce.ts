@@ -27,6 +27,7 @@ export async function announce(options: AnnounceOptions): Promise<void> {
   const { store, hints, clock, log, signal } = options;
   let last = 0n;
   let client: pg.Client | undefined;
+  let failing = false;
   while (!signal.aborted) {
     try {
       const news = await announcements(store, last);
@@ -36,9 +37,13 @@ export async function announce(options: AnnounceOptions): Promise<void> {
         last = news.at(-1)?.event_id ?? last;
       }
       // Also now and then: the server may have become known as the primary after the news was applied (H65).
+      failing = false;
       await hints.within(LOOK_MS, signal);
     } catch (error) {
-      log.debug({ event: "agent.failed" }, `not announced: ${error}`);
+      // Said once: who listens there hears nothing until it works again.
+      const level = failing ? "debug" : "warn";
+      failing = true;
+      log[level]({ event: "agent.failed", error: String(error) }, "news are not announced");
       hangUp(client);
       client = undefined;
       await clock.sleep(RETRY_MS, signal);

@@ -7,6 +7,7 @@ import { onPrimary, untilHealthy } from "../support/health.ts";
 import { freeDemoPorts } from "../support/ports.ts";
 import { describeProcess } from "../support/processes.ts";
 import { cli, run } from "../support/programs.ts";
+import { skip } from "../support/skip.ts";
 
 let top = "";
 let volume = "";
@@ -29,13 +30,8 @@ afterAll(async () => {
   await rm(top, { recursive: true, force: true });
 });
 
-test("a full disk is named, nothing is left running, and more space lets it go on", async ({
-  skip,
-}) => {
-  if (reason !== undefined) {
-    console.log(`skipped: ${reason}`);
-    skip(reason);
-  }
+test("a full disk is named, nothing is left running, and more space lets it go on", async (context) => {
+  if (reason !== undefined) return skip(context, reason);
   const dir = join(volume, "demo");
   const port = await freeDemoPorts(3);
   const result = await cli(["demo", "--dir", dir, "--port", `${port}`], { limitMs: 60_000 });

@@ -7,6 +7,7 @@ import { exists } from "../../src/postgres/files.ts";
 import { lacksDblink } from "../../src/postgres/install-folders.ts";
 import { serverOwner } from "../../src/postgres/owner.ts";
 import { runProgram } from "../../src/postgres/run.ts";
+import { skip } from "../support/skip.ts";
 import { cleanUp, embedded, installed, owner, workDir } from "./support.ts";
 
 afterAll(cleanUp);
@@ -88,7 +89,8 @@ test("an owner who cannot reach the embedded programs gets one complete copy", a
   expect((await stat(join(dir, "postgres"))).uid).toBe(owner.uid);
 });
 
-test.skipIf(process.getuid?.() !== 0)("run_as must exist, and must not be root", async () => {
+test("run_as must exist, and must not be root", async (context) => {
+  if (process.getuid?.() !== 0) return skip(context, "run_as counts only for root");
   await expect(serverOwner("nobody-of-that-name")).rejects.toThrow("there is no OS user");
   await expect(serverOwner("root")).rejects.toThrow("refuses to run as root");
 });

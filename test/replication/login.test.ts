@@ -9,6 +9,7 @@ import {
   ServerError,
 } from "../../src/replication/errors.ts";
 import { findProgram, mustRun } from "../support/programs.ts";
+import { skip } from "../support/skip.ts";
 import { clock, flavours, type Lab, type LabServer, once, openLab, rowsOf } from "./lab.ts";
 
 const HBA = [
@@ -107,7 +108,8 @@ describe.each(await flavours())("$name", ({ binDir }) => {
     await expect(refused).rejects.toThrow(/does not offer TLS/);
   });
 
-  test.skipIf(findProgram("openssl") === undefined)("TLS, and SCRAM within it", async () => {
+  test("TLS, and SCRAM within it", async (context) => {
+    if (findProgram("openssl") === undefined) return skip(context, "openssl is not installed");
     const [key, cert] = [lab.path("server.key"), lab.path("server.crt")];
     const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
     const made = ["-new", "-x509", "-nodes", "-days", "2", "-keyout", key, "-out", cert];

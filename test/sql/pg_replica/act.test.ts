@@ -286,3 +286,13 @@ test("a caller who gives up leaves no connection behind", async () => {
   }
   await db.end();
 });
+
+test("a deposed leader does not call itself leader once it has heard nobody for long", async () => {
+  const role = async () => {
+    await leader.db.query("select node.observe('{}')");
+    return (await one(leader.db, "select node.own_row() ->> 'raft_role' as role")).role;
+  };
+  expect(await role()).toBe("leader");
+  await leader.db.query("select raft.mark_silent(raft.boot_id(), raft.heard_count())");
+  expect(await role()).toBe("candidate");
+});

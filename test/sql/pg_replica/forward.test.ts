@@ -267,7 +267,7 @@ test.each(["failover()", "switchover(2)"])(
     expect(notices[0]).toContain(URI);
     expect(notices[0]).toContain("select * from pg_replica.requests()");
     // The leader leaves the session that long to hear its answer.
-    expect(await argsOfNewest()).toMatchObject({ delay_ms: 100 });
+    expect(await argsOfNewest()).toMatchObject({ delay_ms: 150 });
   },
 );
 
