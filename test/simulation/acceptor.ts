@@ -20,6 +20,9 @@ import type {
 import type { Entry, InboxProposal, StoreSample } from "../../src/db/raft.ts";
 import { type Cluster, initialCluster, type Member } from "./cluster.ts";
 import { type Durable, type HardState, learnCommit } from "./learn-commit.ts";
+
+export type { Durable, HardState } from "./learn-commit.ts";
+
 import { SqlError, sqlAssert } from "./sql-error.ts";
 
 /** Unlogged tables and sequences: gone after a crash. */
@@ -99,6 +102,11 @@ export class Acceptor {
   }
   get counter(): Counter {
     return { bootId: this.#volatile.bootId, heard: this.#volatile.heard };
+  }
+
+  /** What a crash would take. */
+  get unlogged(): Pick<Volatile, "inbox" | "reports" | "handedOver"> {
+    return this.#volatile;
   }
 
   /** raft.sample */

@@ -19,8 +19,8 @@ export interface ScratchServer {
   readonly host: string;
   readonly port: number;
   readonly server: Server;
-  /** A superuser's connection, ended with the server. */
-  connect(): Promise<pg.Client>;
+  /** A superuser's connection, to `postgres` unless told otherwise; ended with the server. */
+  connect(database?: string): Promise<pg.Client>;
   stop(): Promise<void>;
 }
 
@@ -34,10 +34,13 @@ export interface Scratch {
 }
 
 /** A folder and a template of a data directory. Servers listen on a socket only and trust whoever reaches it. */
-export async function openScratch(name: string): Promise<Scratch> {
+export async function openScratch(
+  name: string,
+  { binDir }: { readonly binDir?: string } = {},
+): Promise<Scratch> {
   const owner = await serverOwner("postgres");
   const dir = await ownedTemporary(name, owner);
-  const binaries = await findBinaries({ owner, copyEmbeddedTo: join(dir, "pg") });
+  const binaries = await findBinaries({ binDir, owner, copyEmbeddedTo: join(dir, "pg") });
   const template = join(dir, "template");
   await initdb(binaries, { dir: template, owner, walSegmentMb: 1 });
   const hba = join(dir, "hba.conf");
@@ -81,11 +84,12 @@ function serve(server: Server, host: string): ScratchServer {
     host,
     port: PORT,
     server,
-    connect: async () => {
+    connect: async (database = "postgres") => {
       const client = await connect({
         host,
         port: PORT,
         user: "postgres",
+        database,
         applicationName: "test",
         connectLimitMs: 5000,
       });

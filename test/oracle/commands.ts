@@ -1,0 +1,118 @@
+/** Random commands for the log: mostly such as fit the replicated state, some that must be refused. */
+import { formatLsn } from "../../src/core/ids.ts";
+import type { Cluster } from "../simulation/cluster.ts";
+import { COMMANDS } from "../simulation/cluster-commands.ts";
+import type { Random } from "../support/random.ts";
+import { incarnationOf } from "./store.ts";
+
+export interface Proposal {
+  readonly kind: string;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+type Body = Readonly<Record<string, unknown>>;
+const AT = "2026-01-01T00:00:00Z";
+
+const lsn = (random: Random) => formatLsn(BigInt(random.int(1, 40)) << 20n);
+
+const MAKERS: Readonly<Record<string, (random: Random, cluster: Cluster) => Body>> = {
+  noop: (random) => ({ node_id: random.int(1, 3) }),
+  register: (random) => {
+    const node_id = random.int(1, 5);
+    const incarnation = incarnationOf(random.chance(0.9) ? node_id : 9);
+    return { node_id, incarnation, pg_version: "18" };
+  },
+  found: (random) => ({ node_id: random.int(1, 4), system_identifier: "7000000000000000001" }),
+  open_epoch: (random, cluster) => ({
+    epoch: String(epochNear(random, cluster) + 1n),
+    cause: random.pick(["node_gone", "switchover"]),
+    reason: "node 1 is gone: 'it' \"said\" \u00fc",
+    ...(random.chance(0.3) ? { request_id: "1" } : {}),
+  }),
+  appoint: (random, cluster) => ({
+    epoch: String(epochNear(random, cluster)),
+    node_id: random.int(1, 3),
+    timeline: random.int(2, 3 + cluster.epochs.length),
+    from_epoch: String(epochNear(random, cluster)),
+    from_lsn: lsn(random),
+    reason: "it has the most WAL",
+  }),
+  promoted: (random, cluster) => ({
+    epoch: String(epochNear(random, cluster)),
+    switch_lsn: lsn(random),
+    stamp_lsn: lsn(random),
+  }),
+  serving: (random, cluster) => ({
+    epoch: String(epochNear(random, cluster)),
+    write_gap_ms: random.chance(0.5) ? random.int(50, 900) : null,
+  }),
+  hand_over: (random, cluster) => ({
+    epoch: String(epochNear(random, cluster)),
+    to: random.int(1, 3),
+    request_id: "1",
+  }),
+  keep_primary: (random, cluster) => ({
+    epoch: String(epochNear(random, cluster)),
+    reason: "the hand-over took too long",
+  }),
+  attached: (random) => ({ node_id: random.int(1, 5) }),
+  rule_next: (random, cluster) => ({
+    version: String(cluster.ruleVersion + BigInt(random.chance(0.8) ? 0 : 1)),
+    k: random.int(0, 2),
+    cohort: random.shuffled([1, 2, 3]).slice(0, random.int(1, 3)),
+  }),
+  rule: (random, cluster) => ({
+    version: String(cluster.ruleVersion + BigInt(random.chance(0.8) ? 0 : 1)),
+  }),
+  formed: () => ({}),
+  pause: (random) => (random.chance(0.5) ? { why: "work", by: "op" } : {}),
+  resume: () => ({ by: "op" }),
+  request: (random, cluster) => ({
+    key: cluster.requests.at(random.int(0, 5))?.key ?? random.uuid(),
+    kind: random.pick(["failover", "switchover"]),
+    args: {
+      target: random.chance(0.5) ? random.int(1, 3) : null,
+      allow_data_loss: false,
+      not_before: null,
+      delay_ms: 0,
+    },
+    by: "op",
+  }),
+  request_state: (random) => ({
+    request_id: String(random.int(1, 3)),
+    state: random.pick(["running", "done", "failed"]),
+    ...(random.chance(0.5) ? { from_node: 1, to_node: 2, epoch: "2" } : {}),
+    ...(random.chance(0.3) ? { write_gap_ms: 140 } : { reason: "so it is", sqlstate: "RF010" }),
+  }),
+  cancel: (random) => ({ request_id: String(random.int(1, 3)) }),
+  event: (random) => ({
+    event: "member_state",
+    node_id: random.chance(0.8) ? random.int(1, 3) : null,
+    from_state: "streaming",
+    to_state: "stopped",
+    reason: "seen",
+    detail: { n: random.int(1, 9), nested: { b: [1, "two", null, true], a: {} } },
+  }),
+};
+
+/** The kinds random commands are drawn from: all there are. */
+export const KINDS: readonly string[] = Object.keys(MAKERS);
+
+export function randomCommand(random: Random, cluster: Cluster): Proposal {
+  const kind = cluster.epochs.length === 0 && random.chance(0.3) ? "found" : random.pick(KINDS);
+  return { kind, body: { at: AT, ...MAKERS[kind]?.(random, cluster) } };
+}
+
+/** A kind no version knows: apply stops there. */
+export const POISON: Proposal = { kind: "poison", body: { at: AT } };
+
+/** Kinds the twin applies and this generator does not draw. */
+export const FORGOTTEN: readonly string[] = Object.keys(COMMANDS).filter(
+  (kind) => !KINDS.includes(kind),
+);
+
+function epochNear(random: Random, { epochs }: Cluster): bigint {
+  const newest = epochs.at(-1)?.epoch ?? 0n;
+  if (random.chance(0.85)) return newest;
+  return newest + BigInt(random.int(-1, 1));
+}

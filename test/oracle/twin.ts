@@ -1,0 +1,246 @@
+/** The same node twice: the real SQL and its twin. Every call is made to both, and must leave both alike. */
+import { createHash } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+import { formatLsn } from "../../src/core/ids.ts";
+import type { Entry } from "../../src/db/raft.ts";
+import { Acceptor, type Durable } from "../simulation/acceptor.ts";
+import type { Cluster, Member } from "../simulation/cluster.ts";
+import { SqlError } from "../simulation/sql-error.ts";
+import {
+  CLUSTER,
+  type ClusterRows,
+  type Dump,
+  MEMBERS,
+  NEWEST,
+  type Snapshot,
+  type Store,
+} from "./store.ts";
+
+/** The SQL and the twin disagree. */
+export class Differs extends Error {
+  override readonly name = "Differs";
+}
+
+/** One call to either of the two; every answer is a plain value. */
+export type Call = (node: Acceptor | Store) => unknown;
+
+export interface Image {
+  readonly durable: Durable;
+  readonly dump: Dump;
+}
+
+export const INITIAL_MEMBERS: readonly Member[] = MEMBERS.map((member) => ({
+  node_id: member.id,
+  name: member.name,
+  incarnation: null,
+  data_host: member.dataPort === undefined ? null : member.host,
+  data_port: member.dataPort ?? null,
+  control_host: member.host,
+  control_port: member.port,
+  voter: true,
+  promotable: member.dataPort !== undefined,
+  priority: 100,
+  state: "initial",
+}));
+
+export class Twins {
+  readonly store: Store;
+  acceptor: Acceptor;
+  #compared = -1n;
+
+  private constructor(store: Store, acceptor: Acceptor) {
+    this.store = store;
+    this.acceptor = acceptor;
+  }
+
+  static async fresh(store: Store): Promise<Twins> {
+    await store.reset();
+    const identity = { nodeId: store.id, clusterId: CLUSTER };
+    return new Twins(store, new Acceptor(identity, INITIAL_MEMBERS, "boot 1"));
+  }
+
+  /** Call both; the answer, or the SQLSTATE of the refusal, and all that is held must be equal. */
+  async call(what: string, call: Call): Promise<unknown> {
+    const expected = await answerOf(() => call(this.acceptor));
+    const got = await answerOf(() => call(this.store));
+    same(`answer to ${what}`, got, expected);
+    await this.compare(what);
+    if (typeof got === "object" && got !== null && "sqlstate" in got)
+      throw new SqlError(String(got.sqlstate), what);
+    return got;
+  }
+
+  /** The store crashed before it could commit the call: nothing of it may be left. */
+  async crashInCall(call: Call): Promise<void> {
+    await this.store.undone(() => answerOf(() => call(this.store)));
+    await this.crash();
+  }
+
+  async crash(image?: Image): Promise<void> {
+    if (image !== undefined) {
+      await this.store.restore(image.dump);
+      this.#compared = -1n;
+    }
+    this.acceptor.crash(await this.store.crash(), image?.durable);
+    await this.compare("crash");
+  }
+
+  async restart(): Promise<void> {
+    this.acceptor.restart(await this.store.restart());
+    await this.compare("restart");
+  }
+
+  async image(): Promise<Image> {
+    return { durable: this.acceptor.dump(), dump: await this.store.dump() };
+  }
+
+  /** Hard state and log after every call; the replicated state whenever something was applied. */
+  async compare(what: string): Promise<void> {
+    same(`state after ${what}`, await this.store.snapshot(), snapshotOf(this.acceptor));
+    if (this.acceptor.state.appliedIndex === this.#compared) return;
+    same(
+      `replicated state after ${what}`,
+      await this.store.clusterRows(),
+      rowsOf(this.acceptor.cluster),
+    );
+    this.#compared = this.acceptor.state.appliedIndex;
+  }
+}
+
+/** An error of ours or of PostgreSQL is an answer too: its SQLSTATE. */
+async function answerOf(call: () => unknown): Promise<unknown> {
+  try {
+    return (await call()) ?? null;
+  } catch (error) {
+    const { code, cause } = error as { code?: string; cause?: { code?: string } };
+    const sqlstate = cause?.code ?? code;
+    if (sqlstate === undefined || sqlstate.length !== 5) throw error;
+    return { sqlstate };
+  }
+}
+
+function same(what: string, got: unknown, expected: unknown): void {
+  if (isDeepStrictEqual(plain(got), plain(expected))) return;
+  throw new Differs(
+    `${what}\n  SQL:  ${JSON.stringify(plain(got))}\n  twin: ${JSON.stringify(plain(expected))}`,
+  );
+}
+
+/** Without bigints, undefined fields and other things JSON does not know. */
+function plain(value: unknown): unknown {
+  const text = JSON.stringify(value, (_, one) => (typeof one === "bigint" ? one.toString() : one));
+  return JSON.parse(text);
+}
+
+export function snapshotOf(twin: Acceptor): Snapshot {
+  const { state, log } = twin;
+  const { reports, handedOver, inbox } = twin.unlogged;
+  return {
+    term: String(state.term),
+    voted_for: state.votedFor ?? null,
+    leader_id: state.leaderId ?? null,
+    commit_index: String(state.commitIndex),
+    applied_index: String(state.appliedIndex),
+    alarm: state.alarm ?? null,
+    pledge: String(state.pledge),
+    followed: String(state.followed),
+    boot_id: twin.counter.bootId,
+    heard: String(twin.counter.heard),
+    silent: twin.silent,
+    transfer_term: twin.sample().transferTerm?.toString() ?? null,
+    last_index: String(log.length),
+    last_term: String(log.at(-1)?.term ?? 0n),
+    log_hash: logHash(log),
+    reports: [...reports]
+      .sort(byEpoch)
+      .map(([epoch, { historyEpoch, lsn }]) => [`${epoch}`, `${historyEpoch}`, formatLsn(lsn)]),
+    handed_over: [...handedOver]
+      .sort(byEpoch)
+      .map(([epoch, { shutdownLsn, problem }]) => [
+        `${epoch}`,
+        shutdownLsn === null ? null : formatLsn(shutdownLsn),
+        problem,
+      ]),
+    inbox: inbox.map(({ client }) => client),
+  };
+}
+
+const byEpoch = ([a]: readonly [bigint, unknown], [b]: readonly [bigint, unknown]) =>
+  a < b ? -1 : 1;
+
+/** Of entries hashed before, by what they were hashed behind. */
+const hashes = new WeakMap<Entry, { readonly before: string; readonly hash: string }>();
+
+/** raft.entry_hash over the whole log; null for an empty one. */
+function logHash(log: readonly Entry[]): string | null {
+  let hash = "";
+  for (const entry of log) {
+    const known = hashes.get(entry);
+    const before = hash;
+    hash = known?.before === before ? known.hash : entryHash(before, entry);
+    if (hash !== known?.hash) hashes.set(entry, { before, hash });
+  }
+  return log.length === 0 ? null : hash;
+}
+
+function entryHash(before: string, { index, term, kind, client, sequence, body }: Entry): string {
+  const text = [index, term, kind, client, sequence, jsonbText(body)].join("|");
+  return createHash("sha256").update(before, "hex").update(text).digest("hex");
+}
+
+/** As PostgreSQL prints jsonb: keys by length and then by bytes, a space behind each colon and comma. */
+export function jsonbText(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(jsonbText).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const keys = Object.keys(value).filter((key) => value[key as keyof typeof value] !== undefined);
+  keys.sort((a, b) => Buffer.byteLength(a) - Buffer.byteLength(b) || (a < b ? -1 : 1));
+  const pairs = keys.map((key) => {
+    return `${JSON.stringify(key)}: ${jsonbText(value[key as keyof typeof value])}`;
+  });
+  return `{${pairs.join(", ")}}`;
+}
+
+/** The twin's replicated state as rows of the tables. */
+function rowsOf(cluster: Cluster): ClusterRows {
+  const { members, rule, nextRule } = cluster;
+  return {
+    state: {
+      system_identifier: cluster.systemIdentifier,
+      formed: cluster.formed,
+      paused_why: cluster.pausedWhy,
+      mode: cluster.mode,
+      rule_version: Number(cluster.ruleVersion),
+      rule_k: rule.k,
+      rule_cohort: rule.cohort,
+      next_k: nextRule?.k ?? null,
+      next_cohort: nextRule?.cohort ?? null,
+    },
+    members: [...members],
+    epochs: cluster.epochs.map((one) => ({
+      ...one,
+      epoch: Number(one.epoch),
+      from_epoch: number(one.from_epoch),
+      request_id: number(one.request_id),
+      handover_request: number(one.handover_request),
+      from_lsn: lsnText(one.from_lsn),
+      switch_lsn: lsnText(one.switch_lsn),
+      stamp_lsn: lsnText(one.stamp_lsn),
+    })),
+    requests: cluster.requests.map((one) => ({
+      ...one,
+      request_id: Number(one.request_id),
+      epoch: number(one.epoch),
+    })),
+    events: cluster.events
+      .map((one, position) => ({ ...one, event_id: position + 1, epoch: Number(one.epoch) }))
+      .slice(-NEWEST)
+      .reverse(),
+    proposals: [...cluster.proposals]
+      .map(([key, { index, outcome }]) => [key, Number(index), outcome] as const)
+      .slice(-NEWEST)
+      .reverse(),
+  };
+}
+
+const number = (value: bigint | null) => (value === null ? null : Number(value));
+const lsnText = (value: bigint | null) => (value === null ? null : formatLsn(value));
