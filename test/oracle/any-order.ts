@@ -8,7 +8,7 @@ import type { Entry } from "../../src/db/raft.ts";
 import type { Random } from "../support/random.ts";
 import { POISON, randomCommand } from "./commands.ts";
 import { CLUSTER, incarnationOf, senderOf } from "./store.ts";
-import type { Call, Image, Twins } from "./twin.ts";
+import type { Call, Image, Twins } from "./twins.ts";
 
 interface Act {
   readonly what: string;

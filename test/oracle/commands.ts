@@ -1,9 +1,9 @@
 /** Random commands for the log: mostly such as fit the replicated state, some that must be refused. */
 import { formatLsn } from "../../src/core/ids.ts";
-import type { Cluster } from "../simulation/cluster.ts";
-import { COMMANDS } from "../simulation/cluster-commands.ts";
 import type { Random } from "../support/random.ts";
 import { incarnationOf } from "./store.ts";
+import type { Cluster } from "./twin/cluster.ts";
+import { COMMANDS } from "./twin/cluster-commands.ts";
 
 export interface Proposal {
   readonly kind: string;

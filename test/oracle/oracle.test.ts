@@ -2,14 +2,14 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { COMMANDS } from "../simulation/cluster-commands.ts";
 import { PROJECT } from "../support/programs.ts";
 import { openScratch } from "../support/scratch.ts";
 import { FORGOTTEN } from "./commands.ts";
 import { openDatabases, openPglite } from "./database.ts";
 import { runSeeds } from "./run-seeds.ts";
 import { Store } from "./store.ts";
-import { jsonbText } from "./twin.ts";
+import { COMMANDS } from "./twin/cluster-commands.ts";
+import { jsonbText } from "./twins.ts";
 
 test("every command of cluster.apply has a twin, and the generator draws it", async () => {
   const files = await readdir(join(PROJECT, "sql/30_cluster"));

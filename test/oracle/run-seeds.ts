@@ -2,7 +2,7 @@
 import { Random } from "../support/random.ts";
 import { AnyOrder, type Counts } from "./any-order.ts";
 import type { Store } from "./store.ts";
-import { Twins } from "./twin.ts";
+import { Twins } from "./twins.ts";
 
 /** Throws at the first difference, naming the seed that shows it again. */
 export async function runSeeds(

@@ -5,8 +5,8 @@
  * test/oracle holds the two together. One call is one transaction: it happens whole, or throws and changes nothing
  * but the liveness counter, which PostgreSQL does not roll back either.
  */
-import type { Counter } from "../../src/core/election.ts";
-import type { Epoch, LogIndex, Lsn, NodeId, Term } from "../../src/core/ids.ts";
+import type { Counter } from "../../../src/core/election.ts";
+import type { Epoch, LogIndex, Lsn, NodeId, Term } from "../../../src/core/ids.ts";
 import type {
   Append,
   AppendReply,
@@ -16,8 +16,8 @@ import type {
   Sender,
   VoteReply,
   VoteRequest,
-} from "../../src/db/peer.ts";
-import type { Entry, InboxProposal, StoreSample } from "../../src/db/raft.ts";
+} from "../../../src/db/peer.ts";
+import type { Entry, InboxProposal, StoreSample } from "../../../src/db/raft.ts";
 import { type Cluster, initialCluster, type Member } from "./cluster.ts";
 import { type Durable, type HardState, learnCommit } from "./learn-commit.ts";
 

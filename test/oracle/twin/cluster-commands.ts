@@ -3,8 +3,8 @@
  *
  * A new command of sql/30_cluster gets its row here: test/oracle says so when one is missing.
  */
-import { parseLsn } from "../../src/core/ids.ts";
-import type { Entry } from "../../src/db/raft.ts";
+import { parseLsn } from "../../../src/core/ids.ts";
+import type { Entry } from "../../../src/db/raft.ts";
 import {
   type Cluster,
   type Effect,

@@ -4,10 +4,10 @@
  * Rows have the columns of the SQL tables, but for those that only people read (times, reasons). Never changed in
  * place. What each command does to them stands in cluster-commands.ts.
  */
-import { type Epoch, type NodeId, standbyName } from "../../src/core/ids.ts";
-import type { ClusterView, EpochRow, Member } from "../../src/db/cluster.ts";
+import { type Epoch, type NodeId, standbyName } from "../../../src/core/ids.ts";
+import type { ClusterView, EpochRow, Member } from "../../../src/db/cluster.ts";
 
-export type { Member } from "../../src/db/cluster.ts";
+export type { Member } from "../../../src/db/cluster.ts";
 
 export interface Rule {
   readonly k: number;

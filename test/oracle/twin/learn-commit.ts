@@ -1,6 +1,6 @@
 /** What a node must never forget, and how its commit index moves: raft.learn_commit. */
-import type { Epoch, LogIndex, NodeId, Term } from "../../src/core/ids.ts";
-import type { Entry } from "../../src/db/raft.ts";
+import type { Epoch, LogIndex, NodeId, Term } from "../../../src/core/ids.ts";
+import type { Entry } from "../../../src/db/raft.ts";
 import type { Cluster } from "./cluster.ts";
 import { apply } from "./cluster-commands.ts";
 import { SqlError } from "./sql-error.ts";

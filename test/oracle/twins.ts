@@ -3,9 +3,6 @@ import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { formatLsn } from "../../src/core/ids.ts";
 import type { Entry } from "../../src/db/raft.ts";
-import { Acceptor, type Durable } from "../simulation/acceptor.ts";
-import type { Cluster, Member } from "../simulation/cluster.ts";
-import { SqlError } from "../simulation/sql-error.ts";
 import {
   CLUSTER,
   type ClusterRows,
@@ -15,6 +12,9 @@ import {
   type Snapshot,
   type Store,
 } from "./store.ts";
+import { Acceptor, type Durable } from "./twin/acceptor.ts";
+import type { Cluster, Member } from "./twin/cluster.ts";
+import { SqlError } from "./twin/sql-error.ts";
 
 /** The SQL and the twin disagree. */
 export class Differs extends Error {
