@@ -1,5 +1,5 @@
 --! Previous: sha256:bd3864e3bab8733d858a2e9a4401eb4fd1051633853dc2e14ede84f85d82f0ab
---! Hash: sha256:cc992c11ec0d3bd8a5032a657bb50375f0a6a04dd66d330900c6dd1e14166a27
+--! Hash: sha256:7a0e8c7fffa1ed534ed8800014a9db6cda5e7c6bc0068c00414b2e473b7f4663
 --! Message: what this node alone promises and has seen
 
 -- The pledge: take no WAL from, and never promote for, an epoch below this one (H01, H21).
@@ -65,6 +65,7 @@ create unlogged table node.observed (
   lag_ms       bigint,
   sync_state   text,
   rule_in_force text,                -- synchronous_standby_names seen in force
+  rule_proved  bigint,               -- the change of the commit rule (its version) that the primary proved in force
   problem      text,                 -- what stands in the way, one sentence; null when nothing does
   system_identifier text,
   gone         boolean not null default false, -- the postmaster has ended; state says fenced once its whole tree is proved gone

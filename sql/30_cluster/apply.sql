@@ -24,6 +24,7 @@ begin
     when 'keep_primary'  then cluster.apply_keep_primary(p_term, p_body)
     when 'attached'      then cluster.apply_attached(p_term, p_body)
     when 'rule_next'     then cluster.apply_rule_next(p_term, p_body)
+    when 'rule_back'     then cluster.apply_rule_back(p_term, p_body)
     when 'rule'          then cluster.apply_rule(p_term, p_body)
     when 'formed'        then cluster.apply_formed(p_term, p_body)
     when 'pause'         then cluster.apply_pause(p_term, p_body)

@@ -1,4 +1,6 @@
 -- The first data directory: epoch 1.  Its node starts alone in the cohort, so k = 0 until the others attach.
+--
+-- The mode comes with it: nodes whose files differ must not decide differently.
 create or replace function cluster.apply_found(p_term bigint, p_body jsonb) returns text
 language plpgsql volatile set search_path = '' as $$
 declare
@@ -11,7 +13,8 @@ begin
     return 'unknown_member';
   end if;
   update cluster.state
-     set system_identifier = p_body ->> 'system_identifier', rule_k = 0, rule_cohort = array[v_node];
+     set system_identifier = p_body ->> 'system_identifier', rule_k = 0, rule_cohort = array[v_node],
+         mode = coalesce(p_body ->> 'mode', mode);
   insert into cluster.epoch (epoch, state, cause, reason, term, opened_at, appointed_at, node_id,
                              timeline, from_epoch, from_lsn)
   values (1, 'appointed', 'founding', format('node %s initialised the cluster', v_node), p_term,

@@ -15,6 +15,8 @@ begin
       'timeline', e.timeline, 'from_lsn', e.from_lsn, 'switch_lsn', e.switch_lsn,
       'stamp_lsn', e.stamp_lsn, 'handover_to', e.handover_to,
       'highest_timeline', (select coalesce(max(h.timeline), 1) from cluster.epoch as h),
+      'mode', c.mode,
+      'rule_version', c.rule_version + (c.next_k is not null)::int,
       'rule_k', coalesce(c.next_k, c.rule_k),
       'rule_cohort', to_jsonb(coalesce(c.next_cohort, c.rule_cohort)),
       'standby_names', cluster.standby_names(),

@@ -15,11 +15,11 @@ begin
   perform node.put_observed(v_new);
 
   if (v_old.role, v_old.state, v_old.epoch, v_old.writable, v_old.gate_open, v_old.switch_lsn,
-      v_old.stamp_lsn, v_old.attached, v_old.rule_in_force, v_old.problem, v_old.gone, v_old.hung,
+      v_old.stamp_lsn, v_old.attached, v_old.rule_in_force, v_old.rule_proved, v_old.problem, v_old.gone, v_old.hung,
       v_old.system_identifier)
      is distinct from
      (v_new.role, v_new.state, v_new.epoch, v_new.writable, v_new.gate_open, v_new.switch_lsn,
-      v_new.stamp_lsn, v_new.attached, v_new.rule_in_force, v_new.problem, v_new.gone, v_new.hung,
+      v_new.stamp_lsn, v_new.attached, v_new.rule_in_force, v_new.rule_proved, v_new.problem, v_new.gone, v_new.hung,
       v_new.system_identifier)
   then
     perform pg_notify('pg_replica_wake', 'observed');

@@ -1,7 +1,7 @@
 -- Could the cluster lose its primary now and replace it?  First row that applies; only 900 is ready.
 --
 -- Without the primary, n - k members of the cohort must report (of both cohorts while the rule changes), and a majority
--- of the voters must be left; with k = 0 a majority of the data members reports.
+-- of the voters must be left; in async mode, with k = 0, a majority of the data members reports.
 create or replace view node.failover_verdict as
 select r.pos, case r.pos when 900 then 'ready' else 'blocked' end as failover, r.why
   from cluster.state as c
@@ -16,7 +16,8 @@ select r.pos, case r.pos when 900 then 'ready' else 'blocked' end as failover, r
  ) as v (majority, voters, candidates, missing)
  cross join lateral (
    select max(q.needed - q.have) as short, max(q.needed) as needed from (
-     select case when t.k = 0 then cardinality(t.cohort) / 2 + 1 else cardinality(t.cohort) - t.k end as needed,
+     select case when t.k = 0 and c.mode = 'async' then cardinality(t.cohort) / 2 + 1
+                 else cardinality(t.cohort) - t.k end as needed,
             (select count(*) from node.seen as s
               where s.can_report and s.node_id = any (t.cohort) and s.node_id <> e.node_id) as have
        from (values (c.rule_k, c.rule_cohort), (c.next_k, c.next_cohort)) as t (k, cohort)

@@ -17,13 +17,15 @@ const STUCK_MS = 5000;
 
 interface Memory {
   stuckSince: number | undefined;
+  /** The committed mode from which this node's file was last said to differ. */
+  differs: string;
   /** Epoch and members for which roles and functions were made sure of. */
   furnished: string;
 }
 
 /** Until `signal` aborts. A failure is logged; the next round tries again. */
 export async function runChores(agent: Agent, signal: AbortSignal): Promise<void> {
-  const memory: Memory = { stuckSince: undefined, furnished: "" };
+  const memory: Memory = { stuckSince: undefined, differs: "", furnished: "" };
   while (!signal.aborted) {
     await agent.clock.sleep(EVERY_MS, signal);
     if (signal.aborted) return;
@@ -38,6 +40,7 @@ export async function runChores(agent: Agent, signal: AbortSignal): Promise<void
 async function round(agent: Agent, memory: Memory): Promise<void> {
   const { state } = agent;
   await removeReplaced(agent);
+  await compareMode(agent, memory);
   if (!isAlive(agent) || state.look === undefined || state.activity !== undefined) return;
   const connection = await freshConnection(agent);
   try {
@@ -47,6 +50,16 @@ async function round(agent: Agent, memory: Memory): Promise<void> {
   } finally {
     connection.end();
   }
+}
+
+/** The mode was committed when the cluster was founded: a file that says otherwise changes nothing, and is told of. */
+async function compareMode({ config, view, store }: Agent, memory: Memory): Promise<void> {
+  if (view.epoch === 0n || config.syncMode === view.mode || memory.differs === view.mode) return;
+  const reason =
+    `sync.mode is ${config.syncMode} in the file of ${config.node.name}, ` +
+    `the cluster's is ${view.mode}: the cluster's holds`;
+  await store.noteAct({ event: "config_differs", reason, detail: { key: "sync.mode" } });
+  memory.differs = view.mode;
 }
 
 /** What a copy replaced, when the worker ended before it was removed. Only what is ours. */

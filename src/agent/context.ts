@@ -83,7 +83,8 @@ export interface State {
   slotsFor: string | undefined;
   /** The epoch in which this node's WAL was found to lead nowhere. */
   divergedAt: Epoch | undefined;
-  ruleInForce: string | undefined;
+  /** Names and version of the commit rule that this primary proved in force. */
+  ruleInForce: { readonly names: string; readonly version: bigint } | undefined;
   /** Monotonic time at which the server was first seen down. */
   downSince: number | undefined;
   /** No process of the data directory is left, proved. */

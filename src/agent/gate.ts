@@ -1,6 +1,6 @@
 /** The gate of a new primary: it opens when enough of the cohort hold the epoch's stamp, never before (H06). */
 import { waitUntil } from "../clock/clock.ts";
-import { standbyName } from "../core/ids.ts";
+import { STANDBY_PREFIX, standbyName } from "../core/ids.ts";
 import { checkpoint, checkpointer, endBackends, writeMark } from "../db/data-primary.ts";
 import { type Attached, attachedTo } from "../db/data-server.ts";
 import type { AgentView } from "../db/node.ts";
@@ -117,7 +117,7 @@ export async function proveRule(agent: Agent, order: Order): Promise<void> {
   await waitUntil("k members confirm the new rule", wait, async () => {
     state.attached = await attachedTo(db);
     const enough = confirming(state.attached, view, mark).size >= view.rule_k;
-    const behind = stragglers(state.attached, view, mark);
+    const behind = stragglers(state.attached, mark);
     if (!enough || behind.length === 0) return enough;
     if (clock.now() - started < STRAGGLER_MS) return false;
     // It may still apply the old rule: it comes back with the new one.
@@ -125,19 +125,26 @@ export async function proveRule(agent: Agent, order: Order): Promise<void> {
     return true;
   });
   recheck(agent, order);
-  state.ruleInForce = names;
+  state.ruleInForce = { names, version: view.rule_version };
   if (state.look !== undefined) state.look = { ...state.look, standby_names: names };
   await agent.publish();
 }
 
-/** Walsenders that may not have read the new list yet. */
-function stragglers(attached: readonly Attached[], view: AgentView, mark: bigint): number[] {
-  const names = cohortNames(view);
+/**
+ * Walsenders that may not have read the new list yet: also of a member that leaves it, for under the old list its
+ * confirmation would still count. One that has passed on the mark has read the list before.
+ */
+function stragglers(attached: readonly Attached[], mark: bigint): number[] {
   return attached
     .filter(
-      ({ application_name, flush_lsn }) => names.has(application_name) && (flush_lsn ?? 0n) < mark,
+      ({ application_name, flush_lsn }) => isOurs(application_name) && (flush_lsn ?? 0n) < mark,
     )
     .map(({ pid }) => pid);
+}
+
+/** A name that stands, or may have stood, in a list of ours; names compare without regard to case (H07). */
+export function isOurs(name: string): boolean {
+  return name.toLowerCase().startsWith(STANDBY_PREFIX);
 }
 
 /** Whether commits wait at all is the checkpointer's to publish: it must have taken the reload. */

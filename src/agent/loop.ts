@@ -114,7 +114,7 @@ function endStale(agent: Agent, loop: Loop): void {
     old.epoch === view.epoch &&
     old.goal === view.goal &&
     old.pledge === view.pledge &&
-    (running.act !== "apply_rule" || old.standby_names === view.standby_names);
+    (running.act !== "apply_rule" || old.rule_version === view.rule_version);
   if (!same) {
     running.controller.abort(
       new StaleOrder(`${running.act} was ordered in epoch ${old.epoch}, goal ${old.goal}`),
@@ -137,7 +137,7 @@ async function next(agent: Agent, loop: Loop): Promise<void> {
   if (!isAlive(agent)) forgetRun(agent);
   const facts = factsOf(agent, disk);
   const { pos, act, why } = decide(facts);
-  const key = `${pos} ${agent.view.epoch} ${agent.view.standby_names}`;
+  const key = `${pos} ${agent.view.epoch} ${agent.view.rule_version}`;
   if (key !== loop.lastKey) {
     loop.lastKey = key;
     loop.failures = 0;

@@ -123,7 +123,8 @@ function restOf({ state, clock, view }: Agent): Facts["rest"] {
 }
 
 function ruleOf({ state, view }: Agent): Facts["rule"] {
-  if (state.leads !== undefined && state.ruleInForce !== view.standby_names) return "changed";
+  if (state.leads !== undefined && state.ruleInForce?.version !== view.rule_version)
+    return "changed";
   const shown = state.look?.standby_names ?? view.standby_names;
   const written = state.wanted?.standbyNames ?? view.standby_names;
   return shown === view.standby_names && written === view.standby_names ? "in_force" : "changed";
@@ -161,7 +162,9 @@ export function rowOf(agent: Agent, disk: Disk): Readonly<Record<string, unknown
     lag_bytes: lagBytes(standby)?.toString() ?? null,
     lag_ms: standby?.lag_ms?.toString() ?? null,
     sync_state: null,
-    rule_in_force: role === "primary" ? (state.ruleInForce ?? null) : (seen?.standby_names ?? null),
+    rule_in_force:
+      role === "primary" ? (state.ruleInForce?.names ?? null) : (seen?.standby_names ?? null),
+    rule_proved: role === "primary" ? (state.ruleInForce?.version.toString() ?? null) : null,
     problem: state.problem ?? disk.problem ?? null,
     system_identifier: disk.systemIdentifier ?? null,
     gone: !alive && (state.gone || state.died),

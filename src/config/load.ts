@@ -134,7 +134,7 @@ function build(file: ConfigFile, dir: string, secrets: Secrets): Config {
     ...(secrets.superuserPassword === undefined
       ? {}
       : { superuserPassword: secrets.superuserPassword }),
-    syncMode: file.sync.mode,
+    syncMode: file.sync.mode ?? usualMode(peers),
     timing: {
       heartbeatMs: file.timing.heartbeat_ms ?? preset.heartbeat_ms,
       electionMs: file.timing.election_ms ?? preset.election_ms,
@@ -143,6 +143,12 @@ function build(file: ConfigFile, dir: string, secrets: Secrets): Config {
     },
     logLevel: file.log_level,
   };
+}
+
+/** Two data members cannot lose one and still confirm commits: beside a witness the survivor goes on alone. */
+function usualMode(peers: readonly PeerConfig[]): Config["syncMode"] {
+  const data = peers.filter(({ dataPort }) => dataPort !== undefined).length;
+  return data === 2 && peers.length > data ? "available" : "quorum";
 }
 
 function peerOf(peer: ConfigFile["peers"][number]): PeerConfig {

@@ -104,9 +104,8 @@ export const ConfigFile = z.strictObject({
   sync: z
     .strictObject(
       {
-        mode: z
-          .enum(["quorum", "available", "async"], "quorum, available or async")
-          .default("quorum"),
+        /** What the cluster is founded with; default: quorum, and available for two data members with a witness. */
+        mode: z.enum(["quorum", "available", "async"], "quorum, available or async").optional(),
       },
       section,
     )

@@ -15,6 +15,10 @@ export interface Wish {
   readonly avoid?: NodeId;
   /** The named override: choose among whoever reported, though acknowledged commits may be lost. */
   readonly lossAllowed: boolean;
+  /** The old primary is proved down, or its lease is over: it takes no more writes on its own. */
+  readonly oldIsOver: boolean;
+  /** How far the old primary's WAL was known to reach. */
+  readonly oldEnd?: Lsn;
 }
 
 export type Choice =
@@ -24,10 +28,15 @@ export type Choice =
       readonly historyEpoch: bigint;
       readonly lsn: Lsn;
       readonly why: string;
+      /** Acknowledged commits may be lost: so many bytes of WAL are known of that nobody here holds. */
+      readonly lostBytes?: bigint;
     }
-  | { readonly kind: "waiting"; readonly blocked: "pledges" | "reports"; readonly why: string };
+  | { readonly kind: "waiting"; readonly blocked: Blocked; readonly why: string };
 
-export const NO_WISH: Wish = { patient: false, lossAllowed: false };
+/** `lease`: only time is missing, until the old primary has ended by itself at the latest. */
+export type Blocked = "pledges" | "reports" | "lease";
+
+export const NO_WISH: Wish = { patient: false, lossAllowed: false, oldIsOver: true };
 
 interface Place {
   readonly member: Member;
@@ -45,12 +54,32 @@ export function choose(
   const pledges = lackingPledges(view, reports, epoch);
   if (pledges !== undefined) return { kind: "waiting", blocked: "pledges", why: pledges };
 
-  const places = placesOf(view, reports, epoch);
-  const lacking = lackingWhy(view, places);
+  const lacking = lackingWhy(view, placesOf(view, reports, epoch));
+  const places = placesOf(view, reports, epoch, lacking !== undefined && wish.lossAllowed);
   if (places.length === 0 || (lacking !== undefined && !wish.lossAllowed)) {
     return { kind: "waiting", blocked: "reports", why: lacking ?? "no member has reported" };
   }
-  return pick(view, places, wish, lacking);
+  const old = newest(view)?.old_primary;
+  const ownWord = reports.get(old ?? 0)?.lsn !== undefined || wish.shutdownLsn !== undefined;
+  const lossy = lacking !== undefined || (mayAcknowledgeAlone(view) && !ownWord);
+  if (lossy && !wish.oldIsOver) {
+    // Nobody's pledge keeps it from acknowledging: it must have ended first (H31).
+    const why = `the lease of ${nameOf(view, old)} may still run`;
+    return { kind: "waiting", blocked: "lease", why };
+  }
+  const choice = pick(view, places, wish, lacking);
+  return lossy && choice.kind === "ready"
+    ? { ...choice, lostBytes: bytesBetween(choice.lsn, wish.oldEnd) }
+    : choice;
+}
+
+/** Under a rule that asks nobody, the reports that suffice need not include who acknowledged. */
+function mayAcknowledgeAlone(view: View): boolean {
+  return view.mode === "async" && bindingRules(view).some(({ k }) => k === 0);
+}
+
+function bytesBetween(from: Lsn, to: Lsn | undefined): bigint {
+  return to === undefined || to < from ? 0n : to - from;
 }
 
 function lackingPledges(
@@ -78,17 +107,18 @@ function needed(count: number, what: string): string {
   return count === 1 ? `1 more ${what} is needed` : `${count} more ${what}s are needed`;
 }
 
-/** Cohort members that reported for this very epoch, best first (H23: history before length). */
+/** Cohort members (or, where loss is allowed, any) that reported for this very epoch, best first (H23). */
 function placesOf(
   view: View,
   reports: ReadonlyMap<NodeId, ReportFact>,
   epoch: bigint,
+  anybody = false,
 ): readonly Place[] {
   const cohort = new Set(bindingRules(view).flatMap((rule) => rule.cohort));
   const places: Place[] = [];
   for (const [id, { pledge, historyEpoch, lsn }] of reports) {
     const member = memberOf(view, id);
-    const counts = member !== undefined && cohort.has(id) && pledge === epoch;
+    const counts = member !== undefined && (anybody || cohort.has(id)) && pledge === epoch;
     if (counts && historyEpoch !== undefined && lsn !== undefined) {
       places.push({ member, historyEpoch, lsn });
     }

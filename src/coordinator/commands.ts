@@ -2,8 +2,8 @@
 import { formatLsn, type NodeId } from "../core/ids.ts";
 import { invariant } from "../core/invariant.ts";
 import { causeOf } from "./classify.ts";
-import { isDataMember, nameOf, newest, primaryOf } from "./facts.ts";
-import { attachedNow, type Reading, ruleWanted } from "./situation.ts";
+import { isDataMember, nameOf, newest, primaryOf, type Rule } from "./facts.ts";
+import { attachedNow, type Reading, ruleStep } from "./situation.ts";
 
 /** What a Raft entry will hold; Raft adds `at`. */
 export interface Command {
@@ -34,6 +34,7 @@ const NAMES = [
   "keep_primary",
   "attached",
   "rule_next",
+  "rule_back",
   "rule",
   "formed",
   "run_request",
@@ -56,7 +57,8 @@ export const ACTS: Readonly<Record<Act, (reading: Reading) => Order>> = {
   },
   found: ({ facts }) => {
     const seen = facts.members.get(facts.self)?.seen;
-    const body = { node_id: facts.self, system_identifier: seen?.system_identifier };
+    const { mode } = facts.view;
+    const body = { node_id: facts.self, system_identifier: seen?.system_identifier, mode };
     return propose("found", body, nameOf(facts.view, facts.self));
   },
   open_epoch: (reading) => {
@@ -89,8 +91,12 @@ export const ACTS: Readonly<Record<Act, (reading: Reading) => Order>> = {
       from_epoch: epochText(choice.historyEpoch),
       from_lsn: formatLsn(choice.lsn),
       reason: choice.why,
+      ...(choice.lostBytes === undefined ? {} : { lost_bytes: epochText(choice.lostBytes) }),
     };
-    return propose("appoint", body, choice.why);
+    const lost = choice.lostBytes;
+    const known = `acknowledged commits may be lost: ${lost} bytes of WAL are known to be`;
+    const why = lost === undefined ? choice.why : `${choice.why}; ${known}`;
+    return propose("appoint", { ...body, reason: why }, why);
   },
   promoted: ({ facts: { view, members } }) => {
     const seen = members.get(primaryOf(view) ?? 0)?.seen;
@@ -129,11 +135,14 @@ export const ACTS: Readonly<Record<Act, (reading: Reading) => Order>> = {
     return propose("attached", { node_id: id }, nameOf(facts.view, id));
   },
   rule_next: ({ facts }) => {
-    const rule = ruleWanted(facts);
-    invariant(rule !== undefined, "a change of the commit rule without a rule");
+    const wanted = ruleStep(facts);
+    invariant(wanted.step === "next", "a change of the commit rule without a rule");
+    const { rule } = wanted;
     const body = { version: epochText(facts.view.rule.version), k: rule.k, cohort: rule.cohort };
-    return propose("rule_next", body, `${rule.k} of ${rule.cohort.join(", ")}`);
+    return propose("rule_next", body, describeRule(rule));
   },
+  rule_back: ({ facts: { view } }) =>
+    propose("rule_back", { version: epochText(view.rule.version) }, describeRule(view.rule)),
   rule: ({ facts: { view } }) =>
     propose("rule", { version: epochText(view.rule.version) }, view.standby_names || "none"),
   formed: () => propose("formed", {}),
@@ -212,6 +221,10 @@ function openEpoch(
   const epoch = (newest(view)?.epoch ?? 0n) + 1n;
   const asked = request === undefined ? {} : { request_id: epochText(request) };
   return propose("open_epoch", { epoch: epochText(epoch), cause, reason, ...asked }, reason);
+}
+
+function describeRule({ k, cohort }: Rule): string {
+  return `${k} of ${cohort.join(", ")}`;
 }
 
 function describe({ kind, args }: { kind: string; args: { target: NodeId | null } }): string {

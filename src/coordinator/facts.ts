@@ -72,8 +72,10 @@ export interface Seen {
   readonly switch_lsn: Lsn | null;
   readonly stamp_lsn: Lsn | null;
   readonly attached: readonly NodeId[];
+  readonly wal_lsn: Lsn | null;
   readonly lag_bytes: bigint | null;
-  readonly rule_in_force: string | null;
+  /** The change of the commit rule that the primary has proved in force. */
+  readonly rule_proved: bigint | null;
   readonly system_identifier: string | null;
 }
 
@@ -85,6 +87,8 @@ export interface MemberFact {
   /** Since its beat rose before our eyes; undefined: not once since this leadership began. */
   readonly beatMs: number | undefined;
   readonly seen: Seen | undefined;
+  /** How long it has not streamed from the primary, in this epoch and as far as this leader saw. */
+  readonly awayMs: number;
 }
 
 /** The primary's data port, tried from this node. */

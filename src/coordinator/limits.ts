@@ -26,6 +26,14 @@ export const LIMITS = {
   holdDownMs: 5000,
   /** A request that is due within this is refused already, if it would be. */
   refuseEarlyMs: 500,
+  /** A member that has not streamed for this long is not waited for: a change it should confirm is turned back. */
+  awayMs: 2000,
+  /** After this it leaves the commit rule, so that its absence blocks no failover. */
+  goneMs: 60_000,
+  /** A member enters the commit rule once it has less than this to catch up: commits would wait for it. */
+  joinLagBytes: 16n * 1024n * 1024n,
+  /** Lease, fence and a rate error of 1 %: (3000 + 1000) × 1.01. Then an old primary has ended, whatever befell it. */
+  leaseMs: 4040,
   /** An epoch serves this long before leadership moves to the primary's node. */
   settledMs: 1000,
   /** Between two tries to move leadership. */

@@ -119,7 +119,7 @@ function answered(
   if (epoch.state === "opened" && choice?.kind === "waiting") {
     // A primary that was drained as planned has yet to come back and report.
     const limit = request.kind === "switchover" ? LIMITS.drainMs : LIMITS.stalledMs;
-    if (request.args.allow_data_loss || facts.epochMs < limit) {
+    if (request.args.allow_data_loss || choice.blocked === "lease" || facts.epochMs < limit) {
       return { step: "under_way", request };
     }
     const sqlstate = choice.blocked === "pledges" ? "RF010" : "RF011";

@@ -65,6 +65,7 @@ export const RULES: readonly RuleRow[] = [
   // 8xx The primary serves: steady work.
   { pos: 810, when: { chore: "attached" }, act: "attached", why: "it streams from the primary for the first time" },
   { pos: 820, when: { chore: "rule" }, act: "rule", why: "the new commit rule was proved in force" },
+  { pos: 825, when: { chore: "rule_back" }, act: "rule_back", why: "who should confirm the new commit rule went away: back to the old one" },
   { pos: 830, when: { chore: "rule_next" }, act: "rule_next", why: "the commit rule is one step from what the members allow" },
   { pos: 840, when: { chore: "formed" }, act: "formed", why: "every data member has attached, and the commit rule is raised" },
   { pos: 850, when: { chore: "transfer" }, act: "transfer_to_primary", why: "one heartbeat covers both when the leader is on the primary's node" },

@@ -1,4 +1,6 @@
 /** Facts as a few small words: what the rows of the decision table are matched against. */
+
+import type { NodeId } from "../core/ids.ts";
 import { type Choice, choose, type Wish } from "./candidate.ts";
 import { classifyPrimary, HEALTH, type Health, healthOf, type PrimaryClass } from "./classify.ts";
 import {
@@ -9,11 +11,10 @@ import {
   newest,
   primaryOf,
   type RequestFact,
-  type Rule,
 } from "./facts.ts";
 import { LIMITS } from "./limits.ts";
 import { nextRequest, REQUEST, type RequestStep } from "./requests.ts";
-import { nextRule, wantedRule } from "./sync-rule.ts";
+import { type Company, fullK, type RuleStep, stepRule } from "./sync-rule.ts";
 
 /** Every word each condition can take. */
 export const WORDS = {
@@ -29,7 +30,7 @@ export const WORDS = {
   handover: ["none", "under_way", "done", "refused", "late"],
   request: REQUEST,
   /** Steady work while the primary serves, most useful first. */
-  chore: ["none", "attached", "rule", "rule_next", "formed", "transfer"],
+  chore: ["none", "attached", "rule", "rule_back", "rule_next", "formed", "transfer"],
 } as const;
 
 export type Situation = { readonly [Word in keyof typeof WORDS]: (typeof WORDS)[Word][number] };
@@ -94,6 +95,7 @@ function wishOf(facts: Facts): Wish {
   const restarted = epoch?.cause === "no_primary" ? (epoch.old_primary ?? undefined) : undefined;
   const target = request?.args.target ?? handedTo ?? restarted;
   const shutdownLsn = facts.handedOver?.shutdownLsn;
+  const oldEnd = facts.members.get(epoch?.old_primary ?? 0)?.seen?.wal_lsn;
   const patient = facts.epochMs < LIMITS.targetMs;
   const avoid = epoch?.cause === "promotion_failed" ? before?.node_id : null;
   return {
@@ -101,14 +103,29 @@ function wishOf(facts: Facts): Wish {
     ...(target === undefined ? {} : { target }),
     ...(shutdownLsn === undefined ? {} : { shutdownLsn }),
     patient,
+    oldIsOver: isOver(facts),
+    ...(oldEnd == null ? {} : { oldEnd }),
     lossAllowed: !patient && request?.args.allow_data_loss === true,
   };
+}
+
+/**
+ * The old primary can take no write any more: by its own worker's proof, by its report, by its clean stop, or because
+ * its lease, which no leader renews once this epoch is opened, has had its time (H31).
+ */
+function isOver(facts: Facts): boolean {
+  const old = newest(facts.view)?.old_primary ?? undefined;
+  if (old === undefined || facts.epochMs >= LIMITS.leaseMs) return true;
+  const { seen, beatMs } = facts.members.get(old) ?? {};
+  const proved = beatMs !== undefined && seen?.gone === true && seen.state === "fenced";
+  const reported = facts.reports.get(old)?.lsn !== undefined;
+  return proved || reported || facts.handedOver?.shutdownLsn !== undefined;
 }
 
 function choiceWord(facts: Facts, choice: Choice | undefined): Situation["choice"] {
   if (choice === undefined) return "none";
   if (choice.kind === "ready") return "ready";
-  const long = facts.epochMs >= LIMITS.stalledMs;
+  const long = facts.epochMs >= LIMITS.stalledMs && choice.blocked !== "lease";
   return long && facts.saidBlocked !== choice.why ? "blocked" : "waiting";
 }
 
@@ -142,9 +159,12 @@ function brakeOf(facts: Facts, primary: PrimaryClass): Situation["brake"] {
 
 function choreOf(facts: Facts): Situation["chore"] {
   if (attachedNow(facts) !== undefined) return "attached";
-  if (facts.view.next_rule !== null) return ruleInForce(facts) ? "rule" : "none";
-  if (ruleWanted(facts) !== undefined) return "rule_next";
-  if (!facts.view.formed && wantedRule(facts.view) !== undefined) return "formed";
+  if (facts.view.next_rule !== null && ruleInForce(facts)) return "rule";
+  const { step } = ruleStep(facts);
+  if (step === "back") return "rule_back";
+  if (step === "next") return "rule_next";
+  if (facts.view.next_rule !== null) return "none";
+  if (!facts.view.formed && isWhole(facts)) return "formed";
   return shouldTransfer(facts) ? "transfer" : "none";
 }
 
@@ -156,16 +176,57 @@ export function attachedNow({ view, members }: Facts): number | undefined {
   )?.node_id;
 }
 
-/** The next step of the commit rule, if it should change. */
-export function ruleWanted({ view }: Facts): Rule | undefined {
-  const wanted = wantedRule(view);
-  return wanted === undefined ? undefined : nextRule(view.rule, wanted);
+/** What should happen to the commit rule next; nothing before the cluster is whole. */
+export function ruleStep(facts: Facts): RuleStep {
+  const { view } = facts;
+  const company = companyOf(facts);
+  const early = !view.formed && !haveAllAttached(facts);
+  return early || company === undefined ? { step: "none" } : stepRule(view.mode, view, company);
 }
 
-/** The primary proved what it must apply now, in this epoch (H17). */
+/** Every data member has attached, and commits need as many confirmations as they should. */
+function isWhole(facts: Facts): boolean {
+  const { view } = facts;
+  const eligible = companyOf(facts)?.eligible ?? [];
+  return haveAllAttached(facts) && view.rule.k === fullK(view.mode, eligible.length);
+}
+
+function haveAllAttached({ view }: Facts): boolean {
+  return view.members.every((member) => !isDataMember(member) || member.state === "attached");
+}
+
+/** Who may never be promoted, or has never streamed, must not confirm commits (H19). */
+function companyOf(facts: Facts): Company | undefined {
+  const { view, members } = facts;
+  const primary = primaryOf(view);
+  if (primary === undefined) return undefined;
+  const eligible = view.members
+    .filter(isDataMember)
+    .filter((m) => m.node_id === primary || (m.promotable && m.state === "attached"))
+    .map((m) => m.node_id);
+  const others = eligible.filter((id) => id !== primary);
+  const away = (limitMs: number) =>
+    new Set(others.filter((id) => (members.get(id)?.awayMs ?? Infinity) >= limitMs));
+  const streaming = new Set(others.filter((id) => keepsUp(facts, id)));
+  return { primary, eligible, streaming, away: away(LIMITS.awayMs), gone: away(LIMITS.goneMs) };
+}
+
+/** It streams by the primary's word and by its own, in this epoch, and has little left to fetch. */
+function keepsUp({ view, members }: Facts, id: NodeId): boolean {
+  const attached = members.get(primaryOf(view) ?? 0)?.seen?.attached ?? [];
+  const seen = members.get(id)?.seen;
+  return (
+    attached.includes(id) &&
+    seen?.state === "streaming" &&
+    seen.epoch === newest(view)?.epoch &&
+    (seen.lag_bytes ?? 0n) <= LIMITS.joinLagBytes
+  );
+}
+
+/** The primary proved this very change, in this epoch (H17); an older proof of the same words counts for nothing. */
 function ruleInForce({ view, members }: Facts): boolean {
   const seen = members.get(primaryOf(view) ?? 0)?.seen;
-  return seen?.epoch === newest(view)?.epoch && seen?.rule_in_force === view.standby_names;
+  return seen?.epoch === newest(view)?.epoch && seen?.rule_proved === view.rule.version + 1n;
 }
 
 /** In steady state one heartbeat covers leader and primary: leadership follows the primary. */

@@ -24,9 +24,12 @@ export function formatLsn(lsn: Lsn): string {
   return `${(lsn >> 32n).toString(16)}/${(lsn & 0xffffffffn).toString(16)}`.toUpperCase();
 }
 
+/** How every name of a WAL receiver of ours begins. */
+export const STANDBY_PREFIX = "pgr_";
+
 /** The name under which a member's WAL receiver attaches: bound to member and incarnation (H07). */
 export function standbyName(id: NodeId, incarnation: string): string {
-  return `pgr_${id}_${incarnation.replaceAll("-", "").slice(0, 12)}`;
+  return `${STANDBY_PREFIX}${id}_${incarnation.replaceAll("-", "").slice(0, 12)}`;
 }
 
 /** The physical slot that every member keeps for member `id` (H43). */

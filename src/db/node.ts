@@ -42,6 +42,9 @@ export const AgentView = z.object({
   handover_to: z.int().nullable(),
   /** Timeline numbers given out so far: those above the candidate's own and below the plan are seeded (H35). */
   highest_timeline: z.int(),
+  mode: z.enum(["quorum", "available", "async"]),
+  /** Names the commit rule as it must be in force now; a change half made has a number of its own. */
+  rule_version: int8,
   rule_k: z.int(),
   rule_cohort: z.array(z.int()),
   /** What synchronous_standby_names must be on every member: '' while k = 0. */

@@ -36,6 +36,7 @@ export const Observed = z.object({
   lag_ms: int8.nullable(),
   sync_state: z.string().nullable(),
   rule_in_force: z.string().nullable(),
+  rule_proved: int8.nullable(),
   problem: z.string().nullable(),
   system_identifier: z.string().nullable(),
   gone: z.boolean(),

@@ -9,6 +9,7 @@ export class Ages {
   #handOverSince: number | undefined;
   #gapSince: number | undefined;
   readonly #beats = new Map<NodeId, { beat: bigint; rose: number | undefined }>();
+  readonly #away = new Map<NodeId, number>();
   readonly #requests = new Map<bigint, number>();
 
   constructor(now: number) {
@@ -22,6 +23,7 @@ export class Ages {
     for (const { request_id } of view.requests) {
       if (!this.#requests.has(request_id)) this.#requests.set(request_id, now);
     }
+    this.#noteAway(view, now);
     const epoch = view.epochs[0];
     const handsOver = epoch?.state === "serving" && epoch.handover_to !== null;
     this.#handOverSince = handsOver ? (this.#handOverSince ?? now) : undefined;
@@ -29,6 +31,7 @@ export class Ages {
     if (key === this.#epochKey) return false;
     this.#epochKey = key;
     this.#epochSince = now;
+    this.#away.clear();
     return true;
   }
 
@@ -45,6 +48,11 @@ export class Ages {
     return rose === undefined ? undefined : now - rose;
   }
 
+  /** Since when the member has not streamed from the primary of this epoch. */
+  awayMs(id: NodeId, now: number): number {
+    return now - (this.#away.get(id) ?? now);
+  }
+
   requestMs(id: bigint, now: number): number {
     return now - (this.#requests.get(id) ?? now);
   }
@@ -56,6 +64,17 @@ export class Ages {
 
   gapMs(now: number): number | undefined {
     return this.#gapSince === undefined ? undefined : now - this.#gapSince;
+  }
+
+  /** By the primary's own word; while it says nothing of this epoch nobody is missed. */
+  #noteAway(view: ClusterView, now: number): void {
+    const [epoch] = view.epochs;
+    const primary = view.observed.find((row) => row.node_id === epoch?.node_id);
+    const speaks = primary?.role === "primary" && primary.epoch === epoch?.epoch;
+    for (const { node_id } of view.members) {
+      if (!speaks || primary.attached.includes(node_id)) this.#away.delete(node_id);
+      else if (!this.#away.has(node_id)) this.#away.set(node_id, now);
+    }
   }
 
   #noteBeat(id: NodeId, beat: bigint, now: number): void {

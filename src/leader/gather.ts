@@ -99,6 +99,7 @@ export class Gatherer {
           store: this.#store(view, node_id, now),
           beatMs: this.ages.beatMs(node_id, now),
           seen: seen.get(node_id),
+          awayMs: this.ages.awayMs(node_id, now),
         },
       ]),
     );

@@ -71,7 +71,12 @@ test("the others are cloned from it and stream under their own names", async () 
 }, 60_000);
 
 test("a rule that is raised is proved in force by those it names", async () => {
-  bench.commit({ rule_k: 1, rule_cohort: [1, 2, 3], standby_names: namesFor(bench, 1) });
+  bench.commit({
+    rule_k: 1,
+    rule_cohort: [1, 2, 3],
+    standby_names: namesFor(bench, 1),
+    rule_version: 1n,
+  });
   for (const node of bench.nodes) await ACTS.apply_rule(node.agent, orderFor(node));
   expect(bench.node(1).agent.state.ruleInForce).toBe(namesFor(bench, 1));
 }, 60_000);

@@ -208,6 +208,8 @@ function firstView(id: number, members: AgentView["members"]): AgentView {
     stamp_lsn: null,
     handover_to: null,
     highest_timeline: 1,
+    mode: "quorum",
+    rule_version: 0n,
     rule_k: 0,
     rule_cohort: [1],
     standby_names: "",

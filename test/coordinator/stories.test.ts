@@ -11,6 +11,7 @@ for (const [title, file] of [
   ["planned switchovers", "switchover"],
   ["requests of operators", "requests"],
   ["what holds a failover back", "brakes"],
+  ["the commit rule follows who is there", "rule"],
 ] as const) {
   test(title, async () => {
     await replay(`test/coordinator/testdata/${file}.txt`, createStory());

@@ -5,6 +5,7 @@ import type {
   ReportFact,
   RequestFact,
   Seen,
+  View,
 } from "../../src/coordinator/facts.ts";
 import { type Decision, decide } from "../../src/coordinator/rules.ts";
 import { read } from "../../src/coordinator/situation.ts";
@@ -82,6 +83,16 @@ const VERBS: Readonly<Record<string, Verb>> = {
     world.set(Number(args.node), { beatMs } as Partial<MemberFact>);
     return "ok";
   },
+  /** away node=2 for=3000: it has not streamed for so long; 0: it streams. */
+  away: ({ world }, args) => {
+    const id = Number(args.node);
+    const awayMs = Number(args.for);
+    const primary = world.view.epochs[0]?.node_id ?? 0;
+    const attached = (world.members.get(primary)?.seen?.attached ?? []).filter((one) => one !== id);
+    world.set(id, { awayMs });
+    world.see(primary, { attached: awayMs === 0 ? [...attached, id] : attached });
+    return "ok";
+  },
   probe: ({ world }, args) => {
     const result = args.is as "answers" | "refused" | "silent" | "untested";
     world.facts.probe = { result, sinceMs: Number(args.for ?? 0) };
@@ -123,7 +134,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
     return "ok";
   },
   mode: ({ world }, args) => {
-    world.view.mode = args.is as "quorum" | "async";
+    world.view.mode = args.is as View["mode"];
     return "ok";
   },
   /** request id=7 kind=switchover target=2 loss=yes due=5000 */
@@ -177,11 +188,17 @@ function see(world: World, args: Args): string {
     ...(args.stamp === undefined ? {} : { stamp_lsn: parseLsn(args.stamp) }),
     ...(args.attached === undefined ? {} : { attached: numbers(args.attached) }),
     ...(args.lag === undefined ? {} : { lag_bytes: BigInt(args.lag) }),
-    ...(args.rule === undefined ? {} : { rule_in_force: world.view.standby_names }),
+    ...(args.rule === undefined ? {} : { rule_proved: provedNow(world) }),
+    ...(args.wal === undefined ? {} : { wal_lsn: parseLsn(args.wal) }),
     ...(args.identifier === undefined ? {} : { system_identifier: args.identifier }),
   };
   world.see(Number(args.node), seen);
   return "ok";
+}
+
+/** The number of the rule that is to be in force: a change half made has one of its own. */
+function provedNow({ view }: World): bigint {
+  return view.rule.version + (view.next_rule === null ? 0n : 1n);
 }
 
 function numbers(list: string): NodeId[] {

@@ -25,7 +25,8 @@ export const SEEN: Seen = {
   stamp_lsn: null,
   attached: [],
   lag_bytes: null,
-  rule_in_force: null,
+  wal_lsn: null,
+  rule_proved: null,
   system_identifier: null,
 };
 
@@ -63,7 +64,8 @@ export class World {
       requests: [],
     };
     for (const { node_id } of members) {
-      this.members.set(node_id, { store: { reach: "ok", sinceMs: 0 }, beatMs: 100, seen: SEEN });
+      const store = { reach: "ok", sinceMs: 0 } as const;
+      this.members.set(node_id, { store, beatMs: 100, seen: SEEN, awayMs: 0 });
     }
     this.facts = {
       self,
@@ -205,8 +207,19 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
     return "ok";
   },
   rule_next: (view, body) => {
-    if (view.next_rule !== null) return "under_way";
-    view.next_rule = { k: body.k as number, cohort: body.cohort as number[] };
+    const rule = { k: body.k as number, cohort: body.cohort as number[] };
+    const lowered =
+      view.next_rule?.cohort.join() === rule.cohort.join() && rule.k < view.next_rule.k;
+    if (view.next_rule !== null && !lowered) return "under_way";
+    if (lowered) view.rule = { ...view.rule, version: view.rule.version + 1n };
+    view.next_rule = rule;
+    return "ok";
+  },
+  rule_back: (view) => {
+    if (view.next_rule === null) return "not_under_way";
+    const { k, cohort, version } = view.rule;
+    view.rule = { ...view.next_rule, version: version + 1n };
+    view.next_rule = { k, cohort };
     return "ok";
   },
   rule: (view) => {

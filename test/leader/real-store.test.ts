@@ -83,7 +83,7 @@ class Players {
   }
 
   async #play(kind: string): Promise<void> {
-    const { epochs, standby_names } = await this.view();
+    const { epochs, rule } = await this.view();
     const newest = epochs[0];
     if (newest === undefined) return;
     const primary = newest.node_id ?? 0;
@@ -95,7 +95,7 @@ class Players {
     if (kind === "promoted") this.see(primary, { gate_open: true });
     if (kind === "serving")
       this.see(primary, { attached: [1, 2, 3].filter((id) => id !== primary) });
-    if (kind === "rule_next") this.see(primary, { rule_in_force: standby_names });
+    if (kind === "rule_next") this.see(primary, { rule_proved: (rule.version + 1n).toString() });
     if (kind === "hand_over") {
       this.see(primary, { role: "standby", gate_open: false, attached: [] });
       this.handedOver = true;

@@ -22,7 +22,11 @@ const MAKERS: Readonly<Record<string, (random: Random, cluster: Cluster) => Body
     const incarnation = incarnationOf(random.chance(0.9) ? node_id : 9);
     return { node_id, incarnation, pg_version: "18" };
   },
-  found: (random) => ({ node_id: random.int(1, 4), system_identifier: "7000000000000000001" }),
+  found: (random) => ({
+    node_id: random.int(1, 4),
+    system_identifier: "7000000000000000001",
+    mode: random.pick(["quorum", "available", "async"]),
+  }),
   open_epoch: (random, cluster) => ({
     epoch: String(epochNear(random, cluster) + 1n),
     cause: random.pick(["node_gone", "switchover"]),
@@ -62,6 +66,9 @@ const MAKERS: Readonly<Record<string, (random: Random, cluster: Cluster) => Body
     cohort: random.shuffled([1, 2, 3]).slice(0, random.int(1, 3)),
   }),
   rule: (random, cluster) => ({
+    version: String(cluster.ruleVersion + BigInt(random.chance(0.8) ? 0 : 1)),
+  }),
+  rule_back: (random, cluster) => ({
     version: String(cluster.ruleVersion + BigInt(random.chance(0.8) ? 0 : 1)),
   }),
   formed: () => ({}),

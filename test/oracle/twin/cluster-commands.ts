@@ -104,6 +104,7 @@ const found: Command = (cluster, body) => {
   const changes = {
     systemIdentifier: text(body.system_identifier),
     rule: { k: 0, cohort: [member.node_id] },
+    mode: (text(body.mode) ?? cluster.mode) as Cluster["mode"],
     epochs: [first],
   };
   const event = { event: "cluster_founded", node_id: id, to_state: "primary" };
@@ -228,11 +229,24 @@ const attached: Command = (cluster, body) => {
 
 const ruleNext: Command = (cluster, body) => {
   if (cluster.ruleVersion !== big(body.version)) return refused(cluster, "stale_version");
-  if (cluster.nextRule !== null) return refused(cluster, "under_way");
   const cohort = (body.cohort as unknown[]).map(Number).sort((a, b) => a - b);
-  const changes = { nextRule: { k: Number(body.k), cohort } };
+  const k = Number(body.k);
+  const { nextRule: pending } = cluster;
+  const lowered = pending?.cohort.join() === cohort.join() && k < pending.k;
+  if (pending !== null && !lowered) return refused(cluster, "under_way");
+  const ruleVersion = cluster.ruleVersion + (pending === null ? 0n : 1n);
+  const changes = { ruleVersion, nextRule: { k, cohort } };
   const to_state = standbyNames({ ...cluster, ...changes });
   return done(cluster, changes, { event: "rule_changing", to_state });
+};
+
+const ruleBack: Command = (cluster, body) => {
+  if (cluster.ruleVersion !== big(body.version)) return refused(cluster, "stale_version");
+  if (cluster.nextRule === null) return refused(cluster, "not_under_way");
+  const ruleVersion = cluster.ruleVersion + 1n;
+  const changes = { ruleVersion, rule: cluster.nextRule, nextRule: cluster.rule };
+  const to_state = standbyNames({ ...cluster, ...changes });
+  return done(cluster, changes, { event: "rule_turned_back", to_state });
 };
 
 const rule: Command = (cluster, body) => {
@@ -328,6 +342,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   keep_primary: keepPrimary,
   attached,
   rule_next: ruleNext,
+  rule_back: ruleBack,
   rule,
   formed,
   pause: (cluster, { why }) =>
