@@ -1,9 +1,11 @@
 /** One session with a server: messages both ways, simple queries, and copies out of the server. */
 import type { Socket } from "node:net";
 import type { Clock } from "../clock/clock.ts";
+import { channelBindingOf } from "./channel-binding.ts";
 import { ConnectionLost, ProtocolError, ServerError, type ServerMessage } from "./errors.ts";
+import { FrameSplitter, MAX_MESSAGE_BYTES } from "./frames.ts";
 import { Inbox } from "./inbox.ts";
-import { login } from "./login.ts";
+import { type AuthMethod, type ChannelBinding, login } from "./login.ts";
 import { type Address, describe, openSocket } from "./socket.ts";
 import * as wire from "./wire.ts";
 
@@ -21,6 +23,24 @@ export interface ConnectOptions extends Address {
   /** From the first packet to the end of the login; default 10 s. */
   readonly connectLimitMs?: number | undefined;
   readonly onNotice?: ((notice: ServerMessage) => void) | undefined;
+  /** Of SCRAM to the TLS channel; default `prefer`. */
+  readonly channelBinding?: ChannelBinding | undefined;
+  /** Default: any, but a clear text password only in TLS. */
+  readonly requireAuth?: readonly AuthMethod[] | undefined;
+  /** Settings of the session, sent in the startup message. */
+  readonly parameters?: Readonly<Record<string, string>> | undefined;
+  /** The longest message that is accepted; default 1 GB. */
+  readonly maxMessageBytes?: number | undefined;
+}
+
+/** Takes a copy in both directions as it arrives: nothing is kept for it here. */
+export interface StreamSink {
+  /** One piece of the copy; it shares memory with what arrived. */
+  data(bytes: Buffer): void;
+  /** Any other message: the end of the copy, an error, the end of the statement. */
+  message(message: wire.BackendMessage): void;
+  /** The connection is gone. */
+  lost(error: unknown): void;
 }
 
 /** What one statement of a simple query answered; every value as text. */
@@ -39,6 +59,9 @@ export interface WaitLimit {
 const CONNECT_LIMIT_MS = 10_000;
 const SILENCE_LIMIT_MS = 30_000;
 const CLOSE_LIMIT_MS = 1_000;
+/** Before the login a server has nothing long to say (libpq allows 30,000). */
+const LOGIN_MESSAGE_BYTES = 64 * 1024;
+const COPY_DATA = 0x64;
 
 /**
  * Connect and log in.
@@ -64,6 +87,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
       connection.destroy(error);
       throw error;
     });
+    connection.accept(options.maxMessageBytes ?? MAX_MESSAGE_BYTES);
     either.removeEventListener("abort", stop);
     return connection;
   } finally {
@@ -79,9 +103,11 @@ export class Connection {
   readonly peer: string;
   readonly #socket: Socket;
   readonly #inbox: Inbox;
-  readonly #parser = new wire.MessageParser();
+  readonly #splitter = new FrameSplitter(LOGIN_MESSAGE_BYTES);
   readonly #onNotice: ((notice: ServerMessage) => void) | undefined;
   #exchange: string | undefined;
+  #sink: StreamSink | undefined;
+  #streaming = false;
 
   constructor(socket: Socket, options: ConnectOptions) {
     const { clock, signal, onNotice } = options;
@@ -94,10 +120,10 @@ export class Connection {
     const onAbort = () => this.destroy(signal?.reason);
     socket
       .on("data", (chunk) => this.#read(chunk))
-      .on("error", (error) => this.#inbox.fail(lost(error.message, error)))
+      .on("error", (error) => this.#fail(lost(error.message, error)))
       .on("close", () => {
         signal?.removeEventListener("abort", onAbort);
-        this.#inbox.fail(lost("the server closed it"));
+        this.#fail(lost("the server closed it"));
       });
     signal?.addEventListener("abort", onAbort, { once: true });
     if (signal?.aborted) onAbort();
@@ -108,9 +134,34 @@ export class Connection {
     return Number.parseInt(this.parameters.get("server_version") ?? "", 10);
   }
 
+  /** True when nobody on the way can read along. */
+  get encrypted(): boolean {
+    return "encrypted" in this.#socket;
+  }
+
+  /** The bytes that bind a login to this TLS channel; undefined without one. */
+  get channelBinding(): (() => Buffer) | undefined {
+    return channelBindingOf(this.#socket);
+  }
+
+  /** From now on messages up to this many bytes are accepted. */
+  accept(maxMessageBytes: number): void {
+    this.#splitter.limitBytes = maxMessageBytes;
+  }
+
+  #fail(error: unknown): void {
+    const sink = this.#sink;
+    this.#sink = undefined;
+    sink?.lost(error);
+    this.#inbox.fail(error);
+  }
+
   #read(chunk: Buffer): void {
     try {
-      for (const message of this.#parser.push(chunk)) this.#deliver(message);
+      this.#splitter.push(chunk, (type, body) => {
+        if (this.#streaming && type === COPY_DATA) this.#sink?.data(body);
+        else this.#deliver(wire.decode(type, body));
+      });
     } catch (error) {
       // We lost step with the server: nothing that follows can be understood.
       this.destroy(error);
@@ -120,7 +171,40 @@ export class Connection {
   #deliver(message: wire.BackendMessage): void {
     if (message.kind === "notice") this.#onNotice?.(message.notice);
     else if (message.kind === "parameterStatus") this.parameters.set(message.name, message.value);
-    else if (message.kind !== "notification") this.#inbox.put(message);
+    else if (message.kind === "notification") return;
+    else if (this.#streaming) this.#sink?.message(message);
+    else {
+      // What follows in the same chunk belongs to the stream already.
+      this.#streaming = message.kind === "copyStart" && message.direction === "both";
+      this.#inbox.put(message);
+    }
+  }
+
+  /**
+   * Run a statement that copies both ways (START_REPLICATION). Resolves when the copy has begun; from then on
+   * everything goes to `sink`, and the connection serves nothing else. Throws ServerError, ConnectionLost.
+   */
+  async stream(sql: string, sink: StreamSink, limit: WaitLimit = {}): Promise<void> {
+    this.#sink = sink;
+    const copy = await this.copyOut(sql, limit);
+    if (!this.#streaming)
+      throw this.#broken(`no copy in both directions began: ${copy.results[0]?.tag}`);
+  }
+
+  /** Hold reading back, or go on with it; what has been read is delivered all the same. */
+  pause(): void {
+    this.#socket.pause();
+  }
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** Resolves when all that was sent is with the operating system, or the connection is gone. */
+  flushed(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#socket.destroyed) resolve();
+      else this.#socket.write("", () => resolve());
+    });
   }
 
   send(bytes: Uint8Array): void {
@@ -167,6 +251,7 @@ export class Connection {
   async close(): Promise<void> {
     if (this.#socket.destroyed) return;
     const closed = new Promise((resolve) => this.#socket.once("close", resolve));
+    this.#sink = undefined;
     this.#inbox.abandon(new ConnectionLost("ended_by_us", `connection to ${this.peer} closed`));
     this.#socket.setTimeout(CLOSE_LIMIT_MS, () => this.#socket.destroy());
     this.#socket.end(wire.terminate());
@@ -176,6 +261,7 @@ export class Connection {
 
   /** Cut the connection at once; whatever waits rejects with `reason`. */
   destroy(reason: unknown): void {
+    this.#fail(reason);
     this.#inbox.abandon(reason);
     this.#socket.destroy();
   }
@@ -206,7 +292,7 @@ export class CopyOut {
   async begin(): Promise<void> {
     for (;;) {
       const message = await this.#receive();
-      if (message.kind === "copyStart" && message.direction === "out") {
+      if (message.kind === "copyStart" && message.direction !== "in") {
         this.#copying = true;
         return;
       }

@@ -10,6 +10,8 @@ export interface ServerMessage {
   readonly detail: string | undefined;
   readonly hint: string | undefined;
   readonly where: string | undefined;
+  /** The function in the server's source: not translated, unlike the message. */
+  readonly routine: string | undefined;
 }
 
 /** The server refused: its own words, and the SQLSTATE in `code`. */
@@ -42,6 +44,11 @@ export class ProtocolError extends Error {
 /** The login failed before the server had a say, or the server could not prove that it knows us. */
 export class LoginError extends Error {
   override readonly name = "LoginError";
+}
+
+/** The server speaks no TLS, or its certificate is not the one that was demanded. */
+export class TlsError extends Error {
+  override readonly name = "TlsError";
 }
 
 export type LostKind = "unreachable" | "closed" | "silent" | "ended_by_us";

@@ -5,13 +5,21 @@ import { LoginError } from "./errors.ts";
 
 const derive = promisify(pbkdf2);
 
-/** We bind to no TLS channel and say so: base64 of it is repeated in the final message. */
-const GS2_HEADER = "n,,";
 const KEY_BYTES = 32;
 /** A server may ask for any number; past this one the login would hold a thread for seconds. */
 const MAX_ITERATIONS = 1_000_000;
 
 export const MECHANISM = "SCRAM-SHA-256";
+export const MECHANISM_PLUS = "SCRAM-SHA-256-PLUS";
+
+/**
+ * What the exchange says about the TLS channel below it: `n` we could not bind, `y` we could and the server did not
+ * offer it (a lie is found out by the server), or the bytes that bind.
+ */
+export type Binding = "n" | "y" | Buffer;
+
+const gs2Header = (binding: Binding): string =>
+  typeof binding === "string" ? `${binding},,` : "p=tls-server-end-point,,";
 
 export interface ScramStart {
   /** The client-first message. */
@@ -27,13 +35,24 @@ export interface ScramEnd {
   verify(serverFinal: string): void;
 }
 
-/** Begin an exchange. The user stays empty: PostgreSQL takes the one of the startup message. */
-export function startScram(password: string, nonce = newNonce()): ScramStart {
-  const bare = `n=,r=${nonce}`;
+/** Begin an exchange. */
+export function startScram(
+  password: string,
+  { binding = "n", nonce = newNonce(), user = "" }: ScramOptions = {},
+): ScramStart {
+  const bare = `n=${user.replaceAll("=", "=3D").replaceAll(",", "=2C")},r=${nonce}`;
+  const exchange = { bare, nonce, binding, password: saslPrep(password) };
   return {
-    first: `${GS2_HEADER}${bare}`,
-    answer: (serverFirst) => answer(serverFirst, { bare, nonce, password: saslPrep(password) }),
+    first: `${gs2Header(binding)}${bare}`,
+    answer: (serverFirst) => answer(serverFirst, exchange),
   };
+}
+
+export interface ScramOptions {
+  readonly binding?: Binding;
+  readonly nonce?: string;
+  /** Empty for PostgreSQL, which takes the one of the startup message. */
+  readonly user?: string;
 }
 
 const newNonce = (): string => randomBytes(18).toString("base64");
@@ -41,17 +60,21 @@ const newNonce = (): string => randomBytes(18).toString("base64");
 interface Exchange {
   readonly bare: string;
   readonly nonce: string;
+  readonly binding: Binding;
   readonly password: string;
 }
 
-async function answer(serverFirst: string, { bare, nonce, password }: Exchange): Promise<ScramEnd> {
+async function answer(serverFirst: string, exchange: Exchange): Promise<ScramEnd> {
+  const { bare, nonce, binding, password } = exchange;
   const { fullNonce, salt, iterations } = parseServerFirst(serverFirst);
   if (!fullNonce.startsWith(nonce) || fullNonce.length === nonce.length) {
     throw new LoginError("SCRAM: the server did not extend our nonce");
   }
   const salted = await derive(password, salt, iterations, KEY_BYTES, "sha256");
   const clientKey = hmac(salted, "Client Key");
-  const withoutProof = `c=${Buffer.from(GS2_HEADER).toString("base64")},r=${fullNonce}`;
+  const bound = typeof binding === "string" ? Buffer.alloc(0) : binding;
+  const channel = Buffer.concat([Buffer.from(gs2Header(binding)), bound]).toString("base64");
+  const withoutProof = `c=${channel},r=${fullNonce}`;
   const signed = `${bare},${serverFirst},${withoutProof}`;
   const signature = hmac(createHash("sha256").update(clientKey).digest(), signed);
   const proof = Buffer.from(clientKey.map((byte, index) => byte ^ (signature[index] ?? 0)));
@@ -74,6 +97,8 @@ function parseServerFirst(text: string) {
 }
 
 function verify(serverFinal: string, expected: Buffer): void {
+  const refusal = /^e=([^,]*)/.exec(serverFinal)?.[1];
+  if (refusal !== undefined) throw new LoginError(`SCRAM: the server refused: ${refusal}`);
   const given = Buffer.from(
     /^v=([A-Za-z0-9+/]+={0,2})(?:,|$)/.exec(serverFinal)?.[1] ?? "",
     "base64",

@@ -1,15 +1,16 @@
 /** Opens a socket to a server, over TCP or a unix socket, in TLS where asked for. */
 import { connect as connectNet, type Socket } from "node:net";
-import { type ConnectionOptions, connect as connectTls } from "node:tls";
-import { ConnectionLost, ProtocolError } from "./errors.ts";
+import { connect as connectTls } from "node:tls";
+import { ConnectionLost, ProtocolError, TlsError } from "./errors.ts";
+import type { TlsPlan } from "./tls.ts";
 import { sslRequest } from "./wire.ts";
 
 export interface Address {
   /** A name or address, or the folder of a unix socket (it begins with a slash). */
   readonly host: string;
   readonly port: number;
-  /** Given: the server must speak TLS, with these options; `servername` is up to the caller. */
-  readonly tls?: ConnectionOptions | undefined;
+  /** As `planTls` says; without it the session is in plain text. */
+  readonly tls?: TlsPlan | undefined;
 }
 
 /** For messages: where a connection leads. */
@@ -28,9 +29,15 @@ export async function openSocket(address: Address, signal: AbortSignal): Promise
   plain.setNoDelay(true);
   plain.setKeepAlive(true, 10_000);
   if (tls === undefined) return plain;
-  await requestTls(plain, address, signal);
-  const secure = connectTls({ ...tls, socket: plain });
+  if (!tls.direct && !(await requestTls(plain, address, signal))) return plain;
+  const secure = connectTls({ ...tls.options, socket: plain });
   await opened(secure, "secureConnect", address, signal);
+  if (tls.direct && secure.alpnProtocol !== "postgresql") {
+    secure.destroy();
+    throw new TlsError(
+      `${describe(address)} does not begin with TLS: direct negotiation needs PostgreSQL 17`,
+    );
+  }
   return secure;
 }
 
@@ -48,7 +55,8 @@ function opened(socket: Socket, event: string, to: Address, signal: AbortSignal)
       socket.destroy();
     };
     const onOpen = () => settle(resolve);
-    const onError = (cause: Error) => fail(unreachable(to, cause.message, cause));
+    const failed = event === "secureConnect" ? handshakeFailed : unreachable;
+    const onError = (cause: Error) => fail(failed(to, cause.message, cause));
     const onClose = () => fail(unreachable(to, "the server closed the connection"));
     const onAbort = () => fail(signal.reason);
     socket.once(event, onOpen).once("error", onError).once("close", onClose);
@@ -62,15 +70,20 @@ function unreachable(to: Address, why: string, cause?: Error): ConnectionLost {
   return new ConnectionLost("unreachable", `cannot connect to ${describe(to)}: ${why}`, options);
 }
 
-/** SSLRequest; exactly one byte may come back before the handshake (CVE-2021-23222). */
-async function requestTls(socket: Socket, to: Address, signal: AbortSignal): Promise<void> {
+function handshakeFailed(to: Address, why: string, cause?: Error): TlsError {
+  return new TlsError(`TLS with ${describe(to)} failed: ${why}`, { cause });
+}
+
+/** True: the server goes on in TLS. Exactly one byte may come back before the handshake (CVE-2021-23222). */
+async function requestTls(socket: Socket, to: Address, signal: AbortSignal): Promise<boolean> {
   socket.write(sslRequest());
   await opened(socket, "readable", to, signal);
   const answer: Buffer = socket.read() ?? Buffer.alloc(0);
-  if (answer.length === 1 && answer[0] === 0x53) return;
+  if (answer.length === 1 && answer[0] === 0x53) return true;
+  if (answer.length === 1 && answer[0] === 0x4e && to.tls?.required === false) return false;
   socket.destroy();
   if (answer.length === 1 && answer[0] === 0x4e) {
-    throw new ConnectionLost("unreachable", `${describe(to)} does not offer TLS`);
+    throw new TlsError(`${describe(to)} does not offer TLS`);
   }
   throw new ProtocolError(`${describe(to)} answered ${answer.length} bytes to the request for TLS`);
 }

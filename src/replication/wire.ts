@@ -1,7 +1,7 @@
 /** PostgreSQL's frontend/backend protocol 3.0: bytes to messages and back, without any I/O. */
 import { ProtocolError, type ServerMessage } from "./errors.ts";
 
-/** What a server says. Bodies of CopyData and DataRow share memory with the bytes that were fed. */
+/** What a server says. Bodies of CopyData share memory with the bytes that were fed. */
 export type BackendMessage =
   | { readonly kind: "authentication"; readonly request: AuthenticationRequest }
   | { readonly kind: "parameterStatus"; readonly name: string; readonly value: string }
@@ -15,7 +15,7 @@ export type BackendMessage =
   | { readonly kind: "notice"; readonly notice: ServerMessage }
   | { readonly kind: "notification"; readonly channel: string; readonly payload: string }
   | { readonly kind: "copyStart"; readonly direction: "in" | "out" | "both" }
-  | { readonly kind: "copyData"; readonly bytes: Uint8Array }
+  | { readonly kind: "copyData"; readonly bytes: Buffer }
   | { readonly kind: "copyDone" }
   | { readonly kind: "negotiateVersion"; readonly minor: number };
 
@@ -28,72 +28,8 @@ export type AuthenticationRequest =
   | { readonly method: "saslFinal"; readonly data: string }
   | { readonly method: "unsupported"; readonly code: number };
 
-const HEADER_BYTES = 5;
-/** PostgreSQL's own limit (PQ_LARGE_MESSAGE_LIMIT); a longer one means that we lost step. */
-const MAX_MESSAGE_BYTES = 0x3fffffff;
 const PROTOCOL_3_0 = 196608;
 const SSL_REQUEST = 80877103;
-
-/**
- * Cuts a byte stream into messages; chunks may end anywhere, after every byte if need be.
- *
- * A message that lies whole within one chunk is not copied; one that spans chunks is copied once.
- * Throws ProtocolError on an impossible length or an unknown message.
- */
-export class MessageParser {
-  #header = new Uint8Array(HEADER_BYTES);
-  #headerFilled = 0;
-  #parts: Uint8Array[] = [];
-  #missing = 0;
-
-  /** Bytes of a message that is not complete yet. */
-  get midMessage(): boolean {
-    return this.#headerFilled > 0;
-  }
-
-  *push(chunk: Uint8Array): Generator<BackendMessage, void, undefined> {
-    let at = 0;
-    while (at < chunk.length) {
-      at = this.#takeHeader(chunk, at);
-      if (this.#headerFilled < HEADER_BYTES) return;
-      const taken = Math.min(this.#missing, chunk.length - at);
-      const part = chunk.subarray(at, at + taken);
-      at += taken;
-      this.#missing -= taken;
-      if (this.#missing > 0) {
-        if (taken > 0) this.#parts.push(part);
-        continue;
-      }
-      yield this.#finish(part);
-    }
-  }
-
-  #takeHeader(chunk: Uint8Array, from: number): number {
-    const wanted = Math.min(HEADER_BYTES - this.#headerFilled, chunk.length - from);
-    if (wanted === 0) return from;
-    this.#header.set(chunk.subarray(from, from + wanted), this.#headerFilled);
-    this.#headerFilled += wanted;
-    if (this.#headerFilled < HEADER_BYTES) return from + wanted;
-    const length = new DataView(this.#header.buffer).getInt32(1);
-    if (length < 4 || length > MAX_MESSAGE_BYTES) {
-      throw new ProtocolError(`message ${this.#type()} announces ${length} bytes`);
-    }
-    this.#missing = length - 4;
-    return from + wanted;
-  }
-
-  #finish(last: Uint8Array): BackendMessage {
-    const body = this.#parts.length === 0 ? last : Buffer.concat([...this.#parts, last]);
-    const type = this.#type();
-    this.#parts = [];
-    this.#headerFilled = 0;
-    return decode(type, body);
-  }
-
-  #type(): string {
-    return String.fromCharCode(this.#header[0] ?? 0);
-  }
-}
 
 type Decoder = (body: Reader) => BackendMessage;
 
@@ -117,10 +53,12 @@ const DECODERS: Readonly<Record<string, Decoder>> = {
   v: (body) => ({ kind: "negotiateVersion", minor: body.int32() }),
 };
 
-function decode(type: string, body: Uint8Array): BackendMessage {
-  const decoder = DECODERS[type];
-  if (decoder === undefined) throw new ProtocolError(`unknown message ${JSON.stringify(type)}`);
-  return decoder(new Reader(body, type));
+/** A frame's meaning. Throws ProtocolError on an unknown message, or a body that ends too early. */
+export function decode(type: number, body: Buffer): BackendMessage {
+  const name = String.fromCharCode(type);
+  const decoder = DECODERS[name];
+  if (decoder === undefined) throw new ProtocolError(`unknown message ${JSON.stringify(name)}`);
+  return decoder(new Reader(body, name));
 }
 
 /** Reads one message's body; running past its end is a ProtocolError, not a RangeError. */
@@ -128,8 +66,8 @@ class Reader {
   readonly #bytes: Buffer;
   readonly #type: string;
   #at = 0;
-  constructor(bytes: Uint8Array, type: string) {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  constructor(bytes: Buffer, type: string) {
+    this.#bytes = bytes;
     this.#type = type;
   }
   bytes(count: number): Buffer {
@@ -219,6 +157,7 @@ function serverMessage(body: Reader): ServerMessage {
     detail: fields.get("D"),
     hint: fields.get("H"),
     where: fields.get("W"),
+    routine: fields.get("R"),
   };
 }
 

@@ -8,6 +8,7 @@ import {
   ProtocolError,
   ServerError,
 } from "../../src/replication/errors.ts";
+import { planTls } from "../../src/replication/tls.ts";
 import { findProgram, mustRun } from "../support/programs.ts";
 import { skip } from "../support/skip.ts";
 import { clock, flavours, type Lab, type LabServer, once, openLab, rowsOf } from "./lab.ts";
@@ -23,6 +24,8 @@ const HBA = [
 
 /** With letters that SASLprep changes, and one it may not. */
 const PASSWORD = "pa\u00a0ss\u00adw\u00f6rd \u2168 'x'";
+
+const anyTls = () => planTls({ mode: "require" }, "127.0.0.1");
 
 describe.each(await flavours())("$name", ({ binDir }) => {
   let lab: Lab;
@@ -104,7 +107,7 @@ describe.each(await flavours())("$name", ({ binDir }) => {
   });
 
   test("a server without TLS is not talked to in the clear when TLS was asked for", async () => {
-    const refused = connect({ ...as("trusted"), tls: { rejectUnauthorized: false } });
+    const refused = connect({ ...as("trusted"), tls: await anyTls() });
     await expect(refused).rejects.toThrow(/does not offer TLS/);
   });
 
@@ -122,11 +125,17 @@ describe.each(await flavours())("$name", ({ binDir }) => {
     await server.sql("alter system set ssl = on");
     await server.sql("select pg_reload_conf()");
     const ca = await readFile(cert, "utf8");
-    const secure = await untilTls({ ...as("over_tls", "secret"), tls: { ca } });
+    const secure = await untilTls({
+      ...as("over_tls", "secret"),
+      tls: await planTls({ mode: "verify-full", ca }, server.host),
+    });
     const [row] = await rowsOf(secure, "select ssl from pg_stat_ssl where pid = pg_backend_pid()");
     expect(row).toEqual(["t"]);
     await secure.close();
-    await expect(connect({ ...as("over_tls", "secret"), tls: {} })).rejects.toThrow(/self-signed/);
+    const stranger = await planTls({ mode: "verify-ca" }, server.host);
+    await expect(connect({ ...as("over_tls", "secret"), tls: stranger })).rejects.toThrow(
+      /self-signed/,
+    );
   });
 });
 
@@ -175,7 +184,7 @@ describe("servers that are none", () => {
     const late = connect({ ...target(port), connectLimitMs: 100 });
     await expect(late).rejects.toMatchObject({ kind: "silent" });
     await expect(late).rejects.toThrow(/no login at 127.0.0.1:\d+ within 100 ms/);
-    const tls = connect({ ...target(port), connectLimitMs: 100, tls: {} });
+    const tls = connect({ ...target(port), connectLimitMs: 100, tls: await anyTls() });
     await expect(tls).rejects.toMatchObject({ kind: "silent" });
   });
 
@@ -199,7 +208,7 @@ describe("servers that are none", () => {
 
   test("more than one byte before the TLS handshake is refused", async () => {
     const port = await listen((socket) => socket.write("Sxyz"));
-    await expect(connect({ ...target(port), tls: {} })).rejects.toThrow(ProtocolError);
+    await expect(connect({ ...target(port), tls: await anyTls() })).rejects.toThrow(ProtocolError);
   });
 
   test("a server that hangs up in the middle is lost, not silent", async () => {

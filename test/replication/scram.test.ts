@@ -25,7 +25,7 @@ function serverSide(password: string, signed: string) {
 }
 
 async function exchange(password: string) {
-  const start = startScram(password, NONCE);
+  const start = startScram(password, { nonce: NONCE });
   const end = await start.answer(SERVER_FIRST);
   const [, withoutProof = "", proof = ""] = /^(.*),p=(.*)$/.exec(end.final) ?? [];
   const signed = `${start.first.slice("n,,".length)},${SERVER_FIRST},${withoutProof}`;
@@ -62,7 +62,7 @@ test.each([
   ["more iterations than a login is worth", `r=${SERVER_NONCE},s=AAAA,i=999999999`],
   ["an extension we must understand", `m=x,${SERVER_FIRST}`],
 ])("a first message with %s is refused", async (_, text) => {
-  await expect(startScram("pencil", NONCE).answer(text)).rejects.toThrow(LoginError);
+  await expect(startScram("pencil", { nonce: NONCE }).answer(text)).rejects.toThrow(LoginError);
 });
 
 test("two exchanges never share a nonce", () => {

@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
 import { ProtocolError } from "../../src/replication/errors.ts";
+import { FrameSplitter } from "../../src/replication/frames.ts";
 import {
   type BackendMessage,
   copyData,
-  MessageParser,
+  decode,
   password,
   query,
   saslInitialResponse,
@@ -78,6 +79,7 @@ const SESSION: readonly [Buffer, BackendMessage][] = [
         detail: undefined,
         hint: undefined,
         where: undefined,
+        routine: undefined,
       },
     },
   ],
@@ -86,12 +88,18 @@ const BYTES = Buffer.concat(SESSION.map(([bytes]) => bytes));
 const MEANING = SESSION.map(([, meaning]) => meaning);
 
 function parse(bytes: Buffer, chunkBytes: number): BackendMessage[] {
-  const parser = new MessageParser();
+  const splitter = new FrameSplitter();
   const found: BackendMessage[] = [];
   for (let at = 0; at < bytes.length; at += chunkBytes) {
-    found.push(...parser.push(bytes.subarray(at, at + chunkBytes)));
+    found.push(...messages(splitter, bytes.subarray(at, at + chunkBytes)));
   }
-  expect(parser.midMessage).toBe(false);
+  expect(splitter.midFrame).toBe(false);
+  return found;
+}
+
+function messages(splitter: FrameSplitter, chunk: Buffer): BackendMessage[] {
+  const found: BackendMessage[] = [];
+  splitter.push(chunk, (type, body) => found.push(decode(type, body)));
   return found;
 }
 
@@ -101,16 +109,18 @@ test.each([1, 2, 3, 5, 7, 64, 1000, 1_000_000])(
 );
 
 test("a message comes out as soon as its last byte is in, and no earlier", () => {
-  const parser = new MessageParser();
+  const splitter = new FrameSplitter();
   const bytes = message("C", ...text("BEGIN"));
-  expect([...parser.push(bytes.subarray(0, -1))]).toEqual([]);
-  expect(parser.midMessage).toBe(true);
-  expect([...parser.push(bytes.subarray(-1))]).toEqual([{ kind: "commandComplete", tag: "BEGIN" }]);
+  expect(messages(splitter, bytes.subarray(0, -1))).toEqual([]);
+  expect(splitter.midFrame).toBe(true);
+  expect(messages(splitter, bytes.subarray(-1))).toEqual([
+    { kind: "commandComplete", tag: "BEGIN" },
+  ]);
 });
 
 test("a message within one chunk shares its memory: nothing is copied", () => {
   const chunk = message("d", 1, 2, 3);
-  const [found] = [...new MessageParser().push(chunk)];
+  const [found] = messages(new FrameSplitter(), chunk);
   chunk[5] = 9;
   expect(found).toEqual({ kind: "copyData", bytes: Buffer.from([9, 2, 3]) });
 });
@@ -124,7 +134,14 @@ test.each([
   ["a value longer than its row", message("D", ...int16(1), ...int32(9), 0)],
   ["an unknown transaction status", message("Z", 0x51)],
 ])("%s is a protocol error", (_, bytes) => {
-  expect(() => [...new MessageParser().push(bytes)]).toThrow(ProtocolError);
+  expect(() => messages(new FrameSplitter(), bytes)).toThrow(ProtocolError);
+});
+
+test("a body beyond the limit is refused by its header, before anything is kept for it", () => {
+  const splitter = new FrameSplitter(100);
+  expect(messages(splitter, message("d", ...new Array<number>(100).fill(0)))).toHaveLength(1);
+  const long = message("d", ...new Array<number>(101).fill(0)).subarray(0, 5);
+  expect(() => messages(splitter, long)).toThrow(/"d" announces 105 bytes, at most 104/);
 });
 
 test("what we send has the bytes the protocol asks for", () => {
