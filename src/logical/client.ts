@@ -1,0 +1,390 @@
+/**
+ * A change stream: committed transactions in commit order, at least once, acknowledged only by the consumer.
+ *
+ * running → stopping (nothing new is taken; what is buffered is still yielded) → ended · running → failed
+ */
+import { monotonicClock } from "../clock/clock.ts";
+import { FrameBuffer } from "./buffer.ts";
+import { ReplicationError, toReplicationError } from "./errors.ts";
+import { EventReader } from "./event-reader.ts";
+import type { ReplicationEvent } from "./events.ts";
+import { Lsn } from "./lsn.ts";
+import { type ReplicationConfig, type Settings, settingsOf } from "./options.ts";
+import { Session } from "./session.ts";
+import { isKeepalive, type Status, walStartOf, wantsReply } from "./wal-message.ts";
+
+const END_LIMIT_MS = 10_000;
+/** While a bound is waited for the server is asked how far it is. */
+const BOUND_INTERVAL_MS = 1000;
+
+type Phase = "running" | "stopping" | "ended" | "failed";
+
+export interface ReplicationMetrics {
+  readonly eventsForwarded: number;
+  readonly rowsDecoded: number;
+  readonly bytesReceived: number;
+  readonly feedbackSent: number;
+  readonly keepaliveReplies: number;
+  /** How often, and for how long in all, the consumer held reading back. */
+  readonly stallCount: number;
+  readonly stallMicrosTotal: number;
+  readonly reconnects: number;
+  readonly lastAppliedLsn: Lsn;
+  readonly lastWalEnd: Lsn;
+}
+
+export class ReplicationClient implements AsyncIterable<ReplicationEvent>, AsyncDisposable {
+  readonly #settings: Settings;
+  readonly #buffer: FrameBuffer;
+  readonly #reader: EventReader;
+  readonly #life = new AbortController();
+  #session: Session | undefined;
+  #phase: Phase = "running";
+  #serverEnded = false;
+  #failure: ReplicationError | undefined;
+  #pulling = false;
+  #wake: (() => void) | undefined;
+  #ending: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #received: Lsn = Lsn.ZERO;
+  #applied: Lsn = Lsn.ZERO;
+  readonly #counts = {
+    eventsForwarded: 0,
+    bytesReceived: 0,
+    feedbackSent: 0,
+    keepaliveReplies: 0,
+    reconnects: 0,
+  };
+
+  private constructor(settings: Settings) {
+    this.#settings = settings;
+    this.#buffer = new FrameBuffer({ events: settings.bufferEvents, bytes: settings.bufferBytes });
+    this.#reader = new EventReader(settings);
+  }
+
+  /**
+   * Resolves once the server streams. Everything that can be wrong with the configuration, the network, TLS, the login, the
+   * slot or a publication rejects here, with a ReplicationError.
+   */
+  static async connect(
+    config: ReplicationConfig,
+    { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<ReplicationClient> {
+    const client = new ReplicationClient(settingsOf(config));
+    const abort = () => client.abort(signal?.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      if (signal?.aborted) abort();
+      client.#life.signal.throwIfAborted();
+      await client.#open(client.#settings.startLsn, false);
+    } catch (cause) {
+      client.#phase = "failed";
+      throw client.#failure ?? toReplicationError(cause);
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+    const { statusIntervalMs, idleWakeupIntervalMs, stopAtLsn } = client.#settings;
+    const everyMs = Math.min(statusIntervalMs, idleWakeupIntervalMs);
+    const boundMs = stopAtLsn === undefined ? everyMs : Math.min(everyMs, BOUND_INTERVAL_MS);
+    client.#timer = setInterval(() => client.#sendStatus(stopAtLsn !== undefined), boundMs);
+    client.#sendStatus(stopAtLsn !== undefined);
+    return client;
+  }
+
+  async #open(lsn: Lsn, resuming: boolean): Promise<void> {
+    const session = await Session.open(
+      this.#settings,
+      { lsn, resuming },
+      {
+        onFrame: (frame) => this.#take(frame),
+        onServerEnd: () => this.#onServerEnd(),
+        onFailure: (error) => this.#onLost(error),
+      },
+      this.#life.signal,
+    );
+    this.#session = session;
+    this.#buffer.attach(session);
+    this.#reader.begin(session.startLsn);
+    if (this.#received < session.startLsn) this.#received = session.startLsn;
+  }
+
+  /** A frame has arrived; feedback never waits for the consumer. */
+  #take(frame: Buffer): void {
+    if (this.#phase !== "running") return;
+    this.#counts.bytesReceived += frame.length;
+    const keepalive = isKeepalive(frame);
+    // Of both kinds the position stands in the same place.
+    const position = walStartOf(frame);
+    if (position > this.#received) this.#received = position;
+    if (keepalive && wantsReply(frame)) {
+      this.#counts.keepaliveReplies += 1;
+      this.#sendStatus(false);
+    }
+    this.#buffer.put(frame);
+    this.#rouse();
+  }
+
+  #onServerEnd(): void {
+    if (this.#phase !== "running") return;
+    const ended = new ReplicationError("io", "the server ended the stream");
+    if (this.#settings.reconnect !== undefined) this.#onLost(ended);
+    else this.#serverEnded = true;
+    this.#rouse();
+  }
+
+  #onLost(error: ReplicationError): void {
+    this.#session?.destroy(error);
+    this.#session = undefined;
+    if (this.#phase === "running" && error.isTransient && this.#settings.reconnect !== undefined) {
+      void this.#reconnect(error, this.#settings.reconnect);
+    } else this.#fail(error);
+  }
+
+  #fail(error: ReplicationError): void {
+    if (this.#phase === "ended" || this.#phase === "failed") return;
+    this.#phase = "failed";
+    this.#failure = error;
+    this.#rest(error);
+  }
+
+  /** What was not delivered, or not acknowledged, comes again. */
+  async #reconnect(
+    first: ReplicationError,
+    { maxAttempts, baseDelayMs, maxDelayMs }: NonNullable<Settings["reconnect"]>,
+  ): Promise<void> {
+    let last = first;
+    for (let attempt = 0; attempt < maxAttempts; attempt += 1) {
+      const most = Math.min(maxDelayMs, baseDelayMs * 2 ** attempt);
+      await monotonicClock.sleep(most * (0.5 + Math.random() / 2), this.#life.signal);
+      if (this.#phase !== "running") return;
+      this.#buffer.clear();
+      this.#reader.reset();
+      try {
+        await this.#open(this.#applied > 0n ? this.#applied : this.#settings.startLsn, true);
+        this.#counts.reconnects += 1;
+        this.#sendStatus(false);
+        return;
+      } catch (cause) {
+        last = toReplicationError(cause);
+        if (!last.isTransient) break;
+      }
+    }
+    this.#fail(last);
+  }
+
+  /** The next event if one is there. Errors of decoding fail the stream. */
+  #pull(): ReplicationEvent | undefined {
+    try {
+      const event = this.#reader.next(this.#buffer);
+      if (event === undefined) return undefined;
+      this.#counts.eventsForwarded += 1;
+      if (event.kind === "keepalive" && this.#settings.advanceWhenIdle) this.#advance(event.walEnd);
+      return event;
+    } catch (cause) {
+      const error = toReplicationError(cause);
+      this.#session?.destroy(error);
+      this.#fail(error);
+      return undefined;
+    }
+  }
+
+  /** Nothing is open, and all that was delivered is acknowledged: the idle WAL counts as applied. */
+  #advance(walEnd: Lsn): void {
+    if (!this.#reader.betweenTransactions || this.#applied < this.#reader.lastEnd) return;
+    if (walEnd > this.#applied) this.#applied = walEnd;
+  }
+
+  /**
+   * The next event; `null` after a clean end, again and again. Aborting loses nothing: the next call gets the same event.
+   * One at a time: a second rejects with kind `state`. Rejects with the stream's error once what arrived before it is taken.
+   */
+  recv({
+    signal,
+  }: {
+    readonly signal?: AbortSignal | undefined;
+  } = {}): Promise<ReplicationEvent | null> {
+    if (this.#pulling) {
+      return Promise.reject(
+        new ReplicationError("state", "another recv is waiting: one at a time"),
+      );
+    }
+    if (signal?.aborted) return Promise.reject(aborted(signal));
+    const event = this.#pull();
+    if (event !== undefined) return Promise.resolve(event);
+    this.#pulling = true;
+    return this.#next(signal).finally(() => {
+      this.#pulling = false;
+    });
+  }
+
+  async #next(signal: AbortSignal | undefined): Promise<ReplicationEvent | null> {
+    for (;;) {
+      const event = this.#pull();
+      if (event !== undefined) return event;
+      if (this.#failure !== undefined) throw this.#failure;
+      if (this.#phase === "ended") return null;
+      if (this.#phase === "stopping" || this.#serverEnded || this.#reader.finished) {
+        await this.#end(END_LIMIT_MS);
+      } else await this.#woken(signal);
+    }
+  }
+
+  #woken(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = (act: () => void) => {
+        this.#wake = undefined;
+        signal?.removeEventListener("abort", onAbort);
+        act();
+      };
+      const onAbort = () => settle(() => reject(aborted(signal as AbortSignal)));
+      this.#wake = () => settle(resolve);
+      signal?.addEventListener("abort", onAbort, { once: true });
+    });
+  }
+
+  #rouse(): void {
+    this.#wake?.();
+  }
+
+  /** Hands every event to `handler`, one after the other, until the end; a promise it returns is waited for. */
+  async consume(handler: (event: ReplicationEvent) => void | Promise<void>): Promise<void> {
+    for (;;) {
+      const event = this.#pull() ?? (await this.recv());
+      if (event === null) return;
+      const done = handler(event);
+      if (done !== undefined) await done;
+    }
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<ReplicationEvent> {
+    const done = { done: true, value: undefined } as const;
+    return {
+      next: () =>
+        this.recv().then((value) => (value === null ? done : { done: false as const, value })),
+      return: () => this.shutdown().then(() => done),
+    };
+  }
+
+  /**
+   * All WAL up to `lsn` is durable at the consumer; call it with a commit's `endLsn`. Older or equal: nothing happens.
+   * Throws RangeError beyond anything received.
+   */
+  updateAppliedLsn(lsn: Lsn): void {
+    if (lsn <= this.#applied) return;
+    if (lsn > this.#received) {
+      throw new RangeError(
+        `${Lsn.format(lsn)} cannot be applied: received up to ${Lsn.format(this.#received)}`,
+      );
+    }
+    this.#applied = lsn;
+  }
+
+  /** Sends a status update now; resolves when it is on the socket. */
+  async flushFeedback(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#sendStatus(false);
+    await this.#session?.flushed();
+  }
+
+  #sendStatus(replyRequested: boolean): void {
+    if (this.#session === undefined) return;
+    this.#counts.feedbackSent += 1;
+    this.#session.sendStatus(this.#status(replyRequested));
+  }
+
+  /** Before the first acknowledgement 0/0, which leaves the slot where it is. */
+  #status(replyRequested: boolean): Status {
+    const { timeOrigin } = performance;
+    const nowMicros = (timeOrigin + performance.now()) * 1000;
+    const applied = this.#applied;
+    return { written: this.#received, flushed: applied, applied, nowMicros, replyRequested };
+  }
+
+  /** Graceful, idempotent: no new WAL is taken; buffered events are still yielded, then `null`. */
+  stop(): void {
+    if (this.#phase !== "running") return;
+    this.#phase = "stopping";
+    this.#rouse();
+  }
+
+  /** `stop`, without what is still buffered, and the clean end. Rejects with the stream's error, if any. */
+  async shutdown({
+    timeoutMs = END_LIMIT_MS,
+  }: {
+    readonly timeoutMs?: number;
+  } = {}): Promise<void> {
+    this.stop();
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#reader.reset();
+    this.#buffer.clear();
+    await this.#end(timeoutMs);
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #end(limitMs: number): Promise<void> {
+    this.#ending ??= this.#endOnce(limitMs);
+    return this.#ending;
+  }
+
+  async #endOnce(limitMs: number): Promise<void> {
+    clearInterval(this.#timer);
+    this.stop();
+    this.#counts.feedbackSent += 1;
+    await this.#session?.end(this.#status(false), limitMs).catch((cause: unknown) => {
+      this.#fail(toReplicationError(cause));
+    });
+    if (this.#phase !== "failed") this.#phase = "ended";
+    this.#rest(undefined);
+  }
+
+  #rest(reason: unknown): void {
+    clearInterval(this.#timer);
+    this.#life.abort(reason);
+    this.#rouse();
+  }
+
+  /** Closes the socket now; a pending `recv` rejects with kind `aborted`. */
+  abort(reason?: unknown): void {
+    if (this.#phase === "ended" || this.#phase === "failed") return;
+    const why = reason instanceof Error ? reason.message : String(reason ?? "by the caller");
+    const error = new ReplicationError("aborted", `the stream was aborted: ${why}`, {
+      cause: reason,
+    });
+    this.#session?.destroy(error);
+    this.#buffer.clear();
+    this.#reader.reset();
+    this.#fail(error);
+  }
+
+  get isRunning(): boolean {
+    return this.#phase === "running";
+  }
+  get lastReceivedLsn(): Lsn {
+    return this.#received;
+  }
+  get lastAppliedLsn(): Lsn {
+    return this.#applied;
+  }
+
+  metrics(): ReplicationMetrics {
+    const { stallCount, stallMicrosTotal } = this.#buffer;
+    return {
+      ...this.#counts,
+      rowsDecoded: this.#reader.rowsDecoded,
+      stallCount,
+      stallMicrosTotal,
+      lastAppliedLsn: this.#applied,
+      lastWalEnd: this.#received,
+    };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.shutdown();
+  }
+}
+
+function aborted(signal: AbortSignal): ReplicationError {
+  return new ReplicationError("aborted", "recv was aborted; nothing is lost", {
+    cause: signal.reason,
+  });
+}

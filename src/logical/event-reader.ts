@@ -1,0 +1,92 @@
+/** Frames to events, and where a bounded replay ends. */
+import type { FrameBuffer } from "./buffer.ts";
+import type { ReplicationEvent, StoppedAt, WalEvent, XLogData } from "./events.ts";
+import { Lsn } from "./lsn.ts";
+import type { Settings } from "./options.ts";
+import { PgOutput } from "./pgoutput.ts";
+import {
+  isKeepalive,
+  keepaliveOf,
+  sentAtOf,
+  walEndOf,
+  walStartOf,
+  XLOG_HEADER_BYTES,
+} from "./wal-message.ts";
+
+/** Messages that begin or end something: these are read in raw mode too. */
+const BOUNDARIES = new Set([..."BCSEcbPKrp"].map((type) => type.charCodeAt(0)));
+const ROWS = new Set<string>(["insert", "update", "delete"]);
+
+export class EventReader {
+  readonly #raw: boolean;
+  readonly #stopAt: Lsn | undefined;
+  readonly #output: PgOutput;
+  #reached: Lsn | undefined;
+  /** The bound was reached and said: nothing more comes. */
+  finished = false;
+  /** The end of the last transaction that was delivered. */
+  lastEnd: Lsn = Lsn.ZERO;
+  rowsDecoded = 0;
+
+  constructor({ decode, stopAtLsn, types, streaming }: Settings) {
+    this.#raw = decode === "raw";
+    this.#stopAt = stopAtLsn;
+    this.#output = new PgOutput(types, streaming === "parallel");
+  }
+
+  /** A session begins here: at or past the bound there is nothing to deliver. */
+  begin(startLsn: Lsn): void {
+    if (this.#stopAt !== undefined && this.#stopAt <= startLsn) this.#reached = startLsn;
+  }
+
+  reset(): void {
+    this.#output.reset();
+    this.#reached = undefined;
+  }
+
+  get betweenTransactions(): boolean {
+    return this.#output.betweenTransactions;
+  }
+
+  next(buffer: FrameBuffer): ReplicationEvent | undefined {
+    if (this.finished) return undefined;
+    if (this.#reached !== undefined) return this.#finish(this.#reached);
+    const frame = buffer.take();
+    if (frame === undefined) return undefined;
+    return isKeepalive(frame) ? this.#keepalive(frame) : this.#wal(frame);
+  }
+
+  #finish(reached: Lsn): StoppedAt {
+    this.finished = true;
+    return { kind: "stoppedAt", reached };
+  }
+
+  #keepalive(frame: Buffer): ReplicationEvent {
+    const event = keepaliveOf(frame);
+    const passed = this.#stopAt !== undefined && event.walEnd >= this.#stopAt;
+    return passed && this.#output.betweenTransactions ? this.#finish(event.walEnd) : event;
+  }
+
+  #wal(frame: Buffer): WalEvent | XLogData {
+    if (!this.#raw) return this.#passed(this.#output.decode(frame));
+    if (BOUNDARIES.has(frame[XLOG_HEADER_BYTES] as number))
+      this.#passed(this.#output.decode(frame));
+    return {
+      kind: "xlogData",
+      walStart: walStartOf(frame),
+      walEnd: walEndOf(frame),
+      serverTimeMicros: sentAtOf(frame),
+      data: frame.subarray(XLOG_HEADER_BYTES),
+    };
+  }
+
+  /** The transaction that reaches the bound is delivered whole before the end. */
+  #passed(event: WalEvent): WalEvent {
+    if (ROWS.has(event.kind)) this.rowsDecoded += 1;
+    else if ("endLsn" in event && event.kind !== "beginPrepare") {
+      if (event.endLsn > this.lastEnd) this.lastEnd = event.endLsn;
+      if (this.#stopAt !== undefined && event.endLsn >= this.#stopAt) this.#reached = event.endLsn;
+    }
+    return event;
+  }
+}

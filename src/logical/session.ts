@@ -1,0 +1,118 @@
+/** One session of the stream: frames in, feedback out, and an end that both sides know of. */
+import { monotonicClock } from "../clock/clock.ts";
+import type { Connection, StreamSink } from "../replication/connection.ts";
+import { ServerError } from "../replication/errors.ts";
+import * as wire from "../replication/wire.ts";
+import { ReplicationError, toReplicationError } from "./errors.ts";
+import type { Lsn } from "./lsn.ts";
+import type { Settings } from "./options.ts";
+import { openUpstream, type Start, type Upstream } from "./upstream.ts";
+import { type Status, statusUpdate } from "./wal-message.ts";
+
+export interface SessionEvents {
+  onFrame(frame: Buffer): void;
+  /** The server ended the stream, and all it sent has been handed over. */
+  onServerEnd(): void;
+  onFailure(error: ReplicationError): void;
+}
+
+type Phase = "streaming" | "server_ended" | "ending" | "closed";
+
+export class Session implements StreamSink {
+  readonly #events: SessionEvents;
+  readonly #rested = Promise.withResolvers<void>();
+  #upstream: Upstream | undefined;
+  #phase: Phase = "streaming";
+
+  private constructor(events: SessionEvents) {
+    this.#events = events;
+  }
+
+  /** Throws ReplicationError as `openUpstream` does. */
+  static async open(
+    settings: Settings,
+    start: Start,
+    events: SessionEvents,
+    signal: AbortSignal,
+  ): Promise<Session> {
+    const session = new Session(events);
+    session.#upstream = await openUpstream(settings, start, session, signal);
+    return session;
+  }
+
+  get #connection(): Connection {
+    if (this.#upstream === undefined) throw new ReplicationError("internal", "no session is open");
+    return this.#upstream.connection;
+  }
+
+  get startLsn(): Lsn {
+    return (this.#upstream as Upstream).startLsn;
+  }
+
+  pause(): void {
+    this.#connection.pause();
+  }
+  resume(): void {
+    this.#connection.resume();
+  }
+
+  sendStatus(status: Status): void {
+    if (this.#phase !== "closed") this.#connection.send(statusUpdate(status));
+  }
+
+  flushed(): Promise<void> {
+    return this.#connection.flushed();
+  }
+
+  data(frame: Buffer): void {
+    if (this.#phase === "streaming") this.#events.onFrame(frame);
+  }
+
+  message(message: wire.BackendMessage): void {
+    if (message.kind === "readyForQuery") this.#rested.resolve();
+    else if (message.kind === "error") this.lost(new ServerError(message.error));
+    else if (this.#phase === "streaming") {
+      // CopyDone; a server that shuts down sends only the end of the statement.
+      this.#phase = "server_ended";
+      this.#events.onServerEnd();
+    }
+  }
+
+  lost(error: unknown): void {
+    const phase = this.#phase;
+    this.#phase = "closed";
+    if (phase === "server_ended") this.#rested.resolve();
+    else if (phase === "ending") this.#rested.reject(toReplicationError(error));
+    else if (phase === "streaming") this.#events.onFailure(toReplicationError(error));
+    this.#rested.promise.catch(() => undefined); // whoever waits for the end has it; nobody may wait
+  }
+
+  /** Last status update, CopyDone, the server's CopyDone and ReadyForQuery, Terminate. */
+  async end(status: Status, limitMs: number): Promise<void> {
+    if (this.#phase === "closed") return;
+    this.sendStatus(status);
+    if (this.#phase === "streaming") this.#phase = "ending";
+    this.#connection.send(wire.copyDone());
+    this.#connection.resume();
+    const late = new AbortController();
+    const limit = monotonicClock.sleep(limitMs, late.signal).then(() => {
+      if (late.signal.aborted) return;
+      throw new ReplicationError("io", `the server did not end the stream within ${limitMs} ms`);
+    });
+    try {
+      await Promise.race([this.#rested.promise, limit]);
+    } catch (error) {
+      this.destroy(error);
+      throw error;
+    } finally {
+      late.abort();
+    }
+    this.#phase = "closed";
+    await this.#connection.close();
+  }
+
+  destroy(reason: unknown): void {
+    this.#phase = "closed";
+    this.#upstream?.connection.destroy(reason);
+  }
+}

@@ -1,0 +1,81 @@
+/** What flows within the copy: WAL data and keepalives from the server, status updates from us. */
+import { ProtocolError } from "../replication/errors.ts";
+import { copyData } from "../replication/wire.ts";
+import type { Keepalive } from "./events.ts";
+import type { Lsn } from "./lsn.ts";
+
+/** Microseconds from 1970-01-01 to 2000-01-01, where PostgreSQL's time begins. */
+export const PG_EPOCH_MICROS = 946_684_800_000_000;
+
+const XLOG_DATA = 0x77;
+const KEEPALIVE = 0x6b;
+const STATUS_UPDATE = 0x72;
+export const XLOG_HEADER_BYTES = 25;
+const KEEPALIVE_BYTES = 18;
+const STATUS_BYTES = 34;
+const TWO_32 = 4_294_967_296;
+
+/** Throws ProtocolError on anything but WAL data and keepalives, or on one that is too short. */
+export function isKeepalive(frame: Buffer): boolean {
+  const type = frame[0];
+  const needed = type === XLOG_DATA ? XLOG_HEADER_BYTES : KEEPALIVE_BYTES;
+  if (type !== XLOG_DATA && type !== KEEPALIVE) {
+    throw new ProtocolError(`unknown message ${type ?? "without a type"} in the stream`);
+  }
+  if (frame.length < needed) {
+    const what = type === XLOG_DATA ? "WAL data" : "keepalive";
+    throw new ProtocolError(
+      `${what} of ${Math.max(frame.length - 1, 0)} bytes, at least ${needed - 1} are needed`,
+    );
+  }
+  return type === KEEPALIVE;
+}
+
+export const walStartOf = (frame: Buffer): Lsn => frame.readBigUInt64BE(1) as Lsn;
+export const walEndOf = (frame: Buffer): Lsn => frame.readBigUInt64BE(9) as Lsn;
+export const sentAtOf = (frame: Buffer): number => microsAt(frame, 17);
+
+/** Of a keepalive: the server wants an answer at once. */
+export const wantsReply = (frame: Buffer): boolean => frame[17] === 1;
+
+export function keepaliveOf(frame: Buffer): Keepalive {
+  return {
+    kind: "keepalive",
+    walEnd: frame.readBigUInt64BE(1) as Lsn,
+    serverTimeMicros: microsAt(frame, 9),
+    replyRequested: wantsReply(frame),
+  };
+}
+
+/** A 64-bit time of the server; exact until the year 2255. */
+export function microsAt(bytes: Buffer, at: number): number {
+  return bytes.readInt32BE(at) * TWO_32 + bytes.readUInt32BE(at + 4) + PG_EPOCH_MICROS;
+}
+
+export interface Status {
+  readonly written: bigint;
+  readonly flushed: bigint;
+  readonly applied: bigint;
+  readonly nowMicros: number;
+  readonly replyRequested: boolean;
+}
+
+/** A status update in its frame; 0/0 leaves the slot where it is. */
+export function statusUpdate({
+  written,
+  flushed,
+  applied,
+  nowMicros,
+  replyRequested,
+}: Status): Buffer {
+  const body = Buffer.alloc(STATUS_BYTES);
+  body[0] = STATUS_UPDATE;
+  body.writeBigUInt64BE(written, 1);
+  body.writeBigUInt64BE(flushed, 9);
+  body.writeBigUInt64BE(applied, 17);
+  const micros = Math.round(nowMicros - PG_EPOCH_MICROS);
+  body.writeInt32BE(Math.floor(micros / TWO_32), 25);
+  body.writeUInt32BE(((micros % TWO_32) + TWO_32) % TWO_32, 29);
+  body[33] = replyRequested ? 1 : 0;
+  return copyData(body);
+}
