@@ -64,7 +64,7 @@ const LAYERS = [
   ["core"],
   ["coordinator", "clock", "config", "log"],
   ["db", "postgres", "replication"],
-  ["raft", "client"],
+  ["raft", "client", "logical"],
   ["leader", "agent", "jobs", "http"],
   ["worker"],
   ["cli"],
@@ -78,7 +78,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   execa: ["postgres"],
   "graphile-worker": ["jobs"],
   pino: ["log"],
-  zod: ["config", "db", "http"],
+  zod: ["config", "db", "http", "logical", "client"],
   yaml: ["config", "cli"],
 };
 const rank = (folder: string) => LAYERS.findIndex((layer) => layer.includes(folder));

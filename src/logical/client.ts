@@ -45,7 +45,6 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   #pulling = false;
   #wake: (() => void) | undefined;
   #ending: Promise<void> | undefined;
-  #timer: NodeJS.Timeout | undefined;
   #received: Lsn = Lsn.ZERO;
   #applied: Lsn = Lsn.ZERO;
   readonly #counts = {
@@ -63,8 +62,8 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   }
 
   /**
-   * Resolves once the server streams. Everything that can be wrong with the configuration, the network, TLS, the login, the
-   * slot or a publication rejects here, with a ReplicationError.
+   * Resolves once the server streams. Everything that can be wrong with the configuration, the network, TLS, the
+   * login, the slot or a publication rejects here, with a ReplicationError.
    */
   static async connect(
     config: ReplicationConfig,
@@ -86,9 +85,17 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     const { statusIntervalMs, idleWakeupIntervalMs, stopAtLsn } = client.#settings;
     const everyMs = Math.min(statusIntervalMs, idleWakeupIntervalMs);
     const boundMs = stopAtLsn === undefined ? everyMs : Math.min(everyMs, BOUND_INTERVAL_MS);
-    client.#timer = setInterval(() => client.#sendStatus(stopAtLsn !== undefined), boundMs);
-    client.#sendStatus(stopAtLsn !== undefined);
+    void client.#keepInforming(boundMs, stopAtLsn !== undefined);
     return client;
+  }
+
+  /** Feedback goes out at its own pace, however slow the consumer is. */
+  async #keepInforming(everyMs: number, replyRequested: boolean): Promise<void> {
+    const { signal } = this.#life;
+    while (!signal.aborted) {
+      this.#sendStatus(replyRequested);
+      await monotonicClock.sleep(everyMs, signal);
+    }
   }
 
   async #open(lsn: Lsn, resuming: boolean): Promise<void> {
@@ -195,8 +202,9 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   }
 
   /**
-   * The next event; `null` after a clean end, again and again. Aborting loses nothing: the next call gets the same event.
-   * One at a time: a second rejects with kind `state`. Rejects with the stream's error once what arrived before it is taken.
+   * The next event; `null` after a clean end, again and again. Aborting loses nothing: the next call gets the same
+   * event. One at a time: a second rejects with kind `state`. Rejects with the stream's error once what arrived before
+   * it is taken.
    */
   recv({
     signal,
@@ -327,7 +335,6 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   }
 
   async #endOnce(limitMs: number): Promise<void> {
-    clearInterval(this.#timer);
     this.stop();
     this.#counts.feedbackSent += 1;
     await this.#session?.end(this.#status(false), limitMs).catch((cause: unknown) => {
@@ -338,7 +345,6 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   }
 
   #rest(reason: unknown): void {
-    clearInterval(this.#timer);
     this.#life.abort(reason);
     this.#rouse();
   }

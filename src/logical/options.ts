@@ -1,4 +1,4 @@
-/** Options of a change stream: what may be given, what it defaults to, and what is refused before anything is dialled. */
+/** Options of a change stream: what may be given, its defaults, and what is refused before anything is dialled. */
 import { z } from "zod";
 import type { AuthMethod, ChannelBinding } from "../replication/login.ts";
 import type { TlsConfig } from "../replication/tls.ts";

@@ -23,6 +23,7 @@ export class Session implements StreamSink {
   readonly #rested = Promise.withResolvers<void>();
   #upstream: Upstream | undefined;
   #phase: Phase = "streaming";
+  #ended = false;
 
   private constructor(events: SessionEvents) {
     this.#events = events;
@@ -57,7 +58,9 @@ export class Session implements StreamSink {
   }
 
   sendStatus(status: Status): void {
-    if (this.#phase !== "closed") this.#connection.send(statusUpdate(status));
+    // After our CopyDone nothing of the copy may follow.
+    const open = this.#phase === "streaming" || this.#phase === "server_ended";
+    if (open && !this.#ended) this.#connection.send(statusUpdate(status));
   }
 
   flushed(): Promise<void> {
@@ -91,6 +94,7 @@ export class Session implements StreamSink {
   async end(status: Status, limitMs: number): Promise<void> {
     if (this.#phase === "closed") return;
     this.sendStatus(status);
+    this.#ended = true;
     if (this.#phase === "streaming") this.#phase = "ending";
     this.#connection.send(wire.copyDone());
     this.#connection.resume();

@@ -150,7 +150,8 @@ async function checkServer(connection: Connection, settings: Settings): Promise<
   const everyMs = Math.min(settings.statusIntervalMs, settings.idleWakeupIntervalMs);
   if (timeoutMs > 0 && everyMs >= timeoutMs / 2) {
     settings.onWarning(
-      `statusIntervalMs ${everyMs} is not below half of wal_sender_timeout (${timeoutMs} ms): ${connection.peer} may end the stream`,
+      `statusIntervalMs ${everyMs} is not below half of wal_sender_timeout (${timeoutMs} ms): ` +
+        `${connection.peer} may end the stream`,
     );
   }
 }

@@ -1,4 +1,4 @@
-/** The `tls-server-end-point` channel binding (RFC 5929): a hash of the server's certificate, by its own signature's hash. */
+/** The `tls-server-end-point` channel binding (RFC 5929): the certificate's hash, by its own signature's algorithm. */
 import { createHash } from "node:crypto";
 import type { PeerCertificate, TLSSocket } from "node:tls";
 import { LoginError } from "./errors.ts";

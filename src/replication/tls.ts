@@ -9,8 +9,8 @@ export type TlsMode = "disable" | "prefer" | "require" | "verify-ca" | "verify-f
 /** PEM texts, or paths of files that hold them. */
 export interface TlsConfig {
   /**
-   * `prefer`: plain text only when the server says no · `require`: encrypted, the certificate checked only if `ca` is given ·
-   * `verify-ca`: and the certificate · `verify-full`: and the host's name in it.
+   * `prefer`: plain text only when the server says no · `require`: encrypted, the certificate checked only if `ca` is
+   * given · `verify-ca`: and the certificate · `verify-full`: and the host's name in it.
    */
   readonly mode: TlsMode;
   /** Whom to believe; default: the runtime's root store. */
