@@ -1,6 +1,7 @@
 /**
  * Runs the test suite part by part: `node test/run.ts [--all] [PART…]`. Parts are the folders of test/, fast ones
- * first, then each file of test/cluster alone on the machine; `--all` adds test/long. Prints what each part took.
+ * first, then each file of test/cluster and test/faults alone on the machine; `--all` adds test/long. Prints what each
+ * part took.
  */
 import { spawn } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
@@ -39,14 +40,14 @@ async function testFiles(folder: string): Promise<string[]> {
 async function findParts(all: boolean): Promise<Part[]> {
   const entries = await readdir(join(ROOT, "test"), { withFileTypes: true });
   const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-  const alone = ["cluster", "long"];
+  const alone = ["cluster", "faults", "long"];
   const place = (name: string) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
   const fast = folders
     .filter((name) => !alone.includes(name))
     .sort((a, b) => place(a) - place(b) || a.localeCompare(b));
   const parts = [{ name: "tidy", files: (await testFiles(".")).filter(isTopLevel) }];
   for (const name of fast) parts.push({ name, files: await testFiles(name) });
-  for (const folder of all ? alone : alone.slice(0, 1)) {
+  for (const folder of all ? alone : alone.slice(0, -1)) {
     for (const file of await testFiles(folder)) {
       const name = file.replace(/^test\//, "").replace(/\.test\.ts$/, "");
       parts.push({ name, files: [file] });

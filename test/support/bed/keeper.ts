@@ -1,0 +1,83 @@
+/** What a service manager does for one node: its worker runs, and is started again when it ends, until told otherwise. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { open } from "node:fs/promises";
+import { monotonicClock } from "../../../src/clock/clock.ts";
+import { CLI, exitOf } from "../programs.ts";
+
+export interface KeeperOptions {
+  readonly config: string;
+  readonly log: string;
+  /** Program and arguments in front of ours. */
+  readonly enter: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  /** Between an exit and the next start, milliseconds. */
+  readonly restartMs: number;
+}
+
+export interface Keeper {
+  /** Undefined while the worker does not run. */
+  readonly pid: number | undefined;
+  /** How often it was started. */
+  readonly starts: number;
+  start(env?: NodeJS.ProcessEnv): void;
+  /** Start no other one from now on. The worker itself is left alone. */
+  hold(): void;
+  /** SIGTERM, and wait for its exit. */
+  end(): Promise<void>;
+}
+
+export function keepWorker(options: KeeperOptions): Keeper {
+  let wanted = false;
+  let child: ChildProcess | undefined;
+  let starts = 0;
+  let running: Promise<void> = Promise.resolve();
+  const alive = () => child !== undefined && child.exitCode === null && child.signalCode === null;
+
+  async function keep(more: NodeJS.ProcessEnv): Promise<void> {
+    while (wanted) {
+      starts += 1;
+      child = await spawnWorker(options, more);
+      await exitOf(child);
+      if (wanted) await monotonicClock.sleep(options.restartMs);
+    }
+  }
+
+  return {
+    get pid() {
+      return alive() ? child?.pid : undefined;
+    },
+    get starts() {
+      return starts;
+    },
+    start(env = {}) {
+      if (wanted) return;
+      const before = running;
+      wanted = true;
+      running = before.then(() => keep(env));
+    },
+    hold() {
+      wanted = false;
+    },
+    async end() {
+      wanted = false;
+      if (alive()) child?.kill("SIGTERM");
+      await running;
+    },
+  };
+}
+
+async function spawnWorker(
+  { enter, config, log, env }: KeeperOptions,
+  more: NodeJS.ProcessEnv,
+): Promise<ChildProcess> {
+  const [program = "", ...args] = [...enter, process.execPath, CLI, "run", "--config", config];
+  const file = await open(log, "a");
+  try {
+    return spawn(program, args, {
+      stdio: ["ignore", file.fd, file.fd],
+      env: { ...process.env, ...env, ...more },
+    });
+  } finally {
+    await file.close();
+  }
+}
