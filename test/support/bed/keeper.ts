@@ -1,4 +1,4 @@
-/** What a service manager does for one node: its worker runs, and is started again when it ends, until told otherwise. */
+/** What a service manager does for one node: its worker runs, and is started again when it ends. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { open } from "node:fs/promises";
 import { monotonicClock } from "../../../src/clock/clock.ts";

@@ -1,7 +1,7 @@
 /**
  * Links without privileges: a node is reached at an address where we listen, its servers listen at another. Who calls
- * is read from the start-up packet (members log in under their own role), so that every link can be cut by itself. Delay,
- * jitter, rate and half-open links, which packet rules cannot make, are made here.
+ * is read from the start-up packet (members log in under their own role), so that every link can be cut by itself.
+ * Delay, jitter, rate and half-open links, which packet rules cannot make, are made here.
  */
 import { createServer, connect as openSocket, type Server, type Socket } from "node:net";
 import { monotonicClock } from "../../../src/clock/clock.ts";

@@ -27,8 +27,8 @@ export interface Injected {
 }
 
 /**
- * Bounds of the write gap of one sample, milliseconds: the death can be observed; it cannot; nothing that writes need is
- * touched. `blocked`: writes may wait as long as the fault lasts.
+ * Bounds of the write gap of one sample, milliseconds: the death can be observed; it cannot; nothing that writes need
+ * is touched. `blocked`: writes may wait as long as the fault lasts.
  */
 export const BOUNDS = {
   observed: 2000,
