@@ -1,5 +1,5 @@
 --! Previous: sha256:567a692f82ccea865ff32f013a9e2543cc106954c7db8e11294204656788b17c
---! Hash: sha256:cebdfb53c66a25aec5fdeb7ac8f5035fb4df39f7c52906ff5f4ff19085a613e7
+--! Hash: sha256:49152f6827277ab6d7893e32016949d630dd95fb97f53ec9b6df4a90b7b6de0d
 --! Message: what one node must never forget, and the roles of the control store
 create schema raft;    -- private: this node's consensus state
 create schema peer;    -- what other nodes call: the wire protocol
@@ -73,6 +73,10 @@ create unlogged table raft.silence (
   boot_id   text    not null,
   heard     bigint  not null
 );
+
+-- The primary's lease passes through here while this node leads: the nonce asked last, the nonce confirmed last.
+create unlogged sequence raft.lease_asked;
+create unlogged sequence raft.lease_echo;
 
 -- A leader asked this node to campaign at once, in the term after this one.
 create unlogged table raft.transfer (

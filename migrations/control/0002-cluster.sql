@@ -1,5 +1,5 @@
---! Previous: sha256:cebdfb53c66a25aec5fdeb7ac8f5035fb4df39f7c52906ff5f4ff19085a613e7
---! Hash: sha256:bd3864e3bab8733d858a2e9a4401eb4fd1051633853dc2e14ede84f85d82f0ab
+--! Previous: sha256:49152f6827277ab6d7893e32016949d630dd95fb97f53ec9b6df4a90b7b6de0d
+--! Hash: sha256:26524cf1c4010143a98dadd54950ef549635f3b279bdf62c904f6eb1a18a2101
 --! Message: the replicated state machine: members, epochs, commit rule, requests, events
 
 -- One row: facts of the cluster as a whole, and the commit rule (H18).
@@ -38,7 +38,7 @@ create table cluster.member (
 create table cluster.epoch (
   epoch         bigint primary key check (epoch > 0),
   state         text   not null check (state in ('opened', 'appointed', 'promoted', 'serving', 'superseded')),
-  cause         text   not null,  -- closed set: founding, data_server_gone, node_gone, node_silent, hung, no_primary, switchover, failover_request, promotion_failed
+  cause         text   not null,  -- closed set: founding, data_server_gone, node_gone, node_silent, hung, lease_over, no_primary, switchover, failover_request, promotion_failed
   reason        text   not null,  -- one sentence for people
   term          bigint not null,
   opened_at     timestamptz not null,

@@ -1,5 +1,5 @@
---! Previous: sha256:bd3864e3bab8733d858a2e9a4401eb4fd1051633853dc2e14ede84f85d82f0ab
---! Hash: sha256:7a0e8c7fffa1ed534ed8800014a9db6cda5e7c6bc0068c00414b2e473b7f4663
+--! Previous: sha256:26524cf1c4010143a98dadd54950ef549635f3b279bdf62c904f6eb1a18a2101
+--! Hash: sha256:2ab1e9d969b64a8fe7d4064dc190292ea993776856b9ca826a5e062fb36d0ede
 --! Message: what this node alone promises and has seen
 
 -- The pledge: take no WAL from, and never promote for, an epoch below this one (H01, H21).

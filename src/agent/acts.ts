@@ -7,6 +7,7 @@ import { adoptFounding, classify, discardFounding } from "./disk.ts";
 import { follow } from "./follow.ts";
 import { foundCluster } from "./found.ts";
 import { proveRule } from "./gate.ts";
+import { noteAct } from "./guard.ts";
 import { handOver } from "./hand-over.ts";
 import { promote, settle } from "./promote.ts";
 import { report } from "./report.ts";
@@ -51,7 +52,7 @@ async function start(agent: Agent, order: Order): Promise<void> {
 async function fenceOnly(agent: Agent, order: Order): Promise<void> {
   await fenceServer(agent, order.view.goal_why);
   const detail = { epoch: order.epoch.toString() };
-  await agent.store.noteAct({ event: "fenced", reason: order.view.goal_why, detail });
+  await noteAct(agent, { event: "fenced", reason: order.view.goal_why, detail });
 }
 
 /** The server died: its leftovers are ended, that nothing is left is proved, and said at once (H05). */

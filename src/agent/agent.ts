@@ -8,6 +8,7 @@ import type { Log } from "../log/logger.ts";
 import type { Binaries } from "../postgres/binaries.ts";
 import type { Owner } from "../postgres/owner.ts";
 import { type Agent, connectionsTo, freshState, pathsOf } from "./context.ts";
+import { LeaseKeeper, type LeaseOptions } from "./lease.ts";
 import { runLoop } from "./loop.ts";
 import { createPublisher } from "./publish.ts";
 import { adopt } from "./servers.ts";
@@ -22,6 +23,7 @@ export interface AgentOptions {
   readonly log: Log;
   readonly hints: Hints;
   readonly signal: AbortSignal;
+  readonly lease: LeaseOptions;
 }
 
 /** Until `signal` aborts; the data server runs on. Throws only on a configuration it must refuse. */
@@ -40,10 +42,12 @@ export async function runAgentOn(
   const view = await firstView(options);
   if (view === undefined) return;
   const agent = createAgent({ ...options, view, nudge: () => hints.nudge() });
+  const leasing = agent.lease.run(signal);
   try {
     await untilAdopted(agent, signal);
     await runLoop(agent, hints, signal);
   } finally {
+    await leasing;
     agent.hands.drop();
     agent.eyes.drop();
   }
@@ -76,6 +80,7 @@ export function createAgent({
     paths,
     ...connectionsTo(config, paths, data),
     state: freshState(),
+    lease: new LeaseKeeper(() => agent, options.lease),
     view,
     nudge,
     ...createPublisher(() => agent),

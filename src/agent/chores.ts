@@ -8,6 +8,7 @@ import { exists, removeTree } from "../postgres/files.ts";
 import { type Agent, freshConnection, isAlive } from "./context.ts";
 import { classify } from "./disk.ts";
 import { cohortNames } from "./gate.ts";
+import { deliverActs } from "./guard.ts";
 import { furnish } from "./promote.ts";
 import { cannotGoOn, tendSlots } from "./slots.ts";
 
@@ -41,6 +42,7 @@ async function round(agent: Agent, memory: Memory): Promise<void> {
   const { state } = agent;
   await removeReplaced(agent);
   await compareMode(agent, memory);
+  await deliverActs(agent);
   if (!isAlive(agent) || state.look === undefined || state.activity !== undefined) return;
   const connection = await freshConnection(agent);
   try {

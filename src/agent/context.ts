@@ -16,6 +16,7 @@ import type { Binaries } from "../postgres/binaries.ts";
 import type { Owner } from "../postgres/owner.ts";
 import type { Server } from "../postgres/server.ts";
 import type { Disk } from "./disk.ts";
+import type { LeaseKeeper } from "./lease.ts";
 import type { NodeStore } from "./store.ts";
 
 /** Every file and folder the agent touches, absolute. */
@@ -35,6 +36,8 @@ export interface Paths {
   readonly identFile: string;
   readonly passFile: string;
   readonly logFile: string;
+  /** The deadman's: the lease it reads, who it is, what it did. */
+  readonly deadmanDir: string;
 }
 
 export type DataConfig = NonNullable<Config["data"]>;
@@ -79,6 +82,8 @@ export interface State {
   disk: Disk | undefined;
   /** Proved to receive from nobody, for this epoch, and how far the WAL reaches; void once an upstream is set. */
   detached: { readonly epoch: Epoch; readonly lsn: Lsn } | undefined;
+  /** For which epoch this worker made its report, and when it began to. */
+  reported: { readonly epoch: Epoch; readonly at: number } | undefined;
   /** The slots that were last seen to be there, all of them. */
   slotsFor: string | undefined;
   /** The epoch in which this node's WAL was found to lead nowhere. */
@@ -114,6 +119,7 @@ export interface Agent {
   readonly hands: KeptConnection;
   readonly eyes: KeptConnection;
   readonly state: State;
+  readonly lease: LeaseKeeper;
   /** The newest committed state this node has applied. */
   view: AgentView;
   /** Look again now. */
@@ -158,6 +164,7 @@ export function pathsOf(config: Config, data: DataConfig): Paths {
     identFile: join(config.dir, "hba", "ident.conf"),
     passFile: join(config.dir, "run", "data", "passfile"),
     logFile: join(config.dir, "log", "data.log"),
+    deadmanDir: join(config.dir, "run", "deadman"),
   };
 }
 
@@ -172,6 +179,7 @@ export function freshState(): State {
     leads: undefined,
     promoting: false,
     detached: undefined,
+    reported: undefined,
     slotsFor: undefined,
     divergedAt: undefined,
     ruleInForce: undefined,

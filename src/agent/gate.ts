@@ -18,7 +18,7 @@ export async function openGate(agent: Agent, order: Order): Promise<void> {
   const { stampLsn } = leads;
   const started = clock.now();
   await confirmed(agent, order, stampLsn);
-  recheck(agent, order);
+  await agent.lease.enter(order);
   await change(agent, { gate: "open" }, order.signal);
   state.leads = { ...leads, gateOpen: true };
   const waitedMs = Math.round(clock.now() - started);

@@ -152,7 +152,7 @@ export function rowOf(agent: Agent, disk: Disk): Readonly<Record<string, unknown
     state: wordOf(agent, disk, alive),
     epoch: epochOf(agent).toString(),
     gate_open: here && leads.gateOpen,
-    writable: here && leads.gateOpen && alive && !state.hung && enough(agent),
+    writable: here && leads.gateOpen && alive && !state.hung && enough(agent) && agent.lease.held(),
     timeline: leads?.timeline ?? seen?.timeline ?? null,
     wal_lsn: textOf(wal),
     replay_lsn: textOf(standby?.replay_lsn ?? null),

@@ -29,6 +29,7 @@ const BLIND_GAP_MS = 70;
 
 export async function report(agent: Agent, order: Order): Promise<void> {
   const started = agent.clock.now();
+  agent.state.reported = { epoch: order.epoch, at: started };
   const end = await detach(agent, order);
   recheck(agent, order);
   await agent.store.makeReport(order.epoch, end.lsn, end.evidence);

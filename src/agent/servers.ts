@@ -30,6 +30,7 @@ export async function startGated(
   const { paths, owner, binaries, state, log, view } = agent;
   if (await exists(paths.marker)) throw new Error(`${paths.marker} forbids a start`);
   if (await exists(join(paths.dataDir, "postmaster.pid"))) await fenceServer(agent, "start");
+  await agent.lease.release();
   state.activity = "starting";
   try {
     await prepareFiles(agent);
@@ -137,6 +138,7 @@ export async function identify(agent: Agent, db: Queryable, seen: Look): Promise
       gateOpen: state.wanted?.gate === "open" && view.epoch_state === "serving",
     };
   }
+  if (state.leads?.gateOpen) await agent.lease.restore(state.leads.epoch);
   state.look = seen;
   state.unidentified = false;
 }

@@ -1,6 +1,7 @@
 /** `pg-replica run`: this node's worker, in the foreground, until told to end. */
+import { uptime } from "node:os";
 import { join } from "node:path";
-import { monotonicClock } from "../clock/clock.ts";
+import { type Clock, monotonicClock, sleepCountingClock } from "../clock/clock.ts";
 import { createLog } from "../log/logger.ts";
 import { makeDirectory } from "../postgres/files.ts";
 import { serverOwner } from "../postgres/owner.ts";
@@ -26,13 +27,19 @@ export const command: Command = {
     const release = await claimPidFile(join(run, "worker.pid"), `worker of ${config.node.name}`);
     const log = createLog({ node: config.node.name }, { level: config.logLevel });
     try {
-      await runWorker(config, { clock: monotonicClock, log, signal: endSignal() });
+      await runWorker(config, { clock: workerClock(), log, signal: endSignal() });
     } finally {
       await release();
     }
     return 0;
   },
 };
+
+/** Where the system tells for how long it has been up, sleep is counted too (H32). */
+function workerClock(): Clock {
+  if (process.platform !== "linux") return monotonicClock;
+  return sleepCountingClock(monotonicClock, () => uptime() * 1000);
+}
 
 /** Aborted by SIGTERM or SIGINT, again and again: a worker ends one way only. */
 function endSignal(): AbortSignal {

@@ -5,6 +5,8 @@ export interface Clock {
   now(): number;
   /** Wait; resolves early, without an error, when `signal` aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Let `now` count what the machine slept through, where the clock can tell. */
+  catchUp?(): void;
 }
 
 /** Waiting and being woken are frequent: one timer and one listener each, both taken away again. */
@@ -25,6 +27,23 @@ export const monotonicClock: Clock = {
       signal?.addEventListener("abort", wake);
     }),
 };
+
+/**
+ * The same clock, counting sleep too: one that stops while the machine is suspended is set right by one that does not,
+ * whenever it is told to catch up (H32). `boot` may be coarse: it only ever moves `now` forward.
+ */
+export function sleepCountingClock(base: Clock, boot: () => number): Clock {
+  const lead = () => boot() - base.now();
+  const first = lead();
+  let slept = 0;
+  return {
+    now: () => base.now() + slept,
+    sleep: (ms, signal) => base.sleep(ms, signal),
+    catchUp: () => {
+      slept = Math.max(slept, lead() - first);
+    },
+  };
+}
 
 export class WaitTimeout extends Error {
   override readonly name = "WaitTimeout";

@@ -140,6 +140,7 @@ function build(file: ConfigFile, dir: string, secrets: Secrets): Config {
       electionMs: file.timing.election_ms ?? preset.election_ms,
       probeMs: file.timing.probe_ms ?? preset.probe_ms,
       silentMs: file.timing.silent_ms ?? preset.silent_ms,
+      leaseMs: file.timing.lease_ms ?? preset.lease_ms,
     },
     logLevel: file.log_level,
   };

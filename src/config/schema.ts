@@ -36,8 +36,8 @@ const Peer = z.strictObject(
 
 /** Milliseconds, on monotonic clocks. `lan` suits one network; `wan` changes timing only. */
 export const TIMING_PRESETS = {
-  lan: { heartbeat_ms: 100, election_ms: 1000, probe_ms: 200, silent_ms: 1000 },
-  wan: { heartbeat_ms: 300, election_ms: 3000, probe_ms: 500, silent_ms: 3000 },
+  lan: { heartbeat_ms: 100, election_ms: 1000, probe_ms: 200, silent_ms: 1000, lease_ms: 3000 },
+  wan: { heartbeat_ms: 300, election_ms: 3000, probe_ms: 500, silent_ms: 3000, lease_ms: 9000 },
 } as const;
 
 const Timing = z.strictObject(
@@ -51,6 +51,8 @@ const Timing = z.strictObject(
     probe_ms: ms.optional(),
     /** A server that has answered nothing for this long is frozen. */
     silent_ms: ms.optional(),
+    /** A primary that no majority confirmed for this long is fenced; the same on all members. */
+    lease_ms: ms.optional(),
   },
   section,
 );
@@ -161,6 +163,9 @@ export interface Config {
     readonly electionMs: number;
     readonly probeMs: number;
     readonly silentMs: number;
+    readonly leaseMs: number;
   };
+  /** A watchdog device that resets the machine when nobody pets it any more. */
+  readonly watchdog?: string;
   readonly logLevel: "debug" | "info" | "warn" | "error";
 }

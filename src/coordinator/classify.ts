@@ -12,6 +12,7 @@ export const PRIMARY = [
   "node_silent" /* store silent and data port silent */,
   "store_gone" /* only the store is gone: the data port answers */,
   "worker_gone" /* only the worker is gone: the data port answers */,
+  "lapsed" /* nobody renews its lease, whatever its data port answers */,
   "unknown" /* not enough is known yet */,
 ] as const;
 export type PrimaryClass = (typeof PRIMARY)[number];
@@ -30,6 +31,7 @@ const HEALTH_OF: Readonly<Record<PrimaryClass, Health>> = {
   node_silent: "lost",
   store_gone: "spared",
   worker_gone: "spared",
+  lapsed: "lost",
   unknown: "suspected",
 };
 
@@ -94,7 +96,8 @@ function storeIsGone(facts: Facts, { store }: MemberFact): boolean {
 /** Nobody beside the data server can speak for it: its port decides. */
 function byDataPort(facts: Facts, spared: "store_gone" | "worker_gone"): PrimaryClass {
   const { result, sinceMs } = facts.probe;
-  if (result === "answers") return spared;
+  // The deadman has fenced it by now, or nobody watches over it any more: no write is acknowledged there either way.
+  if (result === "answers") return facts.leaseMs > facts.leaseOverMs ? "lapsed" : spared;
   if (result === "refused") return spared === "worker_gone" ? "node_gone" : "node_silent";
   return result === "silent" && sinceMs >= LIMITS.probeSilentMs ? "node_silent" : "unknown";
 }
@@ -108,6 +111,7 @@ export function causeOf(facts: Facts, primary: PrimaryClass): { cause: string; r
     not_primary: ["no_primary", `${who} was restarted and runs in recovery`],
     node_gone: ["node_gone", `${who} is gone: store and data port are dead`],
     node_silent: ["node_silent", `${who} is silent: neither store nor data port answers`],
+    lapsed: ["lease_over", `${who} has not renewed its lease: its worker is gone or cut off`],
   };
   const [cause, reason] = sentences[primary] ?? ["no_primary", `${who} does not serve`];
   return { cause, reason };

@@ -131,6 +131,9 @@ export interface Facts {
   readonly gapMs: number | undefined;
   /** What was last said in an event about a failover that cannot go on. */
   readonly saidBlocked: string | undefined;
+  /** At most so long ago the primary's lease was renewed; and after how long it is over and its fence too. */
+  readonly leaseMs: number;
+  readonly leaseOverMs: number;
   /** A store that has answered nothing for this long is frozen or cut off. */
   readonly silentMs: number;
 }

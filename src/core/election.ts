@@ -5,7 +5,7 @@
  * chance as a number in [0, 1). Raft §5.2; thesis §9.6 (pre-vote), §6.4 (check-quorum), §3.10 (transfer); H54.
  */
 import type { LogIndex, NodeId, Term } from "./ids.ts";
-import { voteResult } from "./quorum.ts";
+import { newestOfMajority, voteResult } from "./quorum.ts";
 
 /** The own store as the worker last read it (`raft.sample`). */
 export interface Sample {
@@ -214,8 +214,7 @@ function onTick(before: ElectionState, at: Moment): Step {
 
 /** When a majority of the voters had confirmed this leader. */
 function confirmedAt(state: ElectionState): number {
-  const acks = state.voters.map((id) => state.ackedAt.get(id) ?? Number.NEGATIVE_INFINITY);
-  return acks.sort((a, b) => b - a)[Math.floor(state.voters.length / 2)] as number;
+  return newestOfMajority(state.voters, state.ackedAt);
 }
 
 function onLost(state: ElectionState, peer: NodeId, at: Moment): Step {

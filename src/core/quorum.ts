@@ -21,6 +21,12 @@ export function voteResult<Id>(voters: readonly Id[], votes: ReadonlyMap<Id, boo
   return "lost";
 }
 
+/** The newest moment that a majority has reached or passed; -Infinity while there is none. */
+export function newestOfMajority<Id>(voters: readonly Id[], at: ReadonlyMap<Id, number>): number {
+  const times = voters.map((id) => at.get(id) ?? Number.NEGATIVE_INFINITY);
+  return times.sort((a, b) => b - a)[majority(voters.length) - 1] ?? Number.NEGATIVE_INFINITY;
+}
+
 /** How many standbys confirm a commit by default, so that commits and elections need equally many. */
 export function defaultK(dataMembers: number): number {
   return Math.floor(dataMembers / 2);

@@ -43,6 +43,24 @@ export function heartbeat(db: Queryable, me: Sender, term: Term): Promise<Heartb
   });
 }
 
+const LeaseReply = z.object({ leader_id: z.int().nullable(), echo: int8 });
+export type LeaseReply = z.infer<typeof LeaseReply>;
+
+/** Ask for the primary's lease; answered with the nonce echoed last. Makes nothing durable there. */
+export function askLease(
+  db: Queryable,
+  me: Sender,
+  ask: { readonly nonce: bigint; readonly hurry: boolean },
+): Promise<LeaseReply> {
+  return callOne(db, LeaseReply, {
+    name: "peer.ask_lease",
+    text: `select leader_id, echo
+             from peer.ask_lease(
+               p_cluster => $1, p_from => $2, p_incarnation => $3, p_nonce => $4, p_hurry => $5)`,
+    values: [...from(me), ask.nonce, ask.hurry],
+  });
+}
+
 export interface VoteRequest {
   readonly term: Term;
   readonly lastTerm: Term;

@@ -18,6 +18,9 @@ const SampleRow = z
     alarm: z.string().nullable(),
     inbox: int8,
     transfer_term: int8.nullable(),
+    epoch: int8,
+    primary_id: z.int().nullable(),
+    lease_asked: int8,
   })
   .transform((row) => ({
     bootId: row.boot_id,
@@ -31,6 +34,11 @@ const SampleRow = z
     alarm: row.alarm ?? undefined,
     inbox: row.inbox,
     transferTerm: row.transfer_term ?? undefined,
+    /** The newest epoch applied, 0 before the first, and its primary. */
+    epoch: row.epoch,
+    primaryId: row.primary_id ?? undefined,
+    /** The nonce by which the primary asked for its lease last; 0: none since this boot. */
+    leaseAsked: row.lease_asked,
   }));
 export type StoreSample = z.infer<typeof SampleRow> & Sample;
 
@@ -39,7 +47,8 @@ export function sample(db: Queryable): Promise<StoreSample> {
   return callOne(db, SampleRow, {
     name: "raft.sample",
     text: `select boot_id, heard, term, leader_id, last_index, last_term, commit_index,
-                  applied_index, alarm, inbox, transfer_term from raft.sample()`,
+                  applied_index, alarm, inbox, transfer_term, epoch, primary_id, lease_asked
+             from raft.sample()`,
   });
 }
 
@@ -51,6 +60,15 @@ export async function markSilent(db: Queryable, { bootId, heard }: Counter): Pro
     values: [bootId, heard],
   });
   return row.marked;
+}
+
+/** Confirm a nonce of the primary. Makes nothing durable. */
+export function echoLease(db: Queryable, nonce: bigint): Promise<void> {
+  return run(db, {
+    name: "raft.echo_lease",
+    text: "select raft.echo_lease(p_nonce => $1)",
+    values: [nonce],
+  });
 }
 
 /** Throws when this store cannot append (H66). */

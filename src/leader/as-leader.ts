@@ -91,6 +91,7 @@ class Leading {
       },
       wall: () => Date.now(),
       silentMs: config.timing.silentMs,
+      leaseMs: config.timing.leaseMs,
       onNews,
     });
   }

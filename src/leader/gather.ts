@@ -9,6 +9,7 @@ import {
   type ReportFact,
 } from "../coordinator/facts.ts";
 import type { NodeId } from "../core/ids.ts";
+import { surelyOverMs } from "../core/lease.ts";
 import type { ClusterView } from "../db/cluster.ts";
 import type { Leadership } from "../raft/raft.ts";
 import { Ages } from "./ages.ts";
@@ -24,6 +25,7 @@ export interface GatherOptions {
   /** The wall clock, for "not before" alone: ms since 1970. */
   readonly wall: () => number;
   readonly silentMs: number;
+  readonly leaseMs: number;
   /** Something was heard that may change the decision. */
   readonly onNews: () => void;
 }
@@ -71,6 +73,8 @@ export class Gatherer {
       sinceTransferMs: since(memory.lastTransfer, now),
       gapMs: this.ages.gapMs(now),
       saidBlocked: this.saidBlocked,
+      leaseMs: this.#options.leadership.leaseMs(primary),
+      leaseOverMs: surelyOverMs(this.#options),
       silentMs,
     };
     const health = healthOf(classifyPrimary(facts));

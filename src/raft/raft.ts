@@ -46,6 +46,8 @@ export interface Leadership {
   /** Commit an entry and wait until this node has applied it. */
   propose(kind: string, body: Readonly<Record<string, unknown>>): Promise<Outcome>;
   reach(peer: NodeId): { readonly reach: Reach; readonly sinceMs: number };
+  /** At most so long ago the primary's lease was renewed: since an echo of ours, or since this term began. */
+  leaseMs(primary: NodeId | undefined): number;
   /** Fetch a member's report (its own store included); undefined when it does not answer within `limitMs`. */
   report(member: NodeId, epoch: bigint, limitMs: number): Promise<PeerReport | undefined>;
   /** Hand leadership to a caught-up voter; resolves when this term is over or after `limitMs`. */

@@ -14,6 +14,7 @@ import {
   onConflict,
   type Progress,
 } from "../core/progress.ts";
+import { newestOfMajority } from "../core/quorum.ts";
 import type { Queryable } from "../db/call.ts";
 import { appendEntries, heartbeat, type Sender } from "../db/peer.ts";
 import { type Entry, outcome, readLog, takeInbox, termAt } from "../db/raft.ts";
@@ -59,6 +60,10 @@ export class Replicator {
   readonly #client = randomUUID();
   readonly #progress = new Map<NodeId, Progress>();
   readonly #wake = new Map<NodeId, Wakeup>();
+  /** When the newest heartbeat was sent that each acceptor confirmed. */
+  readonly #begun = new Map<NodeId, number>();
+  /** The newest entry of this term after which the newest epoch may be another. */
+  #epochIndex: LogIndex;
   /** Acceptors that have answered an append of this term. */
   readonly #greeted = new Set<NodeId>();
   readonly #firstOfTerm: LogIndex;
@@ -75,6 +80,7 @@ export class Replicator {
     this.#options = options;
     this.#firstOfTerm = options.last.lastIndex + 1n;
     this.#windowStart = this.#firstOfTerm;
+    this.#epochIndex = this.#firstOfTerm;
     for (const id of options.links.keys()) {
       this.#progress.set(id, initialProgress(options.last.lastIndex));
       this.#wake.set(id, new Wakeup());
@@ -115,8 +121,19 @@ export class Replicator {
     return (this.#progress.get(id)?.match ?? 0n) >= this.#lastIndex();
   }
 
+  /** When the newest round of heartbeats began that a majority has confirmed. */
+  confirmedSince(): number {
+    return newestOfMajority(this.#options.voters, this.#begun);
+  }
+
+  /** Whether a store that has applied this much knows the newest epoch there is or can be: ours are not under way. */
+  epochIsSettled(applied: LogIndex): boolean {
+    return applied >= this.#epochIndex;
+  }
+
   #push(entry: Omit<Entry, "index" | "term">): LogIndex {
     const index = this.#lastIndex() + 1n;
+    if (entry.kind === "open_epoch" || entry.kind === "found") this.#epochIndex = index;
     this.#window.push({ ...entry, index, term: this.#options.term });
     for (const wakeup of this.#wake.values()) wakeup.wake();
     return index;
@@ -130,10 +147,13 @@ export class Replicator {
     const { me, term, signal, clock, heartbeatMs, onAcked, onHigherTerm } = this.#options;
     while (!signal.aborted) {
       const lane = link.id === me.nodeId ? "work" : "beat";
+      const begun = clock.now();
       const reply = await link.call(lane, HEARTBEAT_LIMIT_MS, (c) => heartbeat(c, me, term));
       if (reply !== NO_ANSWER && !signal.aborted) {
-        if (reply.success) onAcked(link.id);
-        else if (reply.reason === "stale_term") onHigherTerm(reply.term);
+        if (reply.success) {
+          this.#begun.set(link.id, begun);
+          onAcked(link.id);
+        } else if (reply.reason === "stale_term") onHigherTerm(reply.term);
         else {
           // It has not accepted this term yet: say hello with an append.
           this.#greeted.delete(link.id);

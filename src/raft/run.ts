@@ -1,14 +1,15 @@
 /** Raft on this node: links, elections, and leading as a scope. */
 import type { Clock } from "../clock/clock.ts";
 import { DEFAULT_BALLOT_MS, DEFAULT_JITTER_MS } from "../core/election.ts";
-import type { NodeId, Term } from "../core/ids.ts";
+import type { Epoch, NodeId, Term } from "../core/ids.ts";
 import type { Queryable } from "../db/call.ts";
 import type { Hints } from "../db/hints.ts";
 import { observedRows, takeGossip } from "../db/node.ts";
-import { gossip, report, type Sender, takeLead } from "../db/peer.ts";
+import { askLease, gossip, report, type Sender, takeLead } from "../db/peer.ts";
 import type { StoreSample } from "../db/raft.ts";
 import type { Log } from "../log/logger.ts";
 import { Elector } from "./elector.ts";
+import { Grants } from "./grants.ts";
 import { Link, NO_ANSWER, type PeerAddress } from "./links.ts";
 import { type Leadership, NotLeader, type PeerReport } from "./raft.ts";
 import { Replicator } from "./replicator.ts";
@@ -31,6 +32,13 @@ export interface RaftOptions {
 }
 
 const GOSSIP_LIMIT_MS = 500;
+const LEASE_LIMIT_MS = 300;
+
+interface Leading {
+  readonly replicator: Replicator;
+  readonly grants: Grants;
+  readonly end: AbortController;
+}
 
 export class Raft {
   readonly #options: RaftOptions;
@@ -38,8 +46,10 @@ export class Raft {
   readonly #elector: Elector;
   /** What each peer's store said it is, this time. */
   readonly #incarnations = new Map<NodeId, string>();
-  #leading: { readonly replicator: Replicator; readonly end: AbortController } | undefined;
+  #leading: Leading | undefined;
   #sample: StoreSample | undefined;
+  /** Whose store said last that it is the leader's. */
+  #lessor: NodeId | undefined;
 
   constructor(options: RaftOptions) {
     this.#options = options;
@@ -97,6 +107,42 @@ export class Raft {
       this.#options.log.error({ event: "raft.alarm", term: sample.term }, sample.alarm);
     }
     if (sample.inbox > 0n) this.#drainInbox();
+    this.#leading?.grants.look(sample);
+  }
+
+  /**
+   * When the newest round of heartbeats began that confirmed this node as leader while `epoch` was the newest, and this
+   * node its primary; undefined when it cannot say so.
+   */
+  confirmedAt(epoch: Epoch): number | undefined {
+    const { me } = this.#options;
+    const [leading, sample] = [this.#leading, this.#sample];
+    if (leading === undefined || sample === undefined) return undefined;
+    const current = sample.epoch === epoch && sample.primaryId === me.nodeId;
+    if (!current || !leading.replicator.epochIsSettled(sample.appliedIndex)) return undefined;
+    return leading.replicator.confirmedSince();
+  }
+
+  /**
+   * Leave a nonce with the leader and take home the one echoed last. The own store is not asked who leads: it may be
+   * the one that is down (H67). `hurry`: ask everyone.
+   */
+  async askLease(nonce: bigint, hurry: boolean): Promise<readonly bigint[]> {
+    const { me } = this.#options;
+    if (this.#leading !== undefined) return [];
+    const others = [...this.#links.values()].filter(({ id }) => id !== me.nodeId);
+    const known = others.filter(({ id }) => id === this.#lessor);
+    const asked = hurry || known.length === 0 ? others : known;
+    const replies = await Promise.all(asked.map((link) => this.#askLease(link, nonce, hurry)));
+    return replies.filter((echo) => echo !== undefined);
+  }
+
+  async #askLease(link: Link, nonce: bigint, hurry: boolean): Promise<bigint | undefined> {
+    const { me } = this.#options;
+    const reply = await link.call("beat", LEASE_LIMIT_MS, (c) => askLease(c, me, { nonce, hurry }));
+    if (reply !== NO_ANSWER && reply.leader_id === link.id) this.#lessor = link.id;
+    else if (this.#lessor === link.id) this.#lessor = undefined;
+    return reply === NO_ANSWER ? undefined : reply.echo;
   }
 
   #drainInbox(): void {
@@ -124,12 +170,16 @@ export class Raft {
       clock,
       log,
       signal: end.signal,
-      onAcked: (peer) => this.#elector.dispatch({ type: "acked", from: peer, term }),
+      onAcked: (peer) => {
+        this.#elector.dispatch({ type: "acked", from: peer, term });
+        grants.check();
+      },
       onHigherTerm: (higher) => this.#elector.dispatch({ type: "refused", term: higher }),
     });
-    this.#leading = { replicator, end };
+    const grants = new Grants({ replicator, store, clock, log });
+    this.#leading = { replicator, grants, end };
     log.info({ event: "raft.leader", term }, `won term ${term}`);
-    const leadership = this.#leadership(term, replicator, end.signal);
+    const leadership = this.#leadership(term, this.#leading);
     void replicator.run();
     // The first entry of the term: what came before is committed with it (Raft §5.4.2).
     replicator.propose("noop", { node_id: me.nodeId }).catch(() => undefined);
@@ -148,7 +198,8 @@ export class Raft {
     leading.end.abort();
   }
 
-  #leadership(term: Term, replicator: Replicator, signal: AbortSignal): Leadership {
+  #leadership(term: Term, { replicator, grants, end: { signal } }: Leading): Leadership {
+    const { me, clock } = this.#options;
     return {
       term,
       signal,
@@ -157,6 +208,8 @@ export class Raft {
           ? Promise.reject(new NotLeader(`term ${term} is over`))
           : replicator.propose(kind, body),
       reach: (peer) => this.#links.get(peer)?.reach() ?? { reach: "unknown", sinceMs: 0 },
+      leaseMs: (primary) =>
+        primary === me.nodeId ? clock.now() - replicator.confirmedSince() : grants.sinceMs(),
       report: (member, epoch, limitMs) => this.#report(member, epoch, limitMs),
       transfer: (to, limitMs) => this.#transfer(to, term, limitMs, replicator, signal),
       gossip: () => this.#gossip(),

@@ -98,7 +98,7 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
     keepControlStore(parts, control, signal),
     suspect(parts, raft, signal),
     tellLeader(parts, raft, signal),
-    ...(parts.config.data === undefined ? [] : tendData(parts, signal)),
+    ...(parts.config.data === undefined ? [] : tendData(parts, raft, signal)),
   ];
   try {
     await Promise.race(running);
@@ -114,10 +114,11 @@ function tellLeader(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void
   return forward({ ...parts, raft, hints, signal });
 }
 
-function tendData(parts: Parts, signal: AbortSignal): Promise<void>[] {
+function tendData(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void>[] {
   const { hints } = parts;
+  const lease = { source: raft, random: Math.random };
   return [
-    runAgent({ ...parts, hints: hints.fork("applied", "leader"), signal }),
+    runAgent({ ...parts, hints: hints.fork("applied", "leader"), signal, lease }),
     announce({ ...parts, hints: hints.fork("applied"), signal }),
   ];
 }
@@ -133,7 +134,7 @@ function buildRaft(parts: Parts): Raft {
     clock,
     random: Math.random,
     log,
-    hints: hints.fork("leader", "transfer", "inbox"),
+    hints: hints.fork("leader", "transfer", "inbox", "lease"),
     signal,
     whileLeading: (leadership) => lead(parts, raft, leadership),
   });

@@ -7,6 +7,7 @@ import { ACTS } from "../../src/agent/acts.ts";
 import { createAgent } from "../../src/agent/agent.ts";
 import type { Agent, Order } from "../../src/agent/context.ts";
 import { classify } from "../../src/agent/disk.ts";
+import type { LeaseSource } from "../../src/agent/lease.ts";
 import { look } from "../../src/agent/observe.ts";
 import { fenceServer } from "../../src/agent/servers.ts";
 import type { NodeStore } from "../../src/agent/store.ts";
@@ -18,6 +19,12 @@ import type { AgentView } from "../../src/db/node.ts";
 import { type Log, silentLog } from "../../src/log/logger.ts";
 import { type Binaries, findBinaries } from "../../src/postgres/binaries.ts";
 import { type Owner, serverOwner } from "../../src/postgres/owner.ts";
+
+/** A majority that confirms this node at every moment. */
+export const alwaysConfirmed: LeaseSource = {
+  confirmedAt: () => monotonicClock.now(),
+  askLease: async () => [],
+};
 
 export const CLUSTER_ID = "6e8bc430-9c3a-11d9-9669-0800200c9a66";
 const incarnationOf = (id: number) => `0000000${id}-0000-4000-8000-00000000000${id}`;
@@ -46,6 +53,8 @@ export interface Bench {
   node(id: number): Node;
   /** Commit something: every node's view becomes `part`, `goal` per node. */
   commit(part: Partial<AgentView>, goal?: (id: number) => AgentView["goal"]): void;
+  /** As when the workers end: nobody keeps the leases any more. */
+  leave(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -78,7 +87,14 @@ export async function openBench(count: number, log: Log = silentLog): Promise<Be
     const config = configOf(id, dir, ports[id - 1] as number, members);
     return openNode({ id, dir, config, members, binaries, owner, log });
   });
+  const leaving = new AbortController();
+  const keeping = Promise.all(nodes.map(({ agent }) => agent.lease.run(leaving.signal)));
+  const leave = async () => {
+    leaving.abort();
+    await keeping;
+  };
   const bench: Bench = {
+    leave,
     nodes,
     binaries,
     owner,
@@ -90,8 +106,10 @@ export async function openBench(count: number, log: Log = silentLog): Promise<Be
       }
     },
     stop: async () => {
+      await leave();
       for (const { agent } of nodes) {
         await fenceServer(agent, "end of the test");
+        await agent.lease.release();
       }
       await rm(top, { recursive: true, force: true });
     },
@@ -125,7 +143,7 @@ function configOf(id: number, dir: string, port: number, members: AgentView["mem
     peerSecret: "a secret for tests only",
     superuserPassword: "test",
     syncMode: "quorum",
-    timing: { heartbeatMs: 100, electionMs: 1000, probeMs: 100, silentMs: 1000 },
+    timing: { heartbeatMs: 100, electionMs: 1000, probeMs: 100, silentMs: 1000, leaseMs: 3000 },
     logLevel: "info",
   };
 }
@@ -156,6 +174,7 @@ function openNode(o: {
     store: storeOn(kept),
     view: kept.view,
     nudge: () => undefined,
+    lease: { source: alwaysConfirmed, random: () => 0.5 },
   });
   return { id: o.id, agent, kept, port: config.data?.port ?? 0, dir: o.dir };
 }

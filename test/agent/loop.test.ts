@@ -1,16 +1,26 @@
 /** The loop on a real server: it adopts, notices death, buries, and starts again only read-only. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runAgentOn } from "../../src/agent/agent.ts";
+import type { LeaseSource } from "../../src/agent/lease.ts";
 import { monotonicClock, waitUntil } from "../../src/clock/clock.ts";
 import { type Hints, quietHints } from "../../src/db/hints.ts";
 import { silentLog } from "../../src/log/logger.ts";
 import { readPidFile } from "../../src/postgres/pid-file.ts";
-import { type Bench, type Node, openBench, serve, sql, within } from "./harness.ts";
+import {
+  alwaysConfirmed,
+  type Bench,
+  type Node,
+  openBench,
+  serve,
+  sql,
+  within,
+} from "./harness.ts";
 
 let bench: Bench;
 let node: Node;
 let stop: () => Promise<void> = async () => undefined;
 let hints: Hints;
+const source: LeaseSource = alwaysConfirmed;
 
 /** A worker's agent over the same promises; `stop` ends it and leaves the server. */
 function runWorker(): void {
@@ -19,7 +29,8 @@ function runWorker(): void {
   hints = quietHints();
   const { config, binaries, owner, store } = node.agent;
   const options = { config, binaries, owner, store, clock: monotonicClock, log: silentLog, hints };
-  const running = runAgentOn({ ...options, signal: controller.signal });
+  const lease = { source, random: Math.random };
+  const running = runAgentOn({ ...options, lease, signal: controller.signal });
   stop = async () => {
     controller.abort();
     await running;
@@ -38,6 +49,7 @@ beforeAll(async () => {
   bench = await openBench(1);
   node = bench.node(1);
   await serve(bench);
+  await bench.leave();
 }, 60_000);
 afterAll(async () => {
   await stop();

@@ -98,7 +98,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
     world.facts.probe = { result, sinceMs: Number(args.for ?? 0) };
     return "ok";
   },
-  /** pass epoch=6000 leading=300 handover=11000 failover=2000 gap=180 transfer=1 */
+  /** pass epoch=6000 leading=300 handover=11000 failover=2000 gap=180 transfer=1 lease=4100 */
   pass: ({ world: { facts } }, args) => {
     if (args.epoch !== undefined) facts.epochMs = Number(args.epoch);
     if (args.leading !== undefined) facts.leadingMs = Number(args.leading);
@@ -106,6 +106,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
     if (args.failover !== undefined) facts.sinceFailoverMs = Number(args.failover);
     if (args.transfer !== undefined) facts.sinceTransferMs = Number(args.transfer);
     if (args.gap !== undefined) facts.gapMs = Number(args.gap);
+    if (args.lease !== undefined) facts.leaseMs = Number(args.lease);
     return "ok";
   },
   /** report node=2 lsn=0/3000 history=1; a pledge without a report: report node=2 */

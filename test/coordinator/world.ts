@@ -79,6 +79,8 @@ export class World {
       sinceTransferMs: undefined,
       gapMs: undefined,
       saidBlocked: undefined,
+      leaseMs: 0,
+      leaseOverMs: 4040,
       silentMs: 1000,
     };
   }

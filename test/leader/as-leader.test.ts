@@ -93,7 +93,7 @@ test("a follower that missed heartbeats has its probe ready when it becomes lead
     node: { id: 2, name: "node2" },
     clusterId: "00000000-0000-0000-0000-000000000001",
     peerSecret: "secret",
-    timing: { heartbeatMs: 100, electionMs: 1000, probeMs: 200, silentMs: 1000 },
+    timing: { heartbeatMs: 100, electionMs: 1000, probeMs: 200, silentMs: 1000, leaseMs: 3000 },
   };
   const watch = createWatch({ config, clock: monotonicClock });
   const target = { id: 1, host: "127.0.0.1", port: port.port };

@@ -69,7 +69,7 @@ export class Stage {
         node: { id: this.world.facts.self, name: "node" },
         clusterId: "00000000-0000-0000-0000-000000000001",
         peerSecret: "secret",
-        timing: { heartbeatMs: 100, electionMs: 1000, probeMs: 200, silentMs: 1000 },
+        timing: { heartbeatMs: 100, electionMs: 1000, probeMs: 200, silentMs: 1000, leaseMs: 3000 },
       },
       clock: monotonicClock,
       log,
@@ -103,6 +103,7 @@ export class Stage {
       signal: term.signal,
       propose: (kind, body) => this.#propose(kind, body),
       reach: (id) => reaches.get(id) ?? { reach: "ok", sinceMs: 10_000 },
+      leaseMs: () => 0,
       report: (id, epoch) => reports.get(id)?.() ?? Promise.resolve({ pledge: epoch }),
       transfer: (to) => {
         transfers.push(to);
