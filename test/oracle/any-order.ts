@@ -3,6 +3,7 @@
  * twice, stale terms, strangers, crashes before and after COMMIT, old copies put back. Nobody follows Raft here; the
  * twin and the SQL must agree all the same.
  */
+import { makeNonce } from "../../src/core/lease.ts";
 import type { Append, Sender, VoteRequest } from "../../src/db/peer.ts";
 import type { Entry } from "../../src/db/raft.ts";
 import type { Random } from "../support/random.ts";
@@ -148,8 +149,15 @@ function smallAct(world: World): Act {
   const at = BigInt(random.int(1, 40)) << 20n;
   const from = someone(world);
   const key = random.uuid();
+  const { epoch: newest } = twins.acceptor.sample();
+  const nonce = makeNonce(newest + BigInt(random.pick([0, 0, 0, 1])), random.next());
   const acts: readonly Act[] = [
     { what: "sample", call: (node) => node.sample() },
+    {
+      what: `ask_lease ${from.nodeId} ${nonce}`,
+      call: (node) => node.askLease(from, { nonce, hurry: nonce % 2n === 0n }),
+    },
+    { what: `echo_lease ${nonce}`, call: (node) => node.echoLease(nonce) },
     { what: `take_lead ${from.nodeId}`, call: takeLead(from, termNear(world)) },
     { what: `report ${epoch}`, call: (node) => node.report(from, epoch) },
     { what: `make_report ${epoch} ${at}`, call: (node) => node.makeReport(epoch, at) },

@@ -159,7 +159,9 @@ export class Store {
     const unlogged = await this.#tables("u");
     const bootId = await this.restart();
     const emptied = unlogged.map((table) => `delete from ${table}`).join("; ");
-    await this.sql(`${emptied}; alter sequence raft.heard restart`);
+    const sequences = ["heard", "lease_asked", "lease_echo"];
+    const reset = sequences.map((name) => `alter sequence raft.${name} restart`).join("; ");
+    await this.sql(`${emptied}; ${reset}`);
     return bootId;
   }
 
@@ -244,6 +246,9 @@ export class Store {
   appendEntries = (from: peer.Sender, ask: peer.Append) =>
     peer.appendEntries(this.client, from, ask);
   heartbeat = (from: peer.Sender, term: bigint) => peer.heartbeat(this.client, from, term);
+  askLease = (from: peer.Sender, ask: { readonly nonce: bigint; readonly hurry: boolean }) =>
+    peer.askLease(this.client, from, ask);
+  echoLease = (nonce: bigint) => raft.echoLease(this.client, nonce);
   takeLead = (from: peer.Sender, term: bigint) => peer.takeLead(this.client, from, term);
   report = (from: peer.Sender, epoch: bigint) => peer.report(this.client, from, epoch);
   submit = (from: peer.Sender, key: string, kind: string, body: Record<string, unknown>) =>

@@ -11,6 +11,7 @@ import type {
   Append,
   AppendReply,
   HeartbeatReply,
+  LeaseReply,
   PreVoteReply,
   ReportReply,
   Sender,
@@ -34,6 +35,8 @@ interface Volatile {
   inbox: InboxProposal[];
   reports: Map<Epoch, { readonly historyEpoch: Epoch; readonly lsn: Lsn }>;
   handedOver: Map<Epoch, { readonly shutdownLsn: Lsn | null; readonly problem: string | null }>;
+  leaseAsked: bigint;
+  leaseEcho: bigint;
 }
 
 export interface AcceptorIdentity {
@@ -61,6 +64,8 @@ function freshVolatile(bootId: string): Volatile {
     inbox: [],
     reports: new Map(),
     handedOver: new Map(),
+    leaseAsked: 0n,
+    leaseEcho: 0n,
   };
 }
 
@@ -111,7 +116,8 @@ export class Acceptor {
 
   /** raft.sample */
   sample(): StoreSample {
-    const { state } = this.#durable;
+    const { state, cluster } = this.#durable;
+    const newest = cluster.epochs.at(-1);
     return {
       ...this.counter,
       term: state.term,
@@ -123,6 +129,9 @@ export class Acceptor {
       alarm: state.alarm,
       inbox: BigInt(this.#volatile.inbox.length),
       transferTerm: this.#volatile.transferTerm,
+      epoch: newest?.epoch ?? 0n,
+      primaryId: newest?.node_id ?? undefined,
+      leaseAsked: this.#volatile.leaseAsked,
     };
   }
 
@@ -205,6 +214,23 @@ export class Acceptor {
     }
     this.#volatile.heard += 1n;
     return { term: state.term, success: true, reason: "heard" };
+  }
+
+  /** peer.ask_lease */
+  askLease(from: Sender, { nonce }: { readonly nonce: bigint }): LeaseReply {
+    this.#checkSender(from);
+    const { state, cluster } = this.#durable;
+    const newest = cluster.epochs.at(-1);
+    const leads = state.leaderId === this.identity.nodeId;
+    if (leads && newest?.node_id === from.nodeId && newest.epoch === nonce >> 32n) {
+      this.#volatile.leaseAsked = nonce;
+    }
+    return { leader_id: state.leaderId ?? null, echo: this.#volatile.leaseEcho };
+  }
+
+  /** raft.echo_lease */
+  echoLease(nonce: bigint): void {
+    this.#volatile.leaseEcho = nonce;
   }
 
   /** peer.append_entries */
