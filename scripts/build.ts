@@ -1,6 +1,6 @@
 /** Builds dist/: JavaScript and types of src/, because no types are stripped under node_modules. */
 import { spawn } from "node:child_process";
-import { chmod, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
@@ -28,3 +28,4 @@ const compiler = join(dirname(manifest), bin.tsc);
 const exitCode = await runNode([compiler, "--project", "tsconfig.build.json"]);
 if (exitCode !== 0) process.exit(exitCode ?? 1);
 await makeExecutable(join(dist, "cli", "main.js"));
+await copyFile(join(root, "src", "postgres", "deadman.sh"), join(dist, "postgres", "deadman.sh"));

@@ -13,6 +13,7 @@ import type { Attached, Look } from "../db/data-server.ts";
 import type { AgentView } from "../db/node.ts";
 import type { Log } from "../log/logger.ts";
 import type { Binaries } from "../postgres/binaries.ts";
+import { deadmanDirOf } from "../postgres/deadman.ts";
 import type { Owner } from "../postgres/owner.ts";
 import type { Server } from "../postgres/server.ts";
 import type { Disk } from "./disk.ts";
@@ -164,7 +165,7 @@ export function pathsOf(config: Config, data: DataConfig): Paths {
     identFile: join(config.dir, "hba", "ident.conf"),
     passFile: join(config.dir, "run", "data", "passfile"),
     logFile: join(config.dir, "log", "data.log"),
-    deadmanDir: join(config.dir, "run", "deadman"),
+    deadmanDir: deadmanDirOf(config.dir),
   };
 }
 

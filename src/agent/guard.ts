@@ -1,5 +1,5 @@
 /** The deadman as the agent keeps it: armed while this node is primary, renewed with the lease, ended last. */
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { access, constants, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   armDeadman,
@@ -79,7 +79,7 @@ export class Guard {
     await this.#write(until);
     const before = readDeadman(paths.deadmanDir)?.deadman.pid;
     const { pid } = await armDeadman(
-      { server, dataDir: paths.dataDir, watchdog: config.watchdog },
+      { server, dataDir: paths.dataDir, watchdog: await watchdogDevice(config.watchdog) },
       { dir: paths.deadmanDir, logFile: join(config.dir, "log", "deadman.log"), clock },
     );
     const taken = before === pid;
@@ -96,6 +96,18 @@ export class Guard {
     this.#file ??= new LeaseFile(this.#agentOf().paths.deadmanDir);
     return this.#file;
   }
+}
+
+const DEVICE = "/dev/watchdog";
+
+/** The device to pet; with `auto` only one that is there and ours to open. Looked at, not opened: that would arm it. */
+async function watchdogDevice(setting: string): Promise<string | undefined> {
+  if (setting === "off") return undefined;
+  if (setting !== "auto") return setting;
+  return await access(DEVICE, constants.W_OK).then(
+    () => DEVICE,
+    () => undefined,
+  );
 }
 
 interface Act {

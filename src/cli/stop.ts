@@ -5,6 +5,7 @@ import type { Config } from "../config/schema.ts";
 import { connect } from "../db/connect.ts";
 import { ReplicaError } from "../db/errors.ts";
 import { cluster, status, switchover } from "../db/pg-replica.ts";
+import { deadmanDirOf, endDeadman, stopGuarded } from "../postgres/deadman.ts";
 import { isAlive } from "../postgres/process-tree.ts";
 import { adoptServer } from "../postgres/server.ts";
 import {
@@ -44,7 +45,9 @@ export const command: Command = {
     if (!values["no-switchover"]) await moveAway(config);
     print(`worker: ${await stopWorker(config)}`);
     if (config.data !== undefined) {
-      print(`data server: ${await stopServer(programs, config.data.dir)}`);
+      const dir = deadmanDirOf(config.dir);
+      print(`data server: ${await stopServer(programs, config.data.dir, dir)}`);
+      await endDeadman(dir, monotonicClock);
     }
     print(`control store: ${await stopServer(programs, config.control.dir)}`);
     return 0;
@@ -94,10 +97,16 @@ async function stopWorker(config: Config): Promise<string> {
   return `stopped (pid ${worker.pid})`;
 }
 
-async function stopServer({ binaries }: Programs, dataDir: string): Promise<string> {
+async function stopServer(
+  { binaries }: Programs,
+  dataDir: string,
+  deadman?: string,
+): Promise<string> {
   const server = await adoptServer({ binaries, dataDir });
   if (server === undefined) return "was not running";
-  await server.stop("fast", SERVER_LIMIT_MS);
+  const limitMs = SERVER_LIMIT_MS;
+  if (deadman === undefined) await server.stop("fast", limitMs);
+  else await stopGuarded(server, { dir: deadman, clock: monotonicClock, limitMs });
   return `stopped (pid ${server.pid})`;
 }
 

@@ -122,7 +122,17 @@ function timing({ timing: own }: ConfigFile): Problem[] {
   const preset = TIMING_PRESETS[own.preset];
   const heartbeat = own.heartbeat_ms ?? preset.heartbeat_ms;
   const election = own.election_ms ?? preset.election_ms;
-  if (election >= 3 * heartbeat) return [];
-  const expected = `at least three times heartbeat_ms (${heartbeat})`;
-  return [{ key: "timing.election_ms", value: election, expected }];
+  const lease = own.lease_ms ?? preset.lease_ms;
+  const least = [
+    { key: "timing.election_ms", value: election, times: 3, of: "heartbeat_ms", ms: heartbeat },
+    // A change of leaders is no reason to fence a primary: it takes up to 1.5 election timeouts.
+    { key: "timing.lease_ms", value: lease, times: 2, of: "election_ms", ms: election },
+  ];
+  return least
+    .filter(({ value, times, ms }) => value < times * ms)
+    .map(({ key, value, times, of, ms }) => ({
+      key,
+      value,
+      expected: `at least ${times} times ${of} (${ms})`,
+    }));
 }

@@ -135,6 +135,8 @@ function build(file: ConfigFile, dir: string, secrets: Secrets): Config {
       ? {}
       : { superuserPassword: secrets.superuserPassword }),
     syncMode: file.sync.mode ?? usualMode(peers),
+    strictReads: file.strict_reads,
+    watchdog: file.watchdog,
     timing: {
       heartbeatMs: file.timing.heartbeat_ms ?? preset.heartbeat_ms,
       electionMs: file.timing.election_ms ?? preset.election_ms,

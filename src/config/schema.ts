@@ -112,6 +112,15 @@ export const ConfigFile = z.strictObject({
       section,
     )
     .prefault({}),
+  /** A new primary serves nobody before an old one that may still answer reads is surely fenced. */
+  strict_reads: z.boolean("true or false").default(false),
+  /**
+   * The deadman's last resort: a device that resets the machine when nobody pets it. `auto`: /dev/watchdog where there
+   * is one that may be opened; `off`: none.
+   */
+  watchdog: z
+    .union([z.literal(["auto", "off"]), path], "auto, off or the path of a watchdog device")
+    .default("auto"),
   timing: Timing.prefault({}),
   log_level: z
     .enum(["debug", "info", "warn", "error"], "debug, info, warn or error")
@@ -165,7 +174,8 @@ export interface Config {
     readonly silentMs: number;
     readonly leaseMs: number;
   };
-  /** A watchdog device that resets the machine when nobody pets it any more. */
-  readonly watchdog?: string;
+  /** `auto`, `off`, or a device. */
+  readonly watchdog: string;
+  readonly strictReads: boolean;
   readonly logLevel: "debug" | "info" | "warn" | "error";
 }

@@ -11,6 +11,7 @@ import { type Clock, waitUntil } from "../clock/clock.ts";
 import { isMissing } from "./files.ts";
 import { isAlive, type ProcessInfo, processInfo, sendSignal } from "./process-tree.ts";
 import { serverEnvironment } from "./run.ts";
+import type { Server } from "./server.ts";
 
 type Identity = Pick<ProcessInfo, "pid" | "startTicks">;
 
@@ -34,6 +35,7 @@ const SCRIPT = join(import.meta.dirname, "deadman.sh");
 export const HAS_DEADMAN = process.platform === "linux";
 const START_LIMIT_MS = 5000;
 const END_LIMIT_MS = 2000;
+const STOPPING_LIMIT_MS = 2000;
 const POLL_MS = 2;
 
 /**
@@ -90,6 +92,38 @@ export async function endDeadman(dir: string, clock: Clock): Promise<boolean> {
   const ended = waitUntil("the deadman ends", wait, () => !isAlive(deadman));
   await ended.catch(() => kill(deadman, clock));
   return true;
+}
+
+/**
+ * A clean stop that somebody asked for, with nobody left to renew the lease. The deadman goes once the server lets nobody
+ * in any more and has told everyone to leave: it would kill a server that is writing its last checkpoint.
+ */
+export async function stopGuarded(
+  server: Server,
+  {
+    dir,
+    clock,
+    limitMs,
+  }: { readonly dir: string; readonly clock: Clock; readonly limitMs: number },
+): Promise<void> {
+  const stopped = server.stop("fast", limitMs);
+  const wait = { clock, everyMs: POLL_MS, limitMs: STOPPING_LIMIT_MS };
+  const stopping = waitUntil("the server stops", wait, () =>
+    ["stopping", "gone"].includes(server.status()),
+  );
+  // One that does not even begin to (frozen, say) is the deadman's to end.
+  await Promise.all([
+    stopped,
+    stopping.then(
+      () => endDeadman(dir, clock),
+      () => false,
+    ),
+  ]);
+}
+
+/** The deadman's folder in a node's own. */
+export function deadmanDirOf(nodeDir: string): string {
+  return join(nodeDir, "run", "deadman");
 }
 
 /** The live deadman of this folder, and whom it was armed for. */

@@ -143,6 +143,8 @@ function configOf(id: number, dir: string, port: number, members: AgentView["mem
     peerSecret: "a secret for tests only",
     superuserPassword: "test",
     syncMode: "quorum",
+    strictReads: false,
+    watchdog: "off",
     timing: { heartbeatMs: 100, electionMs: 1000, probeMs: 100, silentMs: 1000, leaseMs: 3000 },
     logLevel: "info",
   };

@@ -50,7 +50,9 @@ test("paths become absolute, defaults apply, settings become text", async () => 
     electionMs: 1000,
     probeMs: 200,
     silentMs: 1000,
+    leaseMs: 3000,
   });
+  expect(config).toMatchObject({ strictReads: false, watchdog: "auto" });
 });
 
 test("a peer without a data port is a witness; others are reached at their control host", async () => {

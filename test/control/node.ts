@@ -119,6 +119,8 @@ function configOf(dir: string, [controlPort = 0, dataPort = 0]: readonly number[
     peerSecret: "a secret of some length",
     superuserPassword: "operator's own",
     syncMode: "quorum",
+    strictReads: false,
+    watchdog: "off",
     timing: { heartbeatMs: 100, electionMs: 1000, probeMs: 200, silentMs: 1000, leaseMs: 3000 },
     logLevel: "info",
   };

@@ -4,6 +4,7 @@ import { type Clock, waitUntil } from "../../clock/clock.ts";
 import { clusterView } from "../../db/cluster.ts";
 import { pause } from "../../db/pg-replica.ts";
 import type { Binaries } from "../../postgres/binaries.ts";
+import { deadmanDirOf, endDeadman, stopGuarded } from "../../postgres/deadman.ts";
 import { type ProcessInfo, processInfo, serverProcesses } from "../../postgres/process-tree.ts";
 import { adoptServer, type Server } from "../../postgres/server.ts";
 import type { DemoNode } from "./layout.ts";
@@ -35,19 +36,22 @@ export async function stopAll(options: StopOptions): Promise<void> {
     hurry.aborted || workers === undefined ? undefined : await pauseFailovers(options);
   told((await workers?.stop(hurry)) ?? 0, "worker");
   const dirs = nodes.flatMap(({ config }) =>
-    config.data === undefined ? [] : [{ id: config.node.id, dir: config.data.dir }],
+    config.data === undefined
+      ? []
+      : [{ id: config.node.id, dir: config.data.dir, deadman: deadmanDirOf(config.dir) }],
   );
-  const first = dirs.filter(({ id }) => id === primary).map(({ dir }) => dir);
-  const others = dirs.filter(({ id }) => id !== primary).map(({ dir }) => dir);
+  const first = dirs.filter(({ id }) => id === primary);
+  const others = dirs.filter(({ id }) => id !== primary);
   const stopped = await stopServers(first, options);
   told(stopped + (await stopServers(others, options)), "data server");
-  const controls = nodes.map(({ config }) => config.control.dir);
+  const controls = nodes.map(({ config }) => ({ dir: config.control.dir }));
   told(await stopServers(controls, options), "control store");
   const unfinished = nodes.flatMap(({ config }) => [
     join(config.dir, "data.new"),
     `${config.control.dir}.new`,
   ]);
-  await sweep([...dirs.map(({ dir }) => dir), ...controls, ...unfinished], options);
+  await sweep([...[...dirs, ...controls].map(({ dir }) => dir), ...unfinished], options);
+  await Promise.all(dirs.map(({ deadman }) => endDeadman(deadman, options.clock)));
 }
 
 /** Commit the pause; tells which node is primary. Without a quorum there is no failover to prevent. */
@@ -64,16 +68,31 @@ async function pauseFailovers({ nodes, narrator }: StopOptions): Promise<number 
   return primary;
 }
 
-/** How many ran. */
-async function stopServers(dirs: readonly string[], options: StopOptions): Promise<number> {
-  const { binaries, hurry } = options;
-  const found = await Promise.all(dirs.map((dataDir) => adoptServer({ binaries, dataDir })));
-  const servers = found.filter((server) => server !== undefined);
-  await Promise.all(servers.map((server) => stopServer(server, hurry)));
-  return servers.length;
+interface Place {
+  readonly dir: string;
+  /** Of a data server: where its deadman lives. */
+  readonly deadman?: string;
 }
 
-async function stopServer(server: Server, hurry: AbortSignal): Promise<void> {
+/** How many ran. */
+async function stopServers(places: readonly Place[], options: StopOptions): Promise<number> {
+  const { binaries } = options;
+  const stopped = await Promise.all(
+    places.map(async ({ dir, deadman }) => {
+      const server = await adoptServer({ binaries, dataDir: dir });
+      if (server === undefined) return 0;
+      await stopServer(server, deadman, options);
+      return 1;
+    }),
+  );
+  return stopped.reduce((sum: number, one) => sum + one, 0);
+}
+
+async function stopServer(
+  server: Server,
+  deadman: string | undefined,
+  { hurry, clock }: StopOptions,
+): Promise<void> {
   // A frozen one (SIGSTOP) hears nothing: it is swept.
   if (processInfo(server.pid)?.state === "T") return;
   const atOnce = () => server.stop("immediate", HURRY_LIMIT_MS).catch(() => undefined); // swept later
@@ -81,7 +100,9 @@ async function stopServer(server: Server, hurry: AbortSignal): Promise<void> {
   const hurried = () => void atOnce();
   hurry.addEventListener("abort", hurried, { once: true });
   try {
-    await server.stop("fast", FAST_LIMIT_MS);
+    const limitMs = FAST_LIMIT_MS;
+    if (deadman === undefined) await server.stop("fast", limitMs);
+    else await stopGuarded(server, { dir: deadman, clock, limitMs });
   } catch {
     await atOnce(); // a client that does not let go
   } finally {
