@@ -1,5 +1,5 @@
 --! Previous: sha256:49152f6827277ab6d7893e32016949d630dd95fb97f53ec9b6df4a90b7b6de0d
---! Hash: sha256:26524cf1c4010143a98dadd54950ef549635f3b279bdf62c904f6eb1a18a2101
+--! Hash: sha256:c80c9ab449755984f9e850c048127f19716636fec808dd4b30ab62c0b250d5c7
 --! Message: the replicated state machine: members, epochs, commit rule, requests, events
 
 -- One row: facts of the cluster as a whole, and the commit rule (H18).
@@ -47,6 +47,7 @@ create table cluster.epoch (
   timeline      integer,          -- planned, never given out twice (H35)
   from_lsn      pg_lsn,           -- the LSN the appointee reported
   from_epoch    bigint,           -- the epoch of the history it reported
+  old_fenced    boolean not null default false, -- when it was appointed no earlier primary could be serving any more, proved
   switch_lsn    pg_lsn,           -- where the new timeline really began
   stamp_lsn     pg_lsn,           -- end of the epoch stamp's commit record
   appointed_at  timestamptz,

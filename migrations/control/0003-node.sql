@@ -1,5 +1,5 @@
---! Previous: sha256:26524cf1c4010143a98dadd54950ef549635f3b279bdf62c904f6eb1a18a2101
---! Hash: sha256:2ab1e9d969b64a8fe7d4064dc190292ea993776856b9ca826a5e062fb36d0ede
+--! Previous: sha256:c80c9ab449755984f9e850c048127f19716636fec808dd4b30ab62c0b250d5c7
+--! Hash: sha256:0f85dfa701c864c741e2bbbf6759b9d2de333eae587d77f31bc50304dda859f0
 --! Message: what this node alone promises and has seen
 
 -- The pledge: take no WAL from, and never promote for, an epoch below this one (H01, H21).

@@ -17,6 +17,7 @@ begin
      set state = 'appointed', node_id = v_node, timeline = v_timeline,
          from_epoch = (p_body ->> 'from_epoch')::bigint, from_lsn = (p_body ->> 'from_lsn')::pg_lsn,
          lost_bytes = (p_body ->> 'lost_bytes')::bigint,
+         old_fenced = coalesce((p_body ->> 'old_fenced')::boolean, false),
          appointed_at = (p_body ->> 'at')::timestamptz
    where epoch = v_newest.epoch;
   perform cluster.note(p_term, p_body, 'primary_appointed', v_node, 'opened', 'appointed',

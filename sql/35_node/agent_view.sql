@@ -14,6 +14,7 @@ begin
       'goal', g.goal, 'goal_why', g.why,
       'timeline', e.timeline, 'from_lsn', e.from_lsn, 'switch_lsn', e.switch_lsn,
       'stamp_lsn', e.stamp_lsn, 'handover_to', e.handover_to,
+      'old_fenced', coalesce(e.old_fenced, false),
       'highest_timeline', (select coalesce(max(h.timeline), 1) from cluster.epoch as h),
       'mode', c.mode,
       'rule_version', c.rule_version + (c.next_k is not null)::int,

@@ -85,6 +85,8 @@ export interface State {
   detached: { readonly epoch: Epoch; readonly lsn: Lsn } | undefined;
   /** For which epoch this worker made its report, and when it began to. */
   reported: { readonly epoch: Epoch; readonly at: number } | undefined;
+  /** For which epoch this worker began a promotion, and when: its appointment followed the last pledge. */
+  promotedFor: { readonly epoch: Epoch; readonly at: number } | undefined;
   /** The slots that were last seen to be there, all of them. */
   slotsFor: string | undefined;
   /** The epoch in which this node's WAL was found to lead nowhere. */
@@ -181,6 +183,7 @@ export function freshState(): State {
     promoting: false,
     detached: undefined,
     reported: undefined,
+    promotedFor: undefined,
     slotsFor: undefined,
     divergedAt: undefined,
     ruleInForce: undefined,

@@ -1,6 +1,7 @@
 /** The gate of a new primary: it opens when enough of the cohort hold the epoch's stamp, never before (H06). */
 import { waitUntil } from "../clock/clock.ts";
 import { STANDBY_PREFIX, standbyName } from "../core/ids.ts";
+import { surelyOverMs } from "../core/lease.ts";
 import { checkpoint, checkpointer, endBackends, writeMark } from "../db/data-primary.ts";
 import { type Attached, attachedTo } from "../db/data-server.ts";
 import type { AgentView } from "../db/node.ts";
@@ -18,6 +19,7 @@ export async function openGate(agent: Agent, order: Order): Promise<void> {
   const { stampLsn } = leads;
   const started = clock.now();
   await confirmed(agent, order, stampLsn);
+  await oldLeaseOver(agent, order);
   await agent.lease.enter(order);
   await change(agent, { gate: "open" }, order.signal);
   state.leads = { ...leads, gateOpen: true };
@@ -28,6 +30,25 @@ export async function openGate(agent: Agent, order: Order): Promise<void> {
   );
   await agent.publish();
   void checkpointLater(agent);
+}
+
+/**
+ * With strict reads nobody is served before an old primary that was not proved fenced has lost its lease and its fence is
+ * over: counted from when this node began to promote, after the last pledge (H31).
+ */
+async function oldLeaseOver({ config, view, state, clock, log }: Agent, order: Order) {
+  const mayServe = !view.old_fenced && view.epoch > 1n;
+  if (!mayServe || !config.strictReads) return;
+  const began = state.promotedFor?.epoch === order.epoch ? state.promotedFor.at : clock.now();
+  state.promotedFor = { epoch: order.epoch, at: began };
+  const waitMs = began + surelyOverMs(config.timing) - clock.now();
+  if (waitMs <= 0) return;
+  log.info(
+    { event: "agent.gate_waits", epoch: order.epoch, waitMs: Math.round(waitMs) },
+    "the old primary was not proved fenced: its lease must be over first",
+  );
+  await clock.sleep(waitMs, order.signal);
+  order.signal.throwIfAborted();
 }
 
 /** Until k distinct cohort names report flush at or past an LSN. */

@@ -34,6 +34,7 @@ export async function promote(agent: Agent, order: Order): Promise<void> {
   const { state, log, clock } = agent;
   const started = clock.now();
   const sinceMs = () => Math.round(clock.now() - started);
+  state.promotedFor = { epoch: order.epoch, at: started };
   agent.lease.prepare();
   await prepare(agent, order);
   const preparedMs = sinceMs();

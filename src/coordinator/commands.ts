@@ -3,6 +3,7 @@ import { formatLsn, type NodeId } from "../core/ids.ts";
 import { invariant } from "../core/invariant.ts";
 import { causeOf } from "./classify.ts";
 import { isDataMember, nameOf, newest, primaryOf, type Rule } from "./facts.ts";
+import { oldIsFenced } from "./old-primary.ts";
 import { attachedNow, type Reading, ruleStep } from "./situation.ts";
 
 /** What a Raft entry will hold; Raft adds `at`. */
@@ -82,7 +83,8 @@ export const ACTS: Readonly<Record<Act, (reading: Reading) => Order>> = {
     const request = newest(reading.facts.view)?.request_id ?? undefined;
     return openEpoch(reading, "promotion_failed", reason, request);
   },
-  appoint: ({ facts: { view }, choice }) => {
+  appoint: ({ facts, choice }) => {
+    const { view } = facts;
     invariant(choice?.kind === "ready", "appoint without a choice");
     const body = {
       epoch: epochText(view.epochs[0]?.epoch),
@@ -90,6 +92,7 @@ export const ACTS: Readonly<Record<Act, (reading: Reading) => Order>> = {
       timeline: view.highest_timeline + 1,
       from_epoch: epochText(choice.historyEpoch),
       from_lsn: formatLsn(choice.lsn),
+      old_fenced: oldIsFenced(facts),
       reason: choice.why,
       ...(choice.lostBytes === undefined ? {} : { lost_bytes: epochText(choice.lostBytes) }),
     };

@@ -20,6 +20,8 @@ export interface EpochFact {
   readonly cause: string;
   readonly old_primary: NodeId | null;
   readonly node_id: NodeId | null;
+  /** At its appointment no earlier primary could be serving any more. */
+  readonly old_fenced: boolean;
   readonly request_id: bigint | null;
   readonly handover_to: NodeId | null;
   readonly handover_request: bigint | null;

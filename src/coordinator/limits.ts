@@ -32,8 +32,6 @@ export const LIMITS = {
   goneMs: 60_000,
   /** A member enters the commit rule once it has less than this to catch up: commits would wait for it. */
   joinLagBytes: 16n * 1024n * 1024n,
-  /** Lease, fence and a rate error of 1 %: (3000 + 1000) × 1.01. Then an old primary has ended, whatever befell it. */
-  leaseMs: 4040,
   /** An epoch serves this long before leadership moves to the primary's node. */
   settledMs: 1000,
   /** Between two tries to move leadership. */

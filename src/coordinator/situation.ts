@@ -13,6 +13,7 @@ import {
   type RequestFact,
 } from "./facts.ts";
 import { LIMITS } from "./limits.ts";
+import { isFenced } from "./old-primary.ts";
 import { nextRequest, REQUEST, type RequestStep } from "./requests.ts";
 import { type Company, fullK, type RuleStep, stepRule } from "./sync-rule.ts";
 
@@ -115,11 +116,7 @@ function wishOf(facts: Facts): Wish {
  */
 function isOver(facts: Facts): boolean {
   const old = newest(facts.view)?.old_primary ?? undefined;
-  if (old === undefined || facts.epochMs >= LIMITS.leaseMs) return true;
-  const { seen, beatMs } = facts.members.get(old) ?? {};
-  const proved = beatMs !== undefined && seen?.gone === true && seen.state === "fenced";
-  const reported = facts.reports.get(old)?.lsn !== undefined;
-  return proved || reported || facts.handedOver?.shutdownLsn !== undefined;
+  return old === undefined || facts.epochMs >= facts.leaseOverMs || isFenced(facts, old);
 }
 
 function choiceWord(facts: Facts, choice: Choice | undefined): Situation["choice"] {

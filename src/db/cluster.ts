@@ -28,6 +28,7 @@ const EpochRow = z.object({
   timeline: z.int().nullable(),
   from_lsn: lsn.nullable(),
   from_epoch: int8.nullable(),
+  old_fenced: z.boolean(),
   switch_lsn: lsn.nullable(),
   stamp_lsn: lsn.nullable(),
   request_id: int8.nullable(),

@@ -40,6 +40,8 @@ export const AgentView = z.object({
   switch_lsn: lsn.nullable(),
   stamp_lsn: lsn.nullable(),
   handover_to: z.int().nullable(),
+  /** When the newest epoch was appointed no earlier primary could be serving any more, proved. */
+  old_fenced: z.boolean(),
   /** Timeline numbers given out so far: those above the candidate's own and below the plan are seeded (H35). */
   highest_timeline: z.int(),
   mode: z.enum(["quorum", "available", "async"]),

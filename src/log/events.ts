@@ -32,6 +32,7 @@ export const EVENTS = [
   "agent.fenced",
   "agent.lease_over",
   "agent.promoted",
+  "agent.gate_waits",
   "agent.gate_opened",
   "agent.gate_closed",
   "agent.following",

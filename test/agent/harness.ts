@@ -228,6 +228,7 @@ function firstView(id: number, members: AgentView["members"]): AgentView {
     switch_lsn: null,
     stamp_lsn: null,
     handover_to: null,
+    old_fenced: false,
     highest_timeline: 1,
     mode: "quorum",
     rule_version: 0n,

@@ -135,6 +135,7 @@ const NO_EPOCH: EpochFact = {
   cause: "",
   old_primary: null,
   node_id: null,
+  old_fenced: false,
   request_id: null,
   handover_to: null,
   handover_request: null,
@@ -182,7 +183,8 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
   appoint: (view, body) => {
     if (view.epochs[0]?.state !== "opened") return "not_opened";
     view.highest_timeline = body.timeline as number;
-    return changeNewest(view, { state: "appointed", node_id: body.node_id as number });
+    const { node_id, old_fenced } = body as { node_id: number; old_fenced: boolean };
+    return changeNewest(view, { state: "appointed", node_id, old_fenced });
   },
   promoted: (view) => {
     if (view.epochs[0]?.state !== "appointed") return "not_appointed";

@@ -39,6 +39,7 @@ const MAKERS: Readonly<Record<string, (random: Random, cluster: Cluster) => Body
     timeline: random.int(2, 3 + cluster.epochs.length),
     from_epoch: String(epochNear(random, cluster)),
     from_lsn: lsn(random),
+    ...(random.chance(0.7) ? { old_fenced: random.chance(0.5) } : {}),
     reason: "it has the most WAL",
   }),
   promoted: (random, cluster) => ({

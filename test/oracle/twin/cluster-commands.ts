@@ -64,6 +64,7 @@ const NO_EPOCH: EpochFacts = {
   timeline: null,
   from_lsn: null,
   from_epoch: null,
+  old_fenced: false,
   switch_lsn: null,
   stamp_lsn: null,
   request_id: null,
@@ -144,6 +145,7 @@ const appoint: Command = (cluster, body) => {
     timeline,
     from_epoch: big(body.from_epoch),
     from_lsn: lsnOf(body.from_lsn),
+    old_fenced: body.old_fenced === true,
   });
   const event = { event: "primary_appointed", node_id: id, from_state: "opened" };
   return done(cluster, changes, { ...event, to_state: "appointed" });
