@@ -6,6 +6,7 @@ import { waitUntil } from "../clock/clock.ts";
 import type { Epoch } from "../core/ids.ts";
 import { invariant } from "../core/invariant.ts";
 import {
+  isFresh,
   isHeld,
   type LeaseEffect,
   type LeaseEvent,
@@ -67,9 +68,15 @@ export class LeaseKeeper {
     await this.#guard.leave();
   }
 
-  /** A promotion begins: the deadman is started meanwhile. It ends a server that nobody is served by all the same. */
-  prepare(): void {
-    const { clock, config, log } = this.#agentOf();
+  /**
+   * A promotion begins: the lease is asked for and the deadman started meanwhile. The report was the first question,
+   * and the appointment its answer: a quorum round begun after it.
+   */
+  prepare(epoch: Epoch): void {
+    const { clock, config, log, state } = this.#agentOf();
+    this.#step({ type: "taken", epoch });
+    const { reported } = state;
+    if (reported?.epoch === epoch) this.#step({ type: "confirmed", epoch, at: reported.at });
     this.#guard.arm(clock.now() + config.timing.leaseMs).catch((error: unknown) => {
       // The gate waits for it, and says so.
       log.warn({ event: "deadman.failed" }, String(error));
@@ -79,18 +86,13 @@ export class LeaseKeeper {
   /** Before the gate opens: the lease is held and the deadman watches it. Waits as long as it takes. */
   async enter(order: Order): Promise<void> {
     const agent = this.#agentOf();
-    const { clock, state } = agent;
+    const { clock } = agent;
     this.#step({ type: "taken", epoch: order.epoch });
-    const { reported } = state;
-    // The report was the first question, and the appointment its answer: a quorum round begun after it.
-    if (reported?.epoch === order.epoch) {
-      this.#step({ type: "confirmed", epoch: order.epoch, at: reported.at });
-    }
     const limitMs = Number.MAX_SAFE_INTEGER;
     const wait = { clock, everyMs: POLL_MS, limitMs, signal: order.signal };
     await waitUntil("the primary's lease", wait, () => {
       this.#beat();
-      return this.held();
+      return isFresh(this.#state(), clock.now());
     });
     await this.#guard.arm(this.#state().until);
     await this.#guard.renew(this.#state().until);
@@ -199,7 +201,9 @@ export class LeaseKeeper {
   }
 }
 
-/** Proved, or a server of ours that is no primary: there is nothing to hold a lease for. */
-function isDown({ state }: Agent): boolean {
-  return state.leads === undefined && (state.gone || state.look?.in_recovery === true);
+/** Proved, or a server of ours that is no primary and becomes none: there is nothing to hold a lease for. */
+function isDown({ state, view }: Agent): boolean {
+  if (state.leads !== undefined || state.promoting) return false;
+  const becomes = view.goal === "primary" && view.followed < view.epoch;
+  return state.gone || (state.look?.in_recovery === true && !becomes);
 }

@@ -35,7 +35,6 @@ export async function promote(agent: Agent, order: Order): Promise<void> {
   const started = clock.now();
   const sinceMs = () => Math.round(clock.now() - started);
   state.promotedFor = { epoch: order.epoch, at: started };
-  agent.lease.prepare();
   await prepare(agent, order);
   const preparedMs = sinceMs();
   recheck(agent, order);
@@ -65,6 +64,7 @@ export async function promote(agent: Agent, order: Order): Promise<void> {
 async function prepare(agent: Agent, order: Order): Promise<void> {
   const { state, view, store } = agent;
   if (!state.listening) await restartListening(agent, order);
+  agent.lease.prepare(order.epoch);
   const end = await endOfWal(agent, order);
   if (view.from_lsn !== null && end < view.from_lsn) {
     throw new Error(

@@ -97,6 +97,11 @@ export function isHeld({ phase, until }: LeaseState, now: number): boolean {
   return (phase === "taken" || phase === "serving") && now < until - EARLY_MS;
 }
 
+/** Whether it is worth opening the gate: enough is left for the next renewal to come. */
+export function isFresh(state: LeaseState, now: number): boolean {
+  return isHeld(state, now) && state.until - now >= state.timing.leaseMs / 2;
+}
+
 /** When the next tick is due. */
 export function nextTickMs({ phase, until }: LeaseState, now: number): number {
   if (phase !== "serving") return LEASE_TICK_MS;
@@ -160,9 +165,12 @@ function over(state: LeaseState, why: string): LeaseStep {
   return [{ ...state, phase: "over", asked: [] }, [{ type: "fence", why }]];
 }
 
-function askWhenDue({ until, askedAt, epoch, timing }: LeaseState, now: number): LeaseEffect[] {
+/** A new primary asks at once: the way to the leader is open by the time it counts. */
+function askWhenDue(state: LeaseState, now: number): LeaseEffect[] {
+  const { until, askedAt, epoch, timing, phase } = state;
   const ageMs = timing.leaseMs - (until - now);
   const hurry = ageMs > timing.leaseMs / 2;
-  const due = ageMs > 2 * ASK_MS && now - askedAt >= (hurry ? LEASE_TICK_MS : ASK_MS);
+  const old = phase === "taken" || ageMs > 2 * ASK_MS;
+  const due = old && now - askedAt >= (hurry ? LEASE_TICK_MS : ASK_MS);
   return due ? [{ type: "ask", epoch, hurry }] : [];
 }
