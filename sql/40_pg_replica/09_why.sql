@@ -5,6 +5,8 @@ select s.node_id, (
     (110, s.observed_at is null, format('nothing was heard of node %s yet', s.node_id)),
     (120, not s.fresh,           format('nothing was heard of node %s for %s s', s.node_id, s.age_s)),
     (130, s.witness,             'a witness has no data server: it only votes'),
+    (135, s.node_id = e.node_id and not s.writable and node.leader_heard() is null,
+          'no quorum: a majority of the voters does not answer, so it must not serve'),
     (140, s.gone,                'its data server is gone'),
     (150, s.hung,                'its data server is there but answers nothing'),
     (210, s.role = 'primary' and s.epoch < e.epoch,

@@ -4,9 +4,10 @@ import { expect, test } from "vitest";
 import { postmasterOf } from "../support/cluster.ts";
 import { useCluster } from "../support/fixture.ts";
 import { onPrimary, untilHealthy } from "../support/health.ts";
+import { allProcesses } from "../support/processes.ts";
 import { mustRun, needProgram } from "../support/programs.ts";
 import { nextWriter } from "../support/round.ts";
-import { rows, value, writesThatPass } from "../support/sql.ts";
+import { open, rows, value, writesThatPass } from "../support/sql.ts";
 import { until } from "../support/until.ts";
 import { createWriterTable, startWriter } from "../support/writer.ts";
 
@@ -15,10 +16,22 @@ const cluster = useCluster();
 const postmasters = () =>
   cluster().nodes.map(({ id, data }) => postmasterOf(cluster().dataServerOf(id), data.dir).pid);
 
+/** Deadmen of one node, by their command: its folder is an argument. */
+const deadmenOf = (id: number) =>
+  allProcesses()
+    .filter(({ command }) =>
+      command.includes(`deadman.sh ${dirname(cluster().node(id).data.dir)}/`),
+    )
+    .map(({ pid, startTicks }) => ({ pid, startTicks }));
+
 test("a worker is killed on each node in turn: its successor adopts the servers, nothing fails over", async () => {
   const before = await untilHealthy(cluster());
   await createWriterTable(cluster().node(before.primary).data.uri);
   const servers = postmasters();
+  const deadman = deadmenOf(before.primary);
+  expect(deadman).toHaveLength(1);
+  const session = await open(cluster().node(before.primary).data.uri);
+  const [{ pid }] = (await session.query("select pg_backend_pid() as pid")).rows;
   const writer = startWriter({ hosts: cluster().dataUris(), writer: nextWriter(), everyMs: 5 });
   await writer.untilAcknowledged(50, 10_000);
   const since = performance.now();
@@ -37,6 +50,11 @@ test("a worker is killed on each node in turn: its successor adopts the servers,
   const after = await untilHealthy(cluster());
   expect(after).toMatchObject({ primary: before.primary, epoch: before.epoch });
   expect(postmasters()).toEqual(servers);
+  // The same deadman, no second one; and nobody lost a connection.
+  expect(deadmenOf(before.primary)).toEqual(deadman);
+  for (const id of before.standbys) expect(deadmenOf(id)).toEqual([]);
+  expect((await session.query("select pg_backend_pid() as pid")).rows).toEqual([{ pid }]);
+  await session.end();
   expect(gap).toBeLessThan(1000);
   const result = await writer.check(cluster().node(after.primary).data.uri);
   expect(result).toMatchObject({ lost: [], invented: [] });

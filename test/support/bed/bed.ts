@@ -286,6 +286,7 @@ class RunningBed implements Bed {
         port: ports.control,
         data_port: ports.data,
       })),
+      watchdog: "off",
       peer_password_file: "peer.secret",
       superuser_password_file: "superuser.secret",
       ...config,
