@@ -1,9 +1,10 @@
 /** A primary that should no longer serve, asked from outside: by statements, never by settings (D7). */
 import type pg from "pg";
+import { monotonicClock } from "../../src/clock/clock.ts";
 import { TIMING_PRESETS } from "../../src/config/schema.ts";
 import { FENCE_MS, surelyOverMs } from "../../src/core/lease.ts";
-import { errorOf, rows, writesThatPass } from "./sql.ts";
-import { NotYet, until } from "./until.ts";
+import { rows, writesThatPass } from "./sql.ts";
+import { NotYet } from "./until.ts";
 
 export const LEASE_MS = TIMING_PRESETS.lan.lease_ms;
 /** Lease and fence, with the rate error. */
@@ -27,21 +28,22 @@ export async function refusesAll(uri: string, old: pg.Client, table: string): Pr
   if (served.length > 0) throw new NotYet(`still served: ${served.join(", ")}`);
 }
 
-/** Until nothing is served there any more; returns the monotonic time at which that was first seen. */
+/** Until a session opened before is ended; returns the monotonic time of its last answer. */
 export async function untilOver(uri: string, old: pg.Client, limitMs: number): Promise<number> {
-  const ended = errorOf(endless(old)).then(() => performance.now());
-  const end = await Promise.race([
-    ended,
-    until("the old session ends", { limitMs, everyMs: 50 }, () => false).catch(() => undefined),
-  ]);
-  if (end === undefined) throw new Error(`${uri}: a session outlived ${limitMs} ms`);
-  return end;
-}
-
-/** Reads again and again, on a session opened before: the last answer is the last that anybody got. */
-async function endless(old: pg.Client): Promise<never> {
+  const started = monotonicClock.now();
+  let last = started;
   for (;;) {
-    await old.query("select 1");
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    const late = monotonicClock.sleep(limitMs - (last - started)).then(() => "late" as const);
+    const answer = await Promise.race([
+      old.query("select 1").then(
+        () => "served" as const,
+        () => "over" as const,
+      ),
+      late,
+    ]);
+    if (answer === "over") return last;
+    if (answer === "late") throw new Error(`${uri}: a session outlived ${limitMs} ms`);
+    last = monotonicClock.now();
+    await monotonicClock.sleep(10);
   }
 }
