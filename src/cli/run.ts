@@ -12,7 +12,8 @@ import { claimPidFile } from "./pid-file.ts";
 const HELP = `pg-replica run --config FILE
 
 Runs this node's worker in the foreground and logs JSON lines to standard output. On SIGTERM or SIGINT
-it ends and leaves both servers running; its successor takes them over. "stop" stops all of it.
+it ends and leaves both servers running; its successor takes them over. "stop" stops all of it. A primary
+runs on without a worker for the rest of its lease only, 3 s at most.
 
 ${CONFIG_HELP}
 `;
