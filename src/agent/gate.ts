@@ -33,8 +33,8 @@ export async function openGate(agent: Agent, order: Order): Promise<void> {
 }
 
 /**
- * With strict reads nobody is served before an old primary that was not proved fenced has lost its lease and its fence is
- * over: counted from when this node began to promote, after the last pledge (H31).
+ * With strict reads nobody is served before an old primary that was not proved fenced has lost its lease, and its fence
+ * is over: counted from when this node began to promote, after the last pledge (H31).
  */
 async function oldLeaseOver({ config, view, state, clock, log }: Agent, order: Order) {
   const mayServe = !view.old_fenced && view.epoch > 1n;

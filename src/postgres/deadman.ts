@@ -95,8 +95,8 @@ export async function endDeadman(dir: string, clock: Clock): Promise<boolean> {
 }
 
 /**
- * A clean stop that somebody asked for, with nobody left to renew the lease. The deadman goes once the server lets nobody
- * in any more and has told everyone to leave: it would kill a server that is writing its last checkpoint.
+ * A clean stop that somebody asked for, with nobody left to renew the lease. The deadman goes once the server lets
+ * nobody in any more and has told everyone to leave: it would kill a server that is writing its last checkpoint.
  */
 export async function stopGuarded(
   server: Server,

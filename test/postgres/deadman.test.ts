@@ -1,4 +1,4 @@
-/** The deadman on real servers: it fires at the end of the lease and at nothing else, and what it ends is proved gone. */
+/** The deadman on real servers: it fires at the end of the lease and at nothing else, and proves what it did. */
 import { appendFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, test } from "vitest";

@@ -25,19 +25,7 @@ import { type Durable, type HardState, learnCommit } from "./learn-commit.ts";
 export type { Durable, HardState } from "./learn-commit.ts";
 
 import { SqlError, sqlAssert } from "./sql-error.ts";
-
-/** Unlogged tables and sequences: gone after a crash. */
-interface Volatile {
-  bootId: string;
-  heard: bigint;
-  silence: Counter | undefined;
-  transferTerm: Term | undefined;
-  inbox: InboxProposal[];
-  reports: Map<Epoch, { readonly historyEpoch: Epoch; readonly lsn: Lsn }>;
-  handedOver: Map<Epoch, { readonly shutdownLsn: Lsn | null; readonly problem: string | null }>;
-  leaseAsked: bigint;
-  leaseEcho: bigint;
-}
+import { freshVolatile, type Volatile } from "./volatile.ts";
 
 export interface AcceptorIdentity {
   readonly nodeId: NodeId;
@@ -54,20 +42,6 @@ const NOTHING: HardState = {
   pledge: 0n,
   followed: 0n,
 };
-
-function freshVolatile(bootId: string): Volatile {
-  return {
-    bootId,
-    heard: 0n,
-    silence: undefined,
-    transferTerm: undefined,
-    inbox: [],
-    reports: new Map(),
-    handedOver: new Map(),
-    leaseAsked: 0n,
-    leaseEcho: 0n,
-  };
-}
 
 export class Acceptor {
   readonly identity: AcceptorIdentity;

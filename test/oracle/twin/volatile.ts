@@ -1,0 +1,32 @@
+/** What a control store forgets in a crash. */
+import type { Counter } from "../../../src/core/election.ts";
+import type { Epoch, Lsn, Term } from "../../../src/core/ids.ts";
+import type { InboxProposal } from "../../../src/db/raft.ts";
+
+/** Unlogged tables and sequences: gone after a crash. */
+export interface Volatile {
+  bootId: string;
+  heard: bigint;
+  silence: Counter | undefined;
+  transferTerm: Term | undefined;
+  inbox: InboxProposal[];
+  reports: Map<Epoch, { readonly historyEpoch: Epoch; readonly lsn: Lsn }>;
+  handedOver: Map<Epoch, { readonly shutdownLsn: Lsn | null; readonly problem: string | null }>;
+  leaseAsked: bigint;
+  leaseEcho: bigint;
+}
+
+/** As after a start. */
+export function freshVolatile(bootId: string): Volatile {
+  return {
+    bootId,
+    heard: 0n,
+    silence: undefined,
+    transferTerm: undefined,
+    inbox: [],
+    reports: new Map(),
+    handedOver: new Map(),
+    leaseAsked: 0n,
+    leaseEcho: 0n,
+  };
+}
