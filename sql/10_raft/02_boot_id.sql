@@ -2,7 +2,6 @@
 create or replace function raft.boot_id() returns text
 language plpgsql stable set search_path = '' as $$
 begin
-  return (
-    select extract(epoch from pg_postmaster_start_time())::text);
+  return extract(epoch from pg_postmaster_start_time())::text;
 end
 $$;

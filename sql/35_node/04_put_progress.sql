@@ -1,7 +1,11 @@
--- The long jobs of the other members, as their own rows tell; a row without one ends it.
+-- The long jobs of the other members, as their own rows tell; a row without one ends it.  Mostly there is none.
 create or replace function node.put_progress(p_rows jsonb) returns void
 language plpgsql volatile set search_path = '' as $$
 begin
+  if not p_rows @? '$[*].progress.job' and not exists (select from node.progress) then
+    return;
+  end if;
+
   delete from node.progress as p
    using jsonb_array_elements(p_rows) as r (row), node.identity as i
    where p.node_id = (r.row ->> 'node_id')::integer and p.node_id <> i.node_id

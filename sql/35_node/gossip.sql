@@ -1,8 +1,9 @@
--- Take in what is seen of the other members; of itself a node knows better.
-create or replace function node.gossip(p_rows jsonb) returns void
+-- Take in what is seen of the other members; of itself a node knows better.  True when some of it is new.
+create or replace function node.gossip(p_rows jsonb) returns boolean
 language plpgsql volatile set search_path = '' as $$
 declare
-  v_row node.observed;
+  v_row  node.observed;
+  v_news boolean := false;
 begin
   for v_row in
     select r.* from jsonb_populate_recordset(null::node.observed, p_rows) as r
@@ -12,8 +13,9 @@ begin
   loop
     -- When it was heard is told by this node's clock: the sender's may be wrong.
     v_row.observed_at := raft.now();
-    perform node.put_observed(v_row);
+    v_news := node.put_observed(v_row) or v_news;
   end loop;
   perform node.put_progress(p_rows);
+  return v_news;
 end
 $$;

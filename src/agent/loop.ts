@@ -1,4 +1,5 @@
 /** Observe, decide, act: one act at a time, ended early when a newer order is seen. */
+import { untilBeat } from "../clock/clock.ts";
 import { type Act, decide, type Facts } from "../core/agent-rules.ts";
 import { BrokenInvariant } from "../core/invariant.ts";
 import type { Hints } from "../db/hints.ts";
@@ -11,7 +12,7 @@ import { factsOf, look } from "./observe.ts";
 
 const FIRST_BACKOFF_MS = 50;
 /** How old the view may be while nothing is heard and nothing is done. */
-const VIEW_MS = 1000;
+const VIEW_MS = 2000;
 const LAST_BACKOFF_MS = 5000;
 
 interface Running {
@@ -60,10 +61,11 @@ function probeMs({ config, state }: Agent): number {
   return state.look?.in_recovery === true ? 2 * config.timing.probeMs : config.timing.probeMs;
 }
 
-/** Sooner than the next probe when an act is to be tried again, or a grace ends. */
+/** In step with the worker's other loops; sooner when an act is to be tried again, or a grace ends. */
 function waitMs({ clock }: Agent, loop: Loop, probeMs: number): number {
-  const retry = loop.failures > 0 ? loop.retryAt - clock.now() : probeMs;
-  return Math.max(1, Math.min(probeMs, retry));
+  const beat = untilBeat(clock.now(), probeMs);
+  const retry = loop.failures > 0 ? loop.retryAt - clock.now() : beat;
+  return Math.max(1, Math.min(beat, retry));
 }
 
 async function turn(agent: Agent, loop: Loop, { hinted }: { hinted: boolean }): Promise<void> {
@@ -217,7 +219,8 @@ function errorText(error: unknown): string {
 /** The data server is asked each probe. Not awaited: a silent one must not hold up the loop. */
 function lookAndPublish(agent: Agent, loop: Loop): void {
   const now = agent.clock.now();
-  if (now - loop.lookedAt >= probeMs(agent)) {
+  // Beats come a little early or late: half a beat ago is too soon, a whole one is not.
+  if (now - loop.lookedAt >= probeMs(agent) / 2) {
     loop.lookedAt = now;
     void look(agent).then(() => agent.publishChanges());
   } else {

@@ -4,7 +4,7 @@ import { classify } from "./disk.ts";
 import { rowOf } from "./observe.ts";
 
 /** Nothing changed, but the worker lives: said this often. Positions may be this old. */
-const BEAT_MS = 400;
+const BEAT_MS = 750;
 /** What changes all the time, and hurries nobody. */
 const VOLATILE = new Set(["wal_lsn", "replay_lsn", "lag_bytes", "lag_ms"]);
 

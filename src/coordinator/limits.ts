@@ -1,8 +1,8 @@
 /** Every time limit of the coordinator, in milliseconds of a monotonic clock (H32). */
 export const LIMITS = {
   /**
-   * A member's worker is alive while its beat rose within this. A quiet worker publishes each 500 ms
-   * and gossip takes as long again; a node that dies is noticed by its connections, not by this.
+   * A member's worker is alive while its beat rose within this. A quiet worker publishes each 800 ms
+   * and gossip takes 500 more; a node that dies is noticed by its connections, not by this.
    */
   workerAliveMs: 2000,
   /** A data port is silent when a query went unanswered for this long. */

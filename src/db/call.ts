@@ -2,6 +2,7 @@
 import type { ClientBase, Pool } from "pg";
 import type { z } from "zod";
 import { fromPgError } from "./errors.ts";
+import { isPlain, runPrepared } from "./prepared.ts";
 
 export type Queryable = Pool | ClientBase;
 
@@ -25,13 +26,23 @@ export async function callMany<Row>(
   row: z.ZodType<Row>,
   query: Query,
 ): Promise<Row[]> {
-  const { rows } = await db
-    .query({ ...query, values: [...(query.values ?? [])] })
-    .catch(fromPgError);
-  return rows.map((one: unknown) => row.parse(one));
+  const rows = await ask(db, query).catch(fromPgError);
+  return rows.map((one) => row.parse(one));
+}
+
+async function ask(db: Queryable, { name, text, values = [] }: Query): Promise<unknown[]> {
+  if (name !== undefined && values.every(isPlain)) {
+    return await runPrepared(db, { name, text, values });
+  }
+  const { rows } = await db.query({
+    ...(name === undefined ? {} : { name }),
+    text,
+    values: [...values],
+  });
+  return rows;
 }
 
 /** Run a statement for its effect. */
 export async function run(db: Queryable, query: Query): Promise<void> {
-  await db.query({ ...query, values: [...(query.values ?? [])] }).catch(fromPgError);
+  await ask(db, query).catch(fromPgError);
 }

@@ -80,9 +80,11 @@ export const ClusterView = z.object({
 });
 export type ClusterView = z.infer<typeof ClusterView>;
 
+const ViewRow = z.object({ view: ClusterView });
+
 /** One statement, one snapshot of all the coordinator decides on. */
 export async function clusterView(db: Queryable): Promise<ClusterView> {
-  const { view } = await callOne(db, z.object({ view: ClusterView }), {
+  const { view } = await callOne(db, ViewRow, {
     name: "cluster.view",
     text: "select cluster.view() as view",
   });

@@ -47,6 +47,8 @@ export function position(db: Queryable): Promise<z.infer<typeof Position>> {
   });
 }
 
+const WalEnd = z.object({ at: lsn });
+
 /**
  * Write the epoch stamp and return an LSN at or past its commit, flushed. It waits for no standby: the setting is
  * local to this one statement's transaction and stands until its COMMIT.
@@ -80,7 +82,7 @@ export async function writeStamp(
 }
 
 export async function flushedLsn(db: Queryable): Promise<Lsn> {
-  const row = await callOne(db, z.object({ at: lsn }), {
+  const row = await callOne(db, WalEnd, {
     name: "data.flushed",
     text: "select pg_current_wal_flush_lsn()::text as at",
   });

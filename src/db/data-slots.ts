@@ -40,9 +40,11 @@ export function advanceSlot(db: Queryable, name: string, to: Lsn): Promise<void>
   });
 }
 
+const OldestSegment = z.object({ name: z.string().nullable() });
+
 /** Names of WAL segment files on a server; a member of pg_monitor may ask. Empty when there are none. */
 export async function oldestSegment(db: Queryable): Promise<string | undefined> {
-  const rows = await callMany(db, z.object({ name: z.string().nullable() }), {
+  const rows = await callMany(db, OldestSegment, {
     text: `
       select min(substr(name, 9)) as name from pg_ls_waldir()
        where name ~ '^[0-9A-F]{24}$'`,

@@ -61,10 +61,11 @@ export const AgentView = z.object({
 });
 export type AgentView = z.infer<typeof AgentView>;
 
+const ViewRow = z.object({ view: AgentView });
+
 /** One statement, one snapshot: epoch, goal and pledge agree with each other. */
 export async function agentView(db: Queryable): Promise<AgentView> {
-  const row = z.object({ view: AgentView });
-  const { view } = await callOne(db, row, {
+  const { view } = await callOne(db, ViewRow, {
     name: "node.agent_view",
     text: "select node.agent_view() as view",
   });
@@ -144,39 +145,48 @@ export function clearProgress(db: Queryable): Promise<void> {
   return run(db, { text: "select node.clear_progress()" });
 }
 
+const OwnRow = z.object({ own: z.string().nullable() });
+
 /** This node's own observation as JSON text, as its peers get it; undefined before the first. */
 export async function ownRow(db: Queryable): Promise<string | undefined> {
-  const row = await callOne(db, z.object({ own: z.string().nullable() }), {
+  const row = await callOne(db, OwnRow, {
     name: "node.own_row",
     text: "select node.own_row()::text as own",
   });
   return row.own ?? undefined;
 }
 
+const Act = z.object({ key: z.string(), body: z.unknown() });
+
 /** Acts of this node that are not events of the cluster yet. */
 export function pendingActs(db: Queryable): Promise<{ key: string; body: unknown }[]> {
-  return callMany(db, z.object({ key: z.string(), body: z.unknown() }), {
+  return callMany(db, Act, {
     name: "node.pending_acts",
     text: "select key, body from node.pending_acts()",
   });
 }
 
+const Rows = z.object({ rows: z.string() });
+
 /** What the own store has seen of every member, as JSON text for gossip. */
 export async function observedRows(db: Queryable): Promise<string> {
-  const row = await callOne(db, z.object({ rows: z.string() }), {
+  const row = await callOne(db, Rows, {
     name: "node.observed_rows",
     text: "select node.observed_rows()::text as rows",
   });
   return row.rows;
 }
 
-/** Store what members say of themselves: a JSON array of rows. */
-export function takeGossip(db: Queryable, rows: string): Promise<void> {
-  return run(db, {
+const News = z.object({ news: z.boolean() });
+
+/** Store what members say of themselves, a JSON array of rows; true when it is new, positions and beats aside. */
+export async function takeGossip(db: Queryable, rows: string): Promise<boolean> {
+  const row = await callOne(db, News, {
     name: "node.gossip",
-    text: "select node.gossip(p_rows => $1::jsonb)",
+    text: "select node.gossip(p_rows => $1::jsonb) as news",
     values: [rows],
   });
+  return row.news;
 }
 
 const Announcement = z.object({ event_id: int8, channel: z.string(), payload: z.string() });

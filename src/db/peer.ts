@@ -176,9 +176,11 @@ export function appendEntries(db: Queryable, me: Sender, ask: Append): Promise<A
   });
 }
 
+const Taken = z.object({ taken: z.boolean() });
+
 /** Ask it to campaign at once: leadership transfer. False when it no longer knows us as leader. */
 export async function takeLead(db: Queryable, me: Sender, term: Term): Promise<boolean> {
-  const row = await callOne(db, z.object({ taken: z.boolean() }), {
+  const row = await callOne(db, Taken, {
     text: `select peer.take_lead(
              p_cluster => $1, p_from => $2, p_incarnation => $3, p_term => $4) as taken`,
     values: [...from(me), term],
@@ -205,9 +207,11 @@ export function report(db: Queryable, me: Sender, epoch: Epoch): Promise<ReportR
   });
 }
 
+const OwnRow = z.object({ own: z.string().nullable() });
+
 /** Share rows of node.observed (JSON text); the answer is that member's own row, if it has one. */
 export async function gossip(db: Queryable, me: Sender, rows: string): Promise<string | undefined> {
-  const row = await callOne(db, z.object({ own: z.string().nullable() }), {
+  const row = await callOne(db, OwnRow, {
     name: "peer.gossip",
     text: `select own::text as own from peer.gossip(
              p_cluster => $1, p_from => $2, p_incarnation => $3, p_rows => $4::jsonb)`,

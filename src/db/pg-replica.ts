@@ -1,6 +1,7 @@
 /** The schema `pg_replica`, as the command line calls it. One function per SQL function. */
+import type { ClientBase } from "pg";
 import { z } from "zod";
-import { callMany, callOne, type Queryable } from "./call.ts";
+import { callMany, callOne, type Queryable, run } from "./call.ts";
 import { int8 } from "./rows.ts";
 
 const int8OrNull = int8.nullable();
@@ -71,9 +72,17 @@ export type EventRow = z.infer<typeof EventRow>;
 /** Events after `afterId`, oldest first; ids have no gaps and are the same on every node. */
 export function events(db: Queryable, afterId: bigint): Promise<EventRow[]> {
   return callMany(db, EventRow, {
+    name: "pg_replica.events",
     text: "select * from pg_replica.events(after_id => $1) order by event_id",
     values: [afterId],
   });
+}
+
+/** Call back whenever an event may have been added, for as long as the connection lasts (H65: a hint). */
+export async function listenForEvents(client: ClientBase, onNews: () => void): Promise<void> {
+  client.on("notification", onNews);
+  await run(client, { text: "listen pg_replica_event" });
+  await run(client, { text: "listen pg_replica_leader" });
 }
 
 /** The newest event this node knows of; 0 before the first. */
@@ -94,7 +103,10 @@ const ProgressRow = z.object({
 export type ProgressRow = z.infer<typeof ProgressRow>;
 
 export function progress(db: Queryable): Promise<ProgressRow[]> {
-  return callMany(db, ProgressRow, { text: "select * from pg_replica.progress()" });
+  return callMany(db, ProgressRow, {
+    name: "pg_replica.progress",
+    text: "select * from pg_replica.progress()",
+  });
 }
 
 export const RequestRow = z.object({

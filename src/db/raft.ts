@@ -52,9 +52,11 @@ export function sample(db: Queryable): Promise<StoreSample> {
   });
 }
 
+const Marked = z.object({ marked: z.boolean() });
+
 /** Record the leader's silence; false when something was heard meanwhile. */
 export async function markSilent(db: Queryable, { bootId, heard }: Counter): Promise<boolean> {
-  const row = await callOne(db, z.object({ marked: z.boolean() }), {
+  const row = await callOne(db, Marked, {
     name: "raft.mark_silent",
     text: "select raft.mark_silent(p_boot_id => $1, p_heard => $2) as marked",
     values: [bootId, heard],
@@ -109,9 +111,11 @@ export function readLog(
   });
 }
 
+const TermRow = z.object({ term: int8.nullable() });
+
 /** The term of an own entry; undefined beyond the end. */
 export async function termAt(db: Queryable, index: LogIndex): Promise<bigint | undefined> {
-  const row = await callOne(db, z.object({ term: int8.nullable() }), {
+  const row = await callOne(db, TermRow, {
     name: "raft.term_at",
     text: "select raft.term_at($1) as term",
     values: [index],
@@ -136,13 +140,15 @@ export function takeInbox(db: Queryable, max: number): Promise<InboxProposal[]> 
   });
 }
 
+const OutcomeRow = z.object({ log_index: int8, outcome: z.string() });
+
 /** What became of a proposal; undefined until it is applied here. */
 export async function outcome(
   db: Queryable,
   client: string,
   sequence: bigint,
 ): Promise<{ index: LogIndex; outcome: string } | undefined> {
-  const rows = await callMany(db, z.object({ log_index: int8, outcome: z.string() }), {
+  const rows = await callMany(db, OutcomeRow, {
     name: "raft.outcome",
     text: "select log_index, outcome from raft.outcome(p_client => $1, p_sequence => $2)",
     values: [client, sequence],

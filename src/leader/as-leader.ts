@@ -198,7 +198,7 @@ class Leading {
     const over = new AbortController();
     const either = AbortSignal.any([signal, over.signal]);
     await Promise.race([this.#options.clock.sleep(ms, either), this.#bell.wait(either)]);
-    over.abort();
+    over.abort(null);
   }
 }
 

@@ -1,5 +1,5 @@
 /** Keeps what is seen of every member going round: often while it matters, else on change or each half second. */
-import type { Clock } from "../clock/clock.ts";
+import { type Clock, untilBeat } from "../clock/clock.ts";
 import { primaryOf } from "../coordinator/facts.ts";
 import type { ClusterView } from "../db/cluster.ts";
 import type { Log } from "../log/logger.ts";
@@ -31,15 +31,18 @@ export async function keepGossiping(o: GossipOptions): Promise<void> {
     const print = view === undefined ? "" : fingerprint(view);
     const away = view !== undefined && primaryOf(view) !== view.node_id;
     const every = Math.min(o.everyMs(), print !== shared || away ? CHANGED_MS : Infinity);
-    if (view !== undefined && clock.now() - last >= every) {
+    const pauseMs = Math.min(LOOK_MS, o.everyMs());
+    if (view !== undefined && clock.now() - last >= every - pauseMs / 2) {
       last = clock.now();
       shared = print;
-      await leadership.gossip().then(o.onNews, (error: unknown) => {
+      const told = await leadership.gossip().catch((error: unknown) => {
         // The next round tries again; the election decides whether we still lead.
         if (!signal.aborted) o.log.debug({ event: "raft.peer_lost" }, `gossip failed: ${error}`);
+        return false;
       });
+      if (told) o.onNews();
     }
-    await clock.sleep(Math.min(LOOK_MS, o.everyMs()), signal);
+    await clock.sleep(untilBeat(clock.now(), pauseMs), signal);
   }
 }
 

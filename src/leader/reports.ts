@@ -47,6 +47,7 @@ export class Reports {
   }
 
   stop(): void {
+    if (this.#key === "") return;
     this.#scope.abort();
     this.#scope = new AbortController();
     this.#heard = new Map();

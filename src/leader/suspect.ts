@@ -1,5 +1,5 @@
 /** A follower that misses heartbeats looks at the primary's data port before an election makes it leader. */
-import type { Clock } from "../clock/clock.ts";
+import { type Clock, untilBeat } from "../clock/clock.ts";
 import { primaryOf } from "../coordinator/facts.ts";
 import type { NodeId } from "../core/ids.ts";
 import type { ClusterView } from "../db/cluster.ts";
@@ -37,7 +37,8 @@ export async function suspectQuietLeader(o: SuspectOptions): Promise<void> {
       target = undefined;
       if (leader !== o.self) o.watch.leaderIsHeard();
     }
-    await o.clock.sleep(quiet ? o.heartbeatMs / 2 : 2 * o.heartbeatMs, o.signal);
+    const rest = untilBeat(o.clock.now(), 2 * o.heartbeatMs);
+    await o.clock.sleep(quiet ? o.heartbeatMs / 2 : rest, o.signal);
   }
 }
 

@@ -70,6 +70,7 @@ export interface StartOptions {
 
 const STOP_SIGNALS = { smart: "SIGTERM", fast: "SIGINT", immediate: "SIGQUIT" } as const;
 const READY_POLL_MS = 2;
+const SAME_MOMENT_MS = 1;
 const ADOPTED_POLL_MS = 50;
 const REAP_LIMIT_MS = 10_000;
 const TAIL_BYTES = 2000;
@@ -159,7 +160,14 @@ type Rest = Pick<Server, "dataDir" | "adopted" | "exited" | "logTail">;
 
 function describe({ pid, startTicks }: Identity, rest: Rest, formerRun?: string): Server {
   const { dataDir, adopted, exited } = rest;
-  const alive = () => isAlive({ pid, startTicks });
+  let seenAt = Number.NEGATIVE_INFINITY;
+  // Asked several times a turn: to have been alive a moment ago is enough, to be gone is always looked at.
+  const alive = () => {
+    if (monotonicClock.now() - seenAt < SAME_MOMENT_MS) return true;
+    if (!isAlive({ pid, startTicks })) return false;
+    seenAt = monotonicClock.now();
+    return true;
+  };
   return {
     pid,
     startTicks,

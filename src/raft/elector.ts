@@ -1,5 +1,5 @@
 /** Ticks and answers in, effects out: the shell around `core/election.ts`. Decides nothing itself. */
-import type { Clock } from "../clock/clock.ts";
+import { type Clock, untilBeat } from "../clock/clock.ts";
 import {
   type ElectionEffect,
   type ElectionEvent,
@@ -87,7 +87,7 @@ export class Elector {
     const { ballot, campaignAt, leading, sample, voters, self } = this.#state;
     if (ballot !== undefined) return OPEN_BALLOT_TICK_MS;
     // Half as often as a leader beats: cheaper, and a silence is noticed a little later.
-    const look = 2 * timing.heartbeatMs;
+    const look = untilBeat(clock.now(), 2 * timing.heartbeatMs);
     if (leading !== undefined || sample === undefined || !voters.includes(self)) return look;
     return Math.min(look, Math.max(1, campaignAt - clock.now()));
   }

@@ -5,7 +5,7 @@
  * while an append is under way share the next one (group commit).
  */
 import { randomUUID } from "node:crypto";
-import type { Clock } from "../clock/clock.ts";
+import { type Clock, untilBeat } from "../clock/clock.ts";
 import type { LogIndex, NodeId, Term } from "../core/ids.ts";
 import {
   committedIndex,
@@ -161,7 +161,8 @@ export class Replicator {
         }
       }
       // The own store hears it often enough to refuse a vote meanwhile (raft.may_vote).
-      await clock.sleep(link.id === me.nodeId ? OWN_BEATS * heartbeatMs : heartbeatMs, signal);
+      const everyMs = link.id === me.nodeId ? OWN_BEATS * heartbeatMs : heartbeatMs;
+      await clock.sleep(untilBeat(clock.now(), everyMs), signal);
     }
   }
 

@@ -32,6 +32,8 @@ export interface RaftOptions {
 }
 
 const GOSSIP_LIMIT_MS = 500;
+/** Peers that answer about as fast as each other are written down at once. */
+const TOGETHER_MS = 3;
 const LEASE_LIMIT_MS = 300;
 
 interface Leading {
@@ -248,15 +250,27 @@ export class Raft {
   }
 
   /** Every peer gets what we have seen and answers with its own row, which the own store keeps at once. */
-  async #gossip(): Promise<void> {
-    const { me, store } = this.#options;
+  async #gossip(): Promise<boolean> {
+    const { me, store, clock } = this.#options;
     const rows = await observedRows(store);
     const others = [...this.#links.values()].filter((link) => link.id !== me.nodeId);
-    await Promise.all(
+    let answers: string[] = [];
+    let taking: Promise<boolean> | undefined;
+    const take = async () => {
+      await clock.sleep(TOGETHER_MS);
+      const rows = `[${answers.join()}]`;
+      [answers, taking] = [[], undefined];
+      return await takeGossip(store, rows);
+    };
+    const news = await Promise.all(
       others.map(async (link) => {
         const own = await link.call("work", GOSSIP_LIMIT_MS, (c) => gossip(c, me, rows));
-        if (typeof own === "string") await takeGossip(store, `[${own}]`);
+        if (typeof own !== "string") return false;
+        answers.push(own);
+        taking ??= take();
+        return await taking;
       }),
     );
+    return news.includes(true);
   }
 }

@@ -20,7 +20,8 @@ export interface AnnounceOptions {
 
 const LIMIT_MS = 2000;
 const RETRY_MS = 1000;
-const LOOK_MS = 1000;
+/** Hints tell when to look; one may have been lost (H65). */
+const LOOK_MS = 5000;
 
 /** Runs until the signal aborts. What cannot be said is left out after the next twenty events. */
 export async function announce(options: AnnounceOptions): Promise<void> {
@@ -36,7 +37,6 @@ export async function announce(options: AnnounceOptions): Promise<void> {
         for (const one of news) await say(client, one);
         last = news.at(-1)?.event_id ?? last;
       }
-      // Also now and then: the server may have become known as the primary after the news was applied (H65).
       failing = false;
       await hints.within(LOOK_MS, signal);
     } catch (error) {

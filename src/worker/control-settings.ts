@@ -109,6 +109,9 @@ const SMALL: Settings = {
   min_wal_size: "2MB",
   max_wal_size: "16MB",
   bgwriter_lru_maxpages: 0,
+  // All that commits asynchronously is unlogged: nothing for the WAL writer to hurry for.
+  wal_writer_delay: "10s",
+  bgwriter_delay: "10s",
   jit: false,
   huge_pages: "off",
 };

@@ -43,7 +43,8 @@ interface Parts extends WorkerOptions {
   readonly watch: PrimaryWatch;
 }
 
-const STORE_CONNECTIONS = 3;
+/** One may wait for a commit; the other looks meanwhile. */
+const STORE_CONNECTIONS = 2;
 const STORE_STATEMENT_LIMIT_MS = 5000;
 
 /** Runs until the signal aborts. Throws when the node cannot run at all; the message says why. */
@@ -119,7 +120,8 @@ function tendData(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void>[
   const lease = { source: raft, random: Math.random };
   return [
     runAgent({ ...parts, hints: hints.fork("applied", "leader"), signal, lease }),
-    announce({ ...parts, hints: hints.fork("applied"), signal }),
+    // News may be older than the knowledge that the server here is the primary.
+    announce({ ...parts, hints: hints.fork("applied", "observed"), signal }),
   ];
 }
 

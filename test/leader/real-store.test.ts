@@ -150,7 +150,7 @@ test("every command of a founding, a forming and a switchover is one that the lo
     leaseMs: () => 0,
     report: async (member, epoch) => players.report(member, epoch),
     transfer: async () => undefined,
-    gossip: () => players.publish(),
+    gossip: () => players.publish().then(() => true),
   };
   const hints = quietHints();
   const leading = leadWhile({

@@ -97,7 +97,7 @@ export class Stage {
   };
 
   #leadership(): Leadership {
-    const { reports, reaches, transfers, world, term } = this;
+    const { reports, reaches, transfers, term } = this;
     return {
       term: 5n,
       signal: term.signal,
@@ -111,7 +111,7 @@ export class Stage {
       },
       gossip: () => {
         this.#beat += 1n;
-        return Promise.resolve(void world);
+        return Promise.resolve(true);
       },
     };
   }

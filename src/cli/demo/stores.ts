@@ -1,6 +1,8 @@
 /** Looks at every control store of the demo, again and again; one that hangs holds up nobody else. */
 import type { Clock } from "../../clock/clock.ts";
 import { connect } from "../../db/connect.ts";
+import { type Hints, quietHints } from "../../db/hints.ts";
+import { listenForEvents } from "../../db/pg-replica.ts";
 import type { Store } from "../store.ts";
 import { ownStore } from "../store.ts";
 import type { DemoNode } from "./layout.ts";
@@ -9,7 +11,7 @@ export interface WatchOptions {
   readonly nodes: readonly DemoNode[];
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** Milliseconds between two looks at one store. */
+  /** Milliseconds between two looks at one store; an event makes it sooner. */
   readonly everyMs: () => number;
   /** Whatever it throws means: this store cannot be looked at now. */
   readonly look: (store: Store, node: DemoNode) => Promise<void>;
@@ -24,18 +26,33 @@ export async function watchStores(options: WatchOptions): Promise<void> {
 
 async function watchOne(node: DemoNode, { clock, signal, everyMs, look }: WatchOptions) {
   let store: Store | undefined;
+  const hints = quietHints(clock);
   while (!signal.aborted) {
     try {
-      store ??= await connect(ownStore(node.config, { statementLimitMs: STATEMENT_LIMIT_MS }));
+      store ??= await open(node, hints);
       await look(store, node);
     } catch {
       // Starting, stopping, killed or frozen: that is what a demo is for. Look again, afresh.
       await close(store);
       store = undefined;
     }
-    await clock.sleep(everyMs(), signal);
+    await hints.within(everyMs(), signal);
   }
   await close(store);
+}
+
+async function open({ config }: DemoNode, hints: Hints): Promise<Store> {
+  const store = await connect({
+    ...ownStore(config, { statementLimitMs: STATEMENT_LIMIT_MS }),
+    onLost: () => hints.nudge(),
+  });
+  try {
+    await listenForEvents(store, () => hints.nudge());
+    return store;
+  } catch (error) {
+    await close(store);
+    throw error;
+  }
 }
 
 /** Try the stores in turn until `work` succeeds on one; undefined when it does on none. */

@@ -20,7 +20,9 @@ export interface Watch {
 }
 
 const STARTING_POLL_MS = 50;
-const POLL_MS = 300;
+/** Copies under way tell nobody how far they are; of events we hear. */
+const COPYING_POLL_MS = 300;
+const POLL_MS = 3000;
 const PROGRESS_EVERY_MS = 1000;
 
 export interface WatchSetup {
@@ -40,9 +42,12 @@ export function startWatch(setup: WatchSetup): Watch {
   const judge = readiness(nodes);
   const { promise: ready, resolve } = Promise.withResolvers<string>();
   let isReady = false;
+  let copying = false;
   const look = async (store: Store) => {
     await tellEvents(store);
-    tellProgress(await progress(store));
+    const jobs = await progress(store);
+    copying = jobs.length > 0;
+    tellProgress(jobs);
     if (isReady) return;
     const view = await clusterView(store);
     if (view.paused_why === PAUSE) await resume(store);
@@ -52,7 +57,10 @@ export function startWatch(setup: WatchSetup): Watch {
     isReady = true;
     resolve(primary);
   };
-  const everyMs = () => (isReady ? POLL_MS : STARTING_POLL_MS);
+  const everyMs = () => {
+    if (!isReady) return STARTING_POLL_MS;
+    return copying ? COPYING_POLL_MS : POLL_MS;
+  };
   return { ready, ended: watchStores({ nodes, clock, signal, everyMs, look }) };
 }
 
