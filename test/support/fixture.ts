@@ -1,14 +1,12 @@
 /** One cluster for the tests of a file: stopped at the end with proof, its logs kept when a test failed. */
-import { availableParallelism, loadavg } from "node:os";
 import { afterAll, afterEach, beforeAll, expect, vi } from "vitest";
 import { type Cluster, logPaths, type StartOptions, startCluster } from "./cluster.ts";
 import { untilHealthy } from "./health.ts";
+import { isOverloaded, loadPerCore } from "./lag.ts";
 
-/** Above this the timing of a sample is inconclusive, milliseconds (99th percentile of the own event loop's lag). */
-const OVERLOADED_MS = 100;
-/** Or above this many runnable processes per core, over a minute. */
-const OVERLOADED_LOAD = 4;
-/** What no load excuses. */
+export { isOverloaded } from "./lag.ts";
+
+/** What no load excuses, unless the caller says otherwise. */
 const NEVER_MS = 10_000;
 
 /** Start a cluster before the tests of this file; the function gives it to them. */
@@ -48,16 +46,19 @@ export function useCluster(options: StartOptions = {}): () => Cluster {
   };
 }
 
-/** Whether so much runs here that timings tell nothing; `lagMs`: of the own event loop. */
-export function isOverloaded(lagMs = 0): boolean {
-  const load = (loadavg()[0] ?? 0) / availableParallelism();
-  return lagMs > OVERLOADED_MS || load > OVERLOADED_LOAD;
-}
-
 /** `ms` is below `limitMs`; on an overloaded machine it says so, and only the outer bound holds. */
-export function expectWithin(what: string, ms: number, limitMs: number, lagMs: number): void {
+export function expectWithin(
+  what: string,
+  ms: number,
+  limitMs: number,
+  lagMs: number,
+  neverMs = NEVER_MS,
+): void {
   console.log(`${what}: ${ms.toFixed(0)} ms (limit ${limitMs}, lag p99 ${lagMs.toFixed(0)} ms)`);
-  expect(ms, what).toBeLessThan(NEVER_MS);
+  expect(ms, what).toBeLessThan(neverMs);
   if (!isOverloaded(lagMs)) expect(ms, what).toBeLessThan(limitMs);
-  else console.log(`${what}: inconclusive, the machine is overloaded`);
+  else {
+    const load = loadPerCore().toFixed(1);
+    console.log(`${what}: inconclusive, the machine is overloaded (${load} per core)`);
+  }
 }

@@ -48,6 +48,7 @@ export interface WriterResult {
 }
 
 export interface Writer {
+  readonly attempted: number;
   readonly acknowledged: number;
   readonly lastAck: Ack | undefined;
   /** The largest gap that ended after `since`; a gap still open counts up to now. */
@@ -95,7 +96,7 @@ class RunningWriter implements Writer {
   private warned = false;
   /** What became of each id; grows by doubling. */
   private fate = new Uint8Array(1 << 16);
-  private attempted = 0;
+  attempted = 0;
   acknowledged = 0;
   lastAck: Ack | undefined;
   private readonly gaps: Gap[] = [];

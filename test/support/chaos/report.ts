@@ -1,0 +1,155 @@
+/** What a chaos run says at its end: counts, gaps, and every reason why it failed or proves nothing. */
+import { histogram, summarize } from "../../../bench/stats.ts";
+import type { Verdict } from "../load/load.ts";
+import type { Window } from "./window.ts";
+
+export interface FaultCount {
+  readonly id: string;
+  readonly name: string;
+  readonly injected: number;
+}
+
+export interface ChaosReport {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly nodes: number;
+  readonly network: string;
+  readonly host: string;
+  readonly faults: readonly FaultCount[];
+  readonly skipped: readonly { readonly id: string; readonly name: string; readonly why: string }[];
+  readonly windows: readonly WindowReport[];
+  readonly failovers: number;
+  /** The primary was replaced though nothing that was done touches it (D16). */
+  readonly spurious: readonly string[];
+  readonly verdict: Verdict | undefined;
+  /** D10. */
+  readonly differences: readonly string[];
+  /** Writes acknowledged of those attempted while nothing was wrong. */
+  readonly quiet: { readonly attempted: number; readonly acknowledged: number };
+  /** A promise was broken, or the cluster did not come together: exit 1. */
+  readonly failures: readonly string[];
+  /** The run proves nothing: exit 2. */
+  readonly invalid: readonly string[];
+}
+
+export interface WindowReport {
+  readonly faults: readonly string[];
+  readonly gapMs: number;
+  readonly convergedMs: number;
+  readonly failovers: number;
+  readonly lagMs: number;
+  readonly overloaded: boolean;
+}
+
+export function reportOf(window: Window): WindowReport {
+  return {
+    faults: window.injected.map(({ fault }) => `${fault.id} ${fault.name}`),
+    gapMs: Math.round(window.gapMs),
+    convergedMs: Math.round(window.convergedMs),
+    failovers: Number(window.after.epoch - window.before.epoch),
+    lagMs: Math.round(window.lagMs),
+    overloaded: window.overloaded,
+  };
+}
+
+/** Everything for people. */
+export function describeReport(report: ChaosReport): string {
+  const { verdict, quiet } = report;
+  const lines = [
+    "",
+    `seed ${report.seed}, ${report.nodes} nodes, network of ${report.network}, ${report.host}`,
+    "",
+    "fault                                                             injected",
+    ...report.faults.map(
+      ({ id, name, injected }) => `${id} ${name.padEnd(64)} ${`${injected}`.padStart(5)}`,
+    ),
+    ...report.skipped.map(({ id, name, why }) => `${id} ${name}: skipped (capability): ${why}`),
+    "",
+    ...gaps(report.windows),
+    "",
+    ...(verdict === undefined ? ["no verdict: the run broke off"] : counts(verdict)),
+    `failovers         ${report.failovers}`,
+    `spurious          ${report.spurious.length}`,
+    `quiet periods     ${quiet.acknowledged} of ${quiet.attempted} writes acknowledged`,
+    ...list("spurious", report.spurious),
+    ...list("data differ", report.differences),
+    ...list("INVALID", report.invalid),
+    ...list("FAILED", report.failures),
+  ];
+  return lines.join("\n");
+}
+
+function gaps(windows: readonly WindowReport[]): string[] {
+  if (windows.length === 0) return ["no faults were injected"];
+  const of = (name: string, values: readonly number[]) => {
+    const { n, p50, p99, max } = summarize(values);
+    const numbers = `p50 ${p50.toFixed(0)}, p99 ${p99.toFixed(0)}, max ${max.toFixed(0)} ms`;
+    return `${name}, n = ${n}: ${numbers}${n < 100 ? " (p99 is the maximum: claim none)" : ""}`;
+  };
+  const slow = windows.filter(({ overloaded }) => overloaded).length;
+  const writes = windows.map(({ gapMs }) => gapMs);
+  return [
+    of("longest gap between acknowledged writes", writes),
+    ...histogram(writes),
+    of(
+      "convergence after healing",
+      windows.map(({ convergedMs }) => convergedMs),
+    ),
+    ...(slow === 0
+      ? []
+      : [`${slow} of ${windows.length} on an overloaded machine: no time of theirs counts`]),
+  ];
+}
+
+function counts(verdict: Verdict): string[] {
+  const samples = Object.entries(verdict.samples).map(([node, count]) => `node ${node}: ${count}`);
+  const { transactions, listFaults } = verdict;
+  const { ok, fail, unknown } = transactions;
+  return [
+    `acknowledged      ${verdict.acknowledged} of ${verdict.attempted}`,
+    `unknown           ${verdict.unknown}`,
+    `refused           ${verdict.refused}`,
+    `lost              ${verdict.lost.length}`,
+    `invented          ${verdict.invented.length}`,
+    `transactions      ${ok} ok, ${fail} failed, ${unknown} unknown; faults in lists: ${listFaults.length}`,
+    `two writers       ${verdict.twoWriters.length} (tries: ${samples.join(", ")})`,
+  ];
+}
+
+function list(head: string, lines: readonly string[]): string[] {
+  const some = lines.slice(0, 20).map((line) => `${head}: ${line}`);
+  return lines.length > 20 ? [...some, `${head}: and ${lines.length - 20} more`] : some;
+}
+
+/** What broke a promise. */
+export function brokenPromises(verdict: Verdict, differences: readonly string[]): string[] {
+  const { lost, invented, twoWriters, listFaults } = verdict;
+  const entry = ({ node, epoch }: { node: number; epoch: bigint }) =>
+    `node ${node}, epoch ${epoch}`;
+  return [
+    ...lost.map((row) => `an acknowledged row is lost: ${row}`),
+    ...invented.map((row) => `a row came from nowhere: ${row}`),
+    ...twoWriters.map(
+      ({ why, first, second }) => `two writers: ${why}: ${entry(first)}; ${entry(second)}`,
+    ),
+    ...listFaults.map((one) => `lists: ${one}`),
+    ...differences.map((one) => `data differ at rest: ${one}`),
+  ];
+}
+
+/** What makes a run prove nothing (vacuity guards). */
+export function vacuous(report: Pick<ChaosReport, "quiet" | "verdict" | "windows">): string[] {
+  const { quiet, verdict, windows } = report;
+  const found: string[] = [];
+  if (windows.length === 0) found.push("no fault was injected");
+  if (quiet.attempted === 0) found.push("nothing was attempted in quiet periods");
+  else if (quiet.acknowledged < quiet.attempted / 2) {
+    found.push(
+      `${quiet.acknowledged} of ${quiet.attempted} writes were acknowledged in quiet periods`,
+    );
+  }
+  for (const [node, tries] of Object.entries(verdict?.samples ?? {})) {
+    if (tries < 5) found.push(`the probe of node ${node} has ${tries} samples`);
+  }
+  return found;
+}

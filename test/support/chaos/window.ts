@@ -1,0 +1,118 @@
+/** One window of a run: faults in, time passes, faults out, the cluster comes together again. */
+import { monotonicClock } from "../../../src/clock/clock.ts";
+import type { Bed } from "../bed/bed.ts";
+import type { Fault, Injected, Scene } from "../faults/fault.ts";
+import { forgotten, promisesOf } from "../faults/promises.ts";
+import { type Healthy, untilHealthy } from "../health.ts";
+import { isOverloaded, watchLag } from "../lag.ts";
+import type { Load } from "../load/load.ts";
+import type { Random } from "../random.ts";
+
+/** All faults off: so long the cluster may take to be whole again, milliseconds (D11). */
+export const CONVERGENCE_MS = 60_000;
+/** What no load of the machine excuses. */
+const NEVER_MS = 180_000;
+/** A primary fault that stops nobody else is followed by a write within this, whatever the load. */
+const WRITE_MS = 30_000;
+
+export interface InjectedFault {
+  readonly fault: Fault;
+  readonly what: string;
+  /** How its effect was seen. */
+  readonly proof: string;
+}
+
+export interface Window {
+  readonly injected: readonly InjectedFault[];
+  /** Chosen, and not possible as things stood: the first fault had taken its target away. */
+  readonly inapplicable: readonly string[];
+  readonly before: Healthy;
+  readonly after: Healthy;
+  /** The longest time without an acknowledged write, from the first fault to full health. */
+  readonly gapMs: number;
+  /** Votes, pledges and entries that a control store had promised and no longer holds: must be empty (R2, R6). */
+  readonly forgotten: readonly string[];
+  /** From the last healing to full health. */
+  readonly convergedMs: number;
+  /** 99th percentile of our own event loop's lag. */
+  readonly lagMs: number;
+  /** Times measured in it are nobody's fault. */
+  readonly overloaded: boolean;
+}
+
+export interface WindowOptions {
+  readonly bed: Bed;
+  readonly load: Load;
+  readonly random: Random;
+  readonly say?: (line: string) => void;
+  /** Overrides what the faults say. */
+  readonly lastsMs?: number;
+}
+
+const quietly = () => undefined;
+
+/** Inject `faults` together, prove each, hold, heal all, converge. Throws when an effect or the convergence is missing. */
+export async function faultWindow(
+  faults: readonly Fault[],
+  { bed, load, random, say = quietly, lastsMs }: WindowOptions,
+): Promise<Window> {
+  const before = await untilHealthy(bed, NEVER_MS);
+  const scene: Scene = { bed, random, ...before };
+  const promised = await promisesOf(bed);
+  const lag = watchLag();
+  const from = monotonicClock.now();
+  const injected: InjectedFault[] = [];
+  const inapplicable: string[] = [];
+  const toHeal: Injected[] = [];
+  const holdMs =
+    lastsMs ?? Math.max(...faults.map(({ lasts: [low, high] }) => random.int(low, high)));
+  try {
+    for (const fault of faults) {
+      const one = await fault.inject(scene).catch((error: Error) => {
+        // The first of several must be possible: the cluster is healthy.
+        if (injected.length === 0) throw error;
+        inapplicable.push(`${fault.id} ${fault.name}: ${error.message}`);
+        return undefined;
+      });
+      if (one === undefined) continue;
+      toHeal.push(one);
+      const proof = await one.proof();
+      say(`${fault.id} ${one.what}: ${proof}`);
+      injected.push({ fault, what: one.what, proof });
+    }
+    await hold(faults, load, from, holdMs);
+  } finally {
+    for (const one of random.shuffled(toHeal)) await one.heal();
+  }
+  const healed = monotonicClock.now();
+  const after = await untilHealthy(bed, NEVER_MS);
+  const convergedMs = monotonicClock.now() - healed;
+  const gapMs = load.hasty.gapSince(from).ms;
+  const lagMs = lag.stop();
+  const lost = await forgotten(bed, promised);
+  return {
+    injected,
+    inapplicable,
+    before,
+    after,
+    gapMs,
+    forgotten: lost,
+    convergedMs,
+    lagMs,
+    overloaded: isOverloaded(lagMs),
+  };
+}
+
+/** Until the time is over; and where writes must go on during the fault, until they do. */
+async function hold(
+  faults: readonly Fault[],
+  load: Load,
+  from: number,
+  holdMs: number,
+): Promise<void> {
+  const [fault] = faults;
+  if (fault?.failover === "must" && faults.length === 1) {
+    await load.hasty.nextAckOverNewConnection(from, WRITE_MS);
+  }
+  await monotonicClock.sleep(Math.max(0, holdMs - (monotonicClock.now() - from)));
+}

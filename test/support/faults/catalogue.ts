@@ -1,0 +1,15 @@
+/** Every fault we can inject, in order of its number. */
+import { CLOCKS } from "./clocks.ts";
+import { CRASHES } from "./crashes.ts";
+import { DISKS } from "./disks.ts";
+import type { Fault } from "./fault.ts";
+import { LINKS } from "./links.ts";
+import { TRESPASSES } from "./trespass.ts";
+
+export const CATALOGUE: readonly Fault[] = [
+  ...CRASHES,
+  ...LINKS,
+  ...DISKS,
+  ...CLOCKS,
+  ...TRESPASSES,
+];

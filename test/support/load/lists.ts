@@ -1,0 +1,195 @@
+/**
+ * W1: transactions that append to lists and read them, at three isolation levels, through whoever is primary. The
+ * history is what a checker of list-append reads.
+ */
+import type pg from "pg";
+import { monotonicClock } from "../../../src/clock/clock.ts";
+import type { ClusterView } from "../cluster.ts";
+import { onPrimary } from "../health.ts";
+import type { Random } from "../random.ts";
+import { nextWriter } from "../round.ts";
+import { hangUp, open, rows, sqlstate } from "../sql.ts";
+
+export const ISOLATIONS = ["read committed", "repeatable read", "serializable"] as const;
+export type Isolation = (typeof ISOLATIONS)[number];
+
+export type Micro =
+  | { readonly f: "append"; readonly key: number; readonly value: number }
+  /** `value` is what was read; undefined where the transaction did not get so far. */
+  | { readonly f: "read"; readonly key: number; readonly value: readonly number[] | undefined };
+
+export interface ListTransaction {
+  readonly process: number;
+  readonly isolation: Isolation;
+  readonly micros: readonly Micro[];
+  /** `fail`: it certainly did not happen. `unknown`: COMMIT was sent, and nothing certain heard (H13). */
+  readonly outcome: "ok" | "fail" | "unknown";
+  readonly startedAt: number;
+  readonly endedAt: number;
+}
+
+export interface Lists {
+  /** Each load has its own. */
+  readonly table: string;
+  readonly history: readonly ListTransaction[];
+  stop(): Promise<void>;
+}
+
+const KEYS = 8;
+
+/** One client per isolation level. */
+export async function startLists(cluster: ClusterView, random: Random): Promise<Lists> {
+  const table = `lists_${nextWriter()}`;
+  await onPrimary(cluster, `create table ${table} (key integer primary key, items integer[])`);
+  const history: ListTransaction[] = [];
+  let stopping = false;
+  let appended = 0;
+  const hosts = cluster.dataUris();
+
+  function plan(): Micro[] {
+    return Array.from({ length: random.int(1, 4) }, (): Micro => {
+      const key = random.int(1, KEYS) + KEYS * Math.floor(appended / 2000);
+      if (random.chance(0.5)) return { f: "read", key, value: undefined };
+      appended += 1;
+      return { f: "append", key, value: appended };
+    });
+  }
+
+  async function client(process: number, isolation: Isolation): Promise<void> {
+    let connection: pg.Client | undefined;
+    let host = process;
+    while (!stopping) {
+      try {
+        connection ??= await open(hosts[host % hosts.length] ?? "", {
+          connectMs: 1000,
+          answerMs: 5000,
+        });
+      } catch {
+        host += 1; // refused, or nobody there
+        await monotonicClock.sleep(20);
+        continue;
+      }
+      const one = await transact(connection, table, { process, isolation, planned: plan() });
+      history.push(one.transaction);
+      if (one.lost) {
+        hangUp(connection);
+        connection = undefined;
+        host += 1;
+      }
+      await monotonicClock.sleep(30);
+    }
+    if (connection !== undefined) hangUp(connection);
+  }
+
+  const clients = ISOLATIONS.map((isolation, index) => client(index, isolation));
+  return {
+    table,
+    history,
+    stop: async () => {
+      stopping = true;
+      await Promise.all(clients);
+    },
+  };
+}
+
+async function transact(
+  client: pg.Client,
+  table: string,
+  {
+    process,
+    isolation,
+    planned,
+  }: Pick<ListTransaction, "process" | "isolation"> & { readonly planned: readonly Micro[] },
+): Promise<{ transaction: ListTransaction; lost: boolean }> {
+  const startedAt = monotonicClock.now();
+  const micros: Micro[] = [...planned];
+  let warned = false;
+  const notice = ({ code }: { code?: string | undefined }) => {
+    warned ||= code === "01000";
+  };
+  const finish = (outcome: ListTransaction["outcome"], lost: boolean) => {
+    client.off("notice", notice);
+    const endedAt = monotonicClock.now();
+    return { transaction: { process, isolation, micros, outcome, startedAt, endedAt }, lost };
+  };
+  client.on("notice", notice);
+  let committing = false;
+  try {
+    await client.query(`begin isolation level ${isolation} read write`);
+    for (const [index, micro] of planned.entries())
+      micros[index] = await perform(client, table, micro);
+    committing = true;
+    await client.query("commit");
+    return finish(warned ? "unknown" : "ok", false);
+  } catch (error) {
+    const refused = /^(40001|40P01|25006)$/.test(sqlstate(error));
+    if (!refused) return finish(committing ? "unknown" : "fail", true);
+    await client.query("rollback").catch(() => undefined); // the connection is dropped at the next statement
+    return finish("fail", sqlstate(error) === "25006");
+  }
+}
+
+async function perform(client: pg.Client, table: string, micro: Micro): Promise<Micro> {
+  if (micro.f === "append") {
+    await client.query(
+      `insert into ${table} values ($1, array[$2::integer])
+       on conflict (key) do update set items = ${table}.items || excluded.items`,
+      [micro.key, micro.value],
+    );
+    return micro;
+  }
+  const { rows: found } = await client.query<{ items: number[] }>(
+    `select items from ${table} where key = $1`,
+    [micro.key],
+  );
+  return { ...micro, value: found[0]?.items ?? [] };
+}
+
+/** What the lists hold in the end. */
+export async function finalLists(
+  uri: string,
+  table: string,
+): Promise<ReadonlyMap<number, readonly number[]>> {
+  const found = await rows<{ key: number; items: number[] }>(
+    uri,
+    `select key, items from ${table}`,
+  );
+  return new Map(found.map(({ key, items }) => [key, items]));
+}
+
+/**
+ * What a linear scan can tell: an acknowledged append that is missing or doubled, one that failed and is there, a read
+ * that saw what is no beginning of the final list. Pure.
+ */
+export function listFaults(
+  history: readonly ListTransaction[],
+  final: ReadonlyMap<number, readonly number[]>,
+): string[] {
+  const found: string[] = [];
+  const places = new Map<number, number>();
+  for (const items of final.values()) {
+    for (const item of items) places.set(item, (places.get(item) ?? 0) + 1);
+  }
+  for (const [item, count] of places)
+    if (count > 1) found.push(`item ${item} stands ${count} times`);
+  for (const { outcome, micros } of history) {
+    for (const micro of micros) {
+      if (micro.f === "append" && outcome === "ok" && !places.has(micro.value)) {
+        found.push(`acknowledged item ${micro.value} of list ${micro.key} is lost`);
+      }
+      if (micro.f === "append" && outcome === "fail" && places.has(micro.value)) {
+        found.push(`item ${micro.value} of list ${micro.key} failed, and is there`);
+      }
+      if (micro.f === "read" && outcome === "ok" && micro.value !== undefined) {
+        const own = new Set(micros.flatMap((one) => (one.f === "append" ? [one.value] : [])));
+        const items = final.get(micro.key) ?? [];
+        const wrong = micro.value.findIndex(
+          (item, index) => items[index] !== item && !own.has(item),
+        );
+        if (wrong >= 0)
+          found.push(`a read of list ${micro.key} saw [${micro.value}], it is [${items}]`);
+      }
+    }
+  }
+  return found;
+}
