@@ -18,6 +18,19 @@ export interface Cut {
   readonly how: How;
 }
 
+/** How a link carries what it carries; all of it seeded. */
+export interface Shape {
+  readonly from: Party;
+  readonly to: Party;
+  readonly port?: Port;
+  /** Each piece waits so long, milliseconds, and up to `jitterMs` more. */
+  readonly delayMs?: number;
+  readonly jitterMs?: number;
+  readonly bytesPerSecond?: number;
+  /** The connection is reset after so many bytes. */
+  readonly resetAfter?: number;
+}
+
 /** A cut in force. */
 export interface Block {
   /** What it has stopped so far: packets, or in a proxy pieces of data and connections. */
@@ -37,6 +50,8 @@ export interface Network {
   enter(node: number): readonly string[];
   /** Put all cuts in force together. */
   cut(cuts: readonly Cut[]): Promise<Block>;
+  /** Make links slow or brittle; only a proxy can. */
+  shape?(shapes: readonly Shape[]): Block;
   /** Pull the node's plug, and put it in again. */
   unplug(node: number): Promise<Block>;
   close(): Promise<void>;

@@ -6,20 +6,7 @@
 import { createServer, connect as openSocket, type Server, type Socket } from "node:net";
 import { monotonicClock } from "../../../src/clock/clock.ts";
 import { Random } from "../random.ts";
-import type { Block, Cut, Network, Party, Port } from "./links.ts";
-
-/** How a link carries what it carries; all of it seeded. */
-export interface Shape {
-  readonly from: Party;
-  readonly to: Party;
-  readonly port?: Port;
-  /** Each piece waits so long, milliseconds, and up to `jitterMs` more. */
-  readonly delayMs?: number;
-  readonly jitterMs?: number;
-  readonly bytesPerSecond?: number;
-  /** The connection is reset after so many bytes. */
-  readonly resetAfter?: number;
-}
+import type { Block, Cut, Network, Party, Port, Shape } from "./links.ts";
 
 export interface ProxyNetwork extends Network {
   readonly kind: "proxy";

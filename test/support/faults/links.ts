@@ -1,7 +1,7 @@
 /** Links that are cut, one way or both, or lose some of what they carry: F13 to F21. */
 
 import type { Bed } from "../bed/bed.ts";
-import { type Block, between, type Cut, type Party } from "../bed/links.ts";
+import { type Block, between, type Cut, type Party, type Shape } from "../bed/links.ts";
 import { NotYet, until } from "../until.ts";
 import { type Fault, type Injected, nodes, now, type Scene } from "./fault.ts";
 
@@ -45,6 +45,28 @@ function loss(percent: number, lasts: readonly [number, number]): Fault {
     lasts,
     inject: (scene) =>
       cutting(scene.bed, `${percent} % loss`, allPairs(scene, { how: { loss: percent } })),
+  };
+}
+
+/** All links between nodes carry what they carry in another way. */
+function shaped(name: string, how: Omit<Shape, "from" | "to">, more: Partial<Fault> = {}): Fault {
+  return {
+    id: "F19",
+    name,
+    needs: [],
+    network: "proxy",
+    bound: "silent",
+    failover: "never",
+    lasts: [6000, 12_000],
+    inject: async (scene) => {
+      const { network } = scene.bed;
+      const at = now();
+      const shapes = allPairs(scene, { how: "drop" }).map(({ from, to }) => ({ ...how, from, to }));
+      const block = network.shape?.(shapes);
+      if (block === undefined) throw new Error(`a network of ${network.kind} has no shapes`);
+      return blocked(at, name, block);
+    },
+    ...more,
   };
 }
 
@@ -163,6 +185,13 @@ export const LINKS: readonly Fault[] = [
     inject: ({ bed, primary, standbys }) =>
       cutting(bed, `node ${primary} reset`, between([primary], standbys, { how: "reset" })),
   },
+  shaped("links are late by 20 ms, and up to 30 more", { delayMs: 20, jitterMs: 30 }),
+  shaped("links carry 64 kbit/s", { bytesPerSecond: 8000 }, { bound: "blocked", failover: "may" }),
+  shaped(
+    "connections break after 20 kB",
+    { resetAfter: 20_000 },
+    { bound: "blocked", failover: "may" },
+  ),
   loss(5, [8000, 15_000]),
   loss(20, [8000, 12_000]),
   loss(50, [5000, 8000]),
