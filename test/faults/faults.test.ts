@@ -14,26 +14,35 @@ import { value } from "../support/sql.ts";
 const SEED = Number(process.env.PG_REPLICA_TEST_SEED ?? 1);
 vi.setConfig({ testTimeout: 180_000 });
 
-let bed: Bed;
+let started: Bed | undefined;
 let failed = true;
 
 beforeAll(async () => {
-  bed = await openBed({ seed: SEED });
+  const bed = await openBed({ seed: SEED });
+  started = bed;
   console.log(`${bed.host.describe()}; network of ${bed.network.kind}, seed ${SEED}`);
   failed = false;
-}, 240_000);
+}, 400_000);
 
 afterEach(({ task }) => {
   if (task.result?.state === "fail") failed = true;
 });
 
 afterAll(async () => {
+  if (started === undefined) return; // it has said why
+  const bed = started;
   if (failed) console.error(`logs are kept:\n  ${bed.logs().join("\n  ")}`);
   await bed.close(failed ? "keep" : "remove");
 }, 120_000);
 
+function theBed(): Bed {
+  if (started === undefined) throw new Error("the bed did not start");
+  return started;
+}
+
 /** One fault under load, from health to health, and what became of every write. */
 async function underLoad(fault: Fault): Promise<{ window: Window; verdict: Verdict }> {
+  const bed = theBed();
   const load = await startLoad(bed, new Random(SEED));
   try {
     await load.hasty.untilAcknowledged(50, 20_000);
@@ -55,7 +64,7 @@ async function expectPromises(fault: Fault, window: Window, verdict: Verdict): P
   expect(verdict.listFaults).toEqual([]);
   expect(window.forgotten).toEqual([]);
   for (const tries of Object.values(verdict.samples)) expect(tries).toBeGreaterThan(5);
-  expect(await differences(bed, window.after.primary)).toEqual([]);
+  expect(await differences(theBed(), window.after.primary)).toEqual([]);
   const failovers = window.after.epoch - window.before.epoch;
   if (fault.failover === "never") expect(failovers).toBe(0n);
   if (fault.failover === "must") expect(failovers).toBeGreaterThan(0n);
@@ -69,6 +78,7 @@ async function expectPromises(fault: Fault, window: Window, verdict: Verdict): P
 describe("bold faults", () => {
   for (const fault of CATALOGUE.filter(({ bold }) => bold)) {
     test(`${fault.id} ${fault.name}`, async (context) => {
+      const bed = theBed();
       const why = unable(fault, bed);
       // A host that can do the rest must be able to do this.
       if (why !== undefined && bed.host.class !== "C")
@@ -81,6 +91,7 @@ describe("bold faults", () => {
 });
 
 test("F36 a promoted node dies before its WAL reaches anyone; another is promoted; the first returns", async () => {
+  const bed = theBed();
   const load = await startLoad(bed, new Random(SEED));
   await load.hasty.untilAcknowledged(50, 20_000);
   const { orphan, next, after } = await doubleCrash(bed);

@@ -220,7 +220,7 @@ class RunningBed implements Bed {
     await this.refresh();
     await Promise.all(this.ids.map((id) => this.init(id)));
     for (const id of this.ids) this.keeper(id).start();
-    return await untilHealthy(this, 150_000);
+    return await untilHealthy(this, 300_000);
   }
 
   private async prepare(id: number): Promise<void> {
