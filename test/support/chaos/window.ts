@@ -51,7 +51,7 @@ export interface WindowOptions {
 
 const quietly = () => undefined;
 
-/** Inject `faults` together, prove each, hold, heal all, converge. Throws when an effect or the convergence is missing. */
+/** Inject `faults` together, prove each, hold, heal all, converge. Throws when an effect is missing. */
 export async function faultWindow(
   faults: readonly Fault[],
   { bed, load, random, say = quietly, lastsMs }: WindowOptions,
