@@ -74,6 +74,10 @@ export interface State {
   /** Whether the running server was started with its addresses. */
   listening: boolean;
   serial: bigint;
+  /** The login rules as this worker wrote them last. */
+  hba: string | undefined;
+  /** The version of other people's settings files over which ours are known to stand. */
+  foreignSettings: string | undefined;
   leads: Leading | undefined;
   /** Set right before a promotion is ordered, until it is known to have ended. */
   promoting: boolean;
@@ -97,7 +101,7 @@ export interface State {
   downSince: number | undefined;
   /** No process of the data directory is left, proved. */
   gone: boolean;
-  /** The postmaster that this worker watched has ended, by itself. */
+  /** The postmaster that this worker watched has ended, by itself or as the planned end of its epoch. */
   died: boolean;
   /** Monotonic time of the first unanswered look. */
   silentSince: number | undefined;
@@ -179,6 +183,8 @@ export function freshState(): State {
     wanted: undefined,
     listening: false,
     serial: 0n,
+    hba: undefined,
+    foreignSettings: undefined,
     leads: undefined,
     promoting: false,
     detached: undefined,

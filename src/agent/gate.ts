@@ -7,7 +7,7 @@ import { type Attached, attachedTo } from "../db/data-server.ts";
 import type { AgentView } from "../db/node.ts";
 import { type Agent, freshConnection, type Order, recheck } from "./context.ts";
 import { restOf } from "./processes.ts";
-import { change } from "./settings.ts";
+import { change, shownByNew } from "./settings.ts";
 
 const POLL_MS = 2;
 
@@ -98,8 +98,12 @@ export function cohortNames(
   );
 }
 
+/** The first clients come back meanwhile. */
+const CHECKPOINT_AFTER_MS = 300;
+
 /** What need not hurry: a checkpoint on the new timeline, which makes rewinds possible (H03). A failure is logged. */
 async function checkpointLater(agent: Agent): Promise<void> {
+  await agent.clock.sleep(CHECKPOINT_AFTER_MS);
   try {
     const connection = await freshConnection(agent);
     try {
@@ -127,7 +131,8 @@ const STRAGGLER_MS = 1000;
 export async function proveRule(agent: Agent, order: Order): Promise<void> {
   const { state, view, clock } = agent;
   const names = view.standby_names;
-  const shown = await change(agent, { standbyNames: names }, order.signal);
+  await change(agent, { standbyNames: names }, order.signal);
+  const shown = await shownByNew(agent);
   if (shown.standby_names !== names)
     throw new Error("synchronous_standby_names is set elsewhere too");
   const wait = { clock, everyMs: 5, limitMs: RULE_LIMIT_MS, signal: order.signal };

@@ -1,10 +1,10 @@
-/** A planned switchover on the primary: drain, stop cleanly, say where the WAL ends, come back read-only (H12). */
+/** A planned switchover on the primary: drain, stop cleanly, say where the WAL ends (H12). */
 import { WaitTimeout, waitUntil } from "../clock/clock.ts";
 import { formatLsn } from "../core/ids.ts";
 import { busySessions, checkpoint } from "../db/data-primary.ts";
 import { type Agent, freshConnection, type Order, ownPids, recheck } from "./context.ts";
 import { emptyRooms } from "./promote.ts";
-import { fenceServer, startGated, stopServer } from "./servers.ts";
+import { fenceServer, stopServer } from "./servers.ts";
 import { change } from "./settings.ts";
 import { shutdownEnd } from "./wal-end.ts";
 
@@ -30,7 +30,8 @@ export async function handOver(agent: Agent, order: Order): Promise<void> {
     return;
   }
   await stopForGood(agent, order, started);
-  await startGated(agent, {}, order.signal);
+  // The table starts it again, read-only, once the others have had the time to take over.
+  agent.state.died = true;
 }
 
 /** From the signal on there is no way back: a stop that does not end is fenced. */

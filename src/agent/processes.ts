@@ -11,12 +11,15 @@ export interface Rest {
   readonly sleeps: number | undefined;
 }
 
+/** Whether `restOf` is told by the processes; elsewhere it believes what it is told otherwise. */
+export const tellsRest = process.platform === "linux";
+
 /**
  * A signal makes a sleeping process runnable at once, so one that is asleep and has none pending has handled every
  * earlier one, be the machine ever so loaded. Where there is no /proc only `wait_event` is left to believe.
  */
 export function restOf(pid: number): Rest {
-  if (process.platform !== "linux") return { asleep: true, sleeps: undefined };
+  if (!tellsRest) return { asleep: true, sleeps: undefined };
   const pending = signalPending(pid, "SIGHUP");
   const asleep = processInfo(pid)?.state === "S" && !pending;
   return { asleep, sleeps: sleepsOf(pid) };

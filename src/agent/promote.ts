@@ -43,7 +43,11 @@ export async function promote(agent: Agent, order: Order): Promise<void> {
     await fenceServer(agent, "a timeline nobody planned");
     throw new Error(`promoted to timeline ${timeline}, planned was ${order.view.timeline}: fenced`);
   }
-  const switchLsn = await switchPointOf(agent.paths.dataDir, timeline);
+  // Whoever starts it from now on gets a read-only server (H40): before anybody is let in.
+  const [switchLsn] = await Promise.all([
+    switchPointOf(agent.paths.dataDir, timeline),
+    putStandbySignal(agent.paths.dataDir, agent.owner),
+  ]);
   const { epoch } = order;
   Object.assign(state, {
     leads: { epoch, timeline, switchLsn, stampLsn: undefined, gateOpen: false },
@@ -57,7 +61,7 @@ export async function promote(agent: Agent, order: Order): Promise<void> {
     tookMs: sinceMs(),
   };
   log.info({ event: "agent.promoted", ...fields }, "primary of the epoch, gate closed");
-  await settle(agent, order);
+  await stampAndOpen(agent, order);
 }
 
 /** Before the order: the WAL is whole, doors closed, rooms empty, the epoch on record, the number made sure of. */
@@ -76,14 +80,16 @@ async function prepare(agent: Agent, order: Order): Promise<void> {
   const shown = await change(agent, { gate: "closed", standbyNames }, order.signal);
   checkRule(shown.standby_names, standbyNames);
   recheck(agent, order);
-  await Promise.all([
-    emptyRooms(agent, order.signal, shown.pid).then(() => createMissingSlots(agent)),
+  const [missing] = await Promise.all([
+    missingTimelines(agent, order),
+    emptyRooms(agent, order.signal, shown.pid),
+    createMissingSlots(agent),
     store.follow(order.epoch),
   ]);
-  await seedTimelines(agent, order);
+  await seedTimelines(agent, missing);
 }
 
-/** Order the promotion and wait for it; `standby.signal` is back before anything else happens (H40). */
+/** Order the promotion and wait for it. */
 async function becomePrimary(agent: Agent): Promise<number> {
   const { state, clock } = agent;
   const { db } = await agent.hands.get();
@@ -94,20 +100,23 @@ async function becomePrimary(agent: Agent): Promise<number> {
     { clock, everyMs: POLL_MS, limitMs: PROMOTION_LIMIT_MS },
     async () => (await position(db)).timeline ?? undefined,
   );
-  await putStandbySignal(agent.paths.dataDir, agent.owner);
   state.promoting = false;
   return timeline;
 }
 
-/** The stamp and the gate; also of a promotion that an earlier worker began. */
+/** The rest of a promotion that an earlier act, or an earlier worker, began. */
 export async function settle(agent: Agent, order: Order): Promise<void> {
+  await putStandbySignal(agent.paths.dataDir, agent.owner);
+  await stampAndOpen(agent, order);
+}
+
+async function stampAndOpen(agent: Agent, order: Order): Promise<void> {
   const { state, view } = agent;
   const { leads } = state;
   if (leads === undefined) throw new Error("nothing was promoted in this epoch");
   recheck(agent, order);
   if (leads.stampLsn === undefined) {
     const { db } = await agent.hands.get();
-    await putStandbySignal(agent.paths.dataDir, agent.owner);
     if (order.epoch === 1n) await furnish(agent, db);
     const { epoch, timeline, switchLsn } = leads;
     const stamp = { clusterId: view.cluster_id, nodeId: view.node_id, epoch, timeline, switchLsn };
@@ -198,25 +207,35 @@ function endProcess(pid: number): void {
   }
 }
 
-/**
- * Make the server choose exactly the planned number: history files for the numbers between (H35), last of all. They
- * name a fork that lies far behind, so that recovery itself never follows one.
- */
-async function seedTimelines(agent: Agent, order: Order): Promise<void> {
-  const { paths, owner } = agent;
+/** The numbers between the newest timeline this server knows of, which is given first, and the planned one. */
+async function missingTimelines(agent: Agent, order: Order): Promise<readonly number[]> {
+  const { dataDir } = agent.paths;
   const planned = order.view.timeline;
   if (planned === null) throw new Error("appointed without a timeline");
-  const wal = join(paths.dataDir, "pg_wal");
-  const names = new Set(await readdir(wal));
-  let newest = (await readControlFile(paths.dataDir)).timeline;
+  const [files, control] = await Promise.all([
+    readdir(join(dataDir, "pg_wal")),
+    readControlFile(dataDir),
+  ]);
+  const names = new Set(files);
+  let newest = control.timeline;
   while (names.has(historyName(newest + 1))) newest += 1;
   if (newest >= planned) {
     throw new Error(`timeline ${planned} is planned, and this server knows of ${newest} already`);
   }
-  for (let number = newest + 1; number < planned; number += 1) {
-    await writeDurable(join(wal, historyName(number)), `${newest}\t0/1\t${SEED_REASON}\n`, {
-      owner,
-    });
+  return Array.from({ length: planned - newest }, (_, index) => newest + index);
+}
+
+/**
+ * Make the server choose exactly the planned number: history files for the numbers between (H35), last of all. They
+ * name a fork that lies far behind, so that recovery itself never follows one.
+ */
+async function seedTimelines(
+  { paths, owner }: Agent,
+  [newest, ...missing]: readonly number[],
+): Promise<void> {
+  for (const number of missing) {
+    const path = join(paths.dataDir, "pg_wal", historyName(number));
+    await writeDurable(path, `${newest}\t0/1\t${SEED_REASON}\n`, { owner });
   }
 }
 

@@ -1,21 +1,30 @@
 /** Our settings and login rules of the data server, and the proof that a running one has taken them. */
 import { readFile } from "node:fs/promises";
 import { userInfo } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { waitUntil } from "../clock/clock.ts";
 import { nodePassword } from "../config/secrets.ts";
 import { nodeRole, standbyName } from "../core/ids.ts";
 import { showSettings } from "../db/data-standby.ts";
 import type { AgentView } from "../db/node.ts";
-import { exists, makeDirectory, writeDurable } from "../postgres/files.ts";
+import {
+  exists,
+  makeDirectory,
+  replaceFile,
+  syncDirectory,
+  writeDurable,
+} from "../postgres/files.ts";
 import { type HbaLine, renderHba, renderIdent } from "../postgres/hba.ts";
 import {
+  foreignVersion,
   overriddenSettings,
   readSettings,
+  replaceSettings,
   type Settings,
   writeSettings,
 } from "../postgres/settings.ts";
 import { type Agent, type DataConfig, freshConnection, type Wanted } from "./context.ts";
+import { restOf, tellsRest } from "./processes.ts";
 
 export class SettingIsOurs extends Error {
   override readonly name = "SettingIsOurs";
@@ -179,22 +188,50 @@ export async function prepareFiles(agent: Agent): Promise<void> {
 
 /** Write what is wanted, durably, under the next serial. A running server learns of it by `reloadProved`. */
 export async function writeWanted(agent: Agent, wanted: Wanted): Promise<void> {
+  agent.state.hba = undefined;
+  agent.state.foreignSettings = undefined;
+  await (await putWanted(agent, wanted))();
+}
+
+/**
+ * The same up to where a server would read it; the function returned makes sure that no crash brings the old files
+ * back. What has not changed is not written again: a failover waits for this.
+ */
+async function putWanted(agent: Agent, wanted: Wanted): Promise<() => Promise<unknown>> {
   const { owner, paths, state } = agent;
   const serial = state.serial + 1n;
   const hba = hbaFor(wanted.gate, agent.data.hba);
-  const writeHba = async () => {
-    if ((await textOf(paths.hbaFile)) !== hba) await writeDurable(paths.hbaFile, hba, { owner });
-  };
   const settings = settingsFor(agent, wanted, serial);
-  // In any order: nobody reads them before the reload.
-  await Promise.all([
-    writeHba(),
-    stripOverrides(agent, settings),
-    writeSettings(paths.dataDir, settings, owner),
-  ]);
+  const folders = [paths.dataDir];
   if (wanted.upstream !== undefined) state.detached = undefined;
+  const putHba = async () => {
+    if (state.hba === hba) return;
+    state.hba = undefined;
+    await replaceFile(paths.hbaFile, hba, { owner });
+    state.hba = hba;
+    folders.push(dirname(paths.hbaFile));
+  };
+  // In any order: nobody reads them before the reload.
+  await Promise.all([putHba(), putSettings(agent, settings)]);
   state.serial = serial;
   state.wanted = wanted;
+  return () => Promise.all(folders.map(syncDirectory));
+}
+
+/** Our include file; and, when somebody has touched the files around it, that it stands above them. */
+async function putSettings(agent: Agent, settings: Settings): Promise<void> {
+  const { owner, paths, state } = agent;
+  const { dataDir } = paths;
+  const known = state.foreignSettings;
+  state.foreignSettings = undefined;
+  if (known === undefined || known !== (await foreignVersion(dataDir))) {
+    await stripOverrides(agent, settings);
+    await writeSettings(dataDir, settings, owner);
+    state.foreignSettings = await foreignVersion(dataDir);
+  } else {
+    await replaceSettings(dataDir, settings, owner);
+    state.foreignSettings = known;
+  }
 }
 
 /** `alter system`, and a base backup's source, write a file that outranks ours: our names leave it. */
@@ -211,31 +248,51 @@ async function stripOverrides({ paths, owner }: Agent, settings: Settings): Prom
   await writeDurable(path, kept.join("\n"), { owner });
 }
 
+const RELOAD_LIMIT_MS = 5000;
+/** A postmaster that is never seen asleep has too much to do for that: a new backend is asked. */
+const REST_LIMIT_MS = 100;
+
 /**
- * Signal the postmaster and prove that it has taken the files: a backend it forks afterwards shows their serial.
- * It reads the login rules in the same breath, before it forks again. Returns what that backend shows.
+ * Signal the postmaster and prove that it has taken the files, login rules included. It hands the signal on to its
+ * children once it has read the settings, so one that shows the new serial is half of the proof; the other half is that
+ * the postmaster, which reads all files in one go, sleeps again with no signal pending: whatever it forks from now on
+ * goes by them. Where processes do not tell, a backend forked afterwards is asked (H17). Returns what was shown.
  */
-export async function reloadProved(agent: Agent, limitMs = 5000, signal?: AbortSignal) {
+export async function reloadProved(agent: Agent, signal?: AbortSignal) {
   const { state, clock } = agent;
   const { server, serial } = state;
   if (server === undefined) throw new Error("no data server to reload");
   server.reload();
-  const wait = { clock, everyMs: 2, limitMs, ...(signal === undefined ? {} : { signal }) };
-  return waitUntil("new settings in a new backend", wait, async () => {
-    const fresh = await freshConnection(agent);
-    try {
-      const shown = await showSettings(fresh.db);
-      return shown.serial === serial.toString() ? { ...shown, pid: fresh.pid } : undefined;
-    } finally {
-      fresh.end();
-    }
+  const wait = { clock, everyMs: 2, limitMs: RELOAD_LIMIT_MS, ...(signal && { signal }) };
+  const started = clock.now();
+  return waitUntil("new settings in a backend", wait, async () => {
+    const byRest = tellsRest && clock.now() - started < REST_LIMIT_MS;
+    const shown = byRest ? await shownByOurs(agent) : await shownByNew(agent);
+    if (shown.serial !== serial.toString()) return undefined;
+    return (!byRest || restOf(server.pid).asleep) && shown;
   });
 }
 
-/** Change some of what is wanted on a running server, proved. */
+async function shownByOurs(agent: Agent) {
+  const { db, pid } = await agent.hands.get();
+  return { ...(await showSettings(db)), pid };
+}
+
+/** By a new backend: what it shows is what the postmaster holds (H17). */
+export async function shownByNew(agent: Agent) {
+  const fresh = await freshConnection(agent);
+  try {
+    return { ...(await showSettings(fresh.db)), pid: fresh.pid };
+  } finally {
+    fresh.end();
+  }
+}
+
+/** Change some of what is wanted on a running server, proved, and durable by then. */
 export async function change(agent: Agent, part: Partial<Wanted>, signal?: AbortSignal) {
-  await writeWanted(agent, { ...currentWanted(agent), ...part });
-  return reloadProved(agent, 5000, signal);
+  const sync = await putWanted(agent, { ...currentWanted(agent), ...part });
+  const [shown] = await Promise.all([reloadProved(agent, signal), sync()]);
+  return shown;
 }
 
 export function currentWanted({ state, view }: Agent): Wanted {

@@ -106,6 +106,7 @@ export const RULES: readonly Rule[] = [
   { pos: 710, when: { goal: "hand_over", server: "primary", step: "done" }, act: "wait",      why: "could not hand over: waits for the word to go on" },
   { pos: 720, when: { goal: "hand_over", server: "primary" },               act: "hand_over", why: "the role moves to another node" },
   { pos: 730, when: { goal: "hand_over", server: "standby" },               act: "wait",      why: "handed over, waits for the next epoch" },
+  { pos: 735, when: { goal: "hand_over", server: "down", step: "done", rest: "fresh" }, act: "wait", why: "handed over: another takes over first" },
   { pos: 740, when: { goal: "hand_over", server: "down", step: "done" },    act: "start",     why: "handed over: start read-only, to be able to report" },
   { pos: 750, when: { goal: "hand_over", rest: "unproved" },                act: "bury",      why: "the primary died: prove that nothing of it is left" },
   { pos: 760, when: { goal: "hand_over", rest: "fresh" },                   act: "wait",      why: "the primary died: another may take over" },

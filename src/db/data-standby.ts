@@ -54,9 +54,12 @@ const Shown = z.object({
   conninfo: z.string(),
 });
 
-/** What a fresh connection shows of our settings: only a new backend proves what the postmaster holds (H17). */
+/**
+ * What a backend shows of our settings: a new one proves what the postmaster holds (H17), an older one has its own copy.
+ */
 export function showSettings(db: Queryable): Promise<z.infer<typeof Shown>> {
   return callOne(db, Shown, {
+    name: "data.shown",
     text: `
       select current_setting('pgreplica.settings_serial', true) as serial,
              current_setting('synchronous_standby_names') as standby_names,

@@ -17,6 +17,19 @@ let written = 0;
 export async function writeDurable(
   path: string,
   text: string,
+  options: FileOptions = {},
+): Promise<void> {
+  await replaceFile(path, text, options);
+  await syncDirectory(dirname(path));
+}
+
+/**
+ * The same, up to the point where everyone sees the new text, which is on disk: a crash leaves the old or the new one,
+ * and which of them is certain only after `syncDirectory` of its folder.
+ */
+export async function replaceFile(
+  path: string,
+  text: string,
   { owner, mode = 0o600 }: FileOptions = {},
 ): Promise<void> {
   written += 1;
@@ -24,9 +37,11 @@ export async function writeDurable(
   try {
     const file = await open(aside, "wx", mode);
     try {
-      await file.writeFile(text);
-      await file.chmod(mode);
-      if (owner !== undefined) await file.chown(owner.uid, owner.gid);
+      await Promise.all([
+        file.writeFile(text),
+        file.chmod(mode),
+        ...(owner === undefined ? [] : [file.chown(owner.uid, owner.gid)]),
+      ]);
       await file.sync();
     } finally {
       await file.close();
@@ -36,7 +51,6 @@ export async function writeDurable(
     await rm(aside, { force: true });
     throw error;
   }
-  await syncDirectory(dirname(path));
 }
 
 /** Make `path` and what is missing above it; its owner and mode are set even when it exists. */

@@ -2,9 +2,9 @@
  * Our settings in a data directory: an include file that stands last, and the file that makes a
  * standby.
  */
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { exists, isMissing, writeDurable } from "./files.ts";
+import { exists, isMissing, replaceFile, writeDurable } from "./files.ts";
 import type { Owner } from "./owner.ts";
 
 /** Setting to value; a number is in the setting's own unit. */
@@ -31,6 +31,38 @@ export async function writeSettings(
 ): Promise<void> {
   await writeDurable(join(dataDir, OURS), renderSettings(settings), { owner });
   await ensureIncluded(dataDir, owner);
+}
+
+/**
+ * Our include file alone, seen at once, and on disk for certain once `dataDir` is synced. For a server that runs and
+ * must change soon: whether the file is included, and whether others outrank it, is asked by `foreignVersion`.
+ */
+export function replaceSettings(
+  dataDir: string,
+  settings: Settings,
+  owner: Owner | undefined,
+): Promise<void> {
+  return replaceFile(join(dataDir, OURS), renderSettings(settings), { owner });
+}
+
+/**
+ * Changes whenever one of the two files did that others write: the one that includes ours, and the one that outranks it.
+ */
+export async function foreignVersion(dataDir: string): Promise<string> {
+  const versions = await Promise.all(
+    ["postgresql.conf", "postgresql.auto.conf"].map((name) => versionOf(join(dataDir, name))),
+  );
+  return versions.join(" ");
+}
+
+async function versionOf(path: string): Promise<string> {
+  try {
+    const { ino, size, ctimeNs } = await stat(path, { bigint: true });
+    return `${ino}:${size}:${ctimeNs}`;
+  } catch (error) {
+    if (isMissing(error)) return "absent";
+    throw error;
+  }
 }
 
 /** What `writeSettings` wrote last; empty before the first time. */

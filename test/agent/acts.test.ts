@@ -159,6 +159,8 @@ test("a hand-over ends where a standby that received everything ends", async () 
   await ACTS.hand_over(second.agent, orderFor(second));
   const end = second.kept.handed.at(-1)?.shutdownLsn;
   expect(end).toBeDefined();
+  expect(second.agent.state.server, "it rests until another has taken over").toBeUndefined();
+  await ACTS.start(second.agent, orderFor(second));
   for (const id of [1, 2, 3]) {
     await look(bench.node(id).agent);
     expect(bench.node(id).agent.state.look?.replay_lsn).toBe(end);
