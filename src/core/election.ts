@@ -54,6 +54,8 @@ export interface ElectionState {
   readonly sample: Sample | undefined;
   /** Since when the own counter, term and leader are what they are. */
   readonly quietSince: number;
+  /** The silence since then stands in the own store: it may vote. */
+  readonly marked: boolean;
   /** When to campaign if it stays quiet. */
   readonly campaignAt: number;
   /** A fast campaign (refused connection) that failed may be tried so often again. */
@@ -128,6 +130,7 @@ export function initialElection(
     phase: "follower",
     sample: undefined,
     quietSince: now,
+    marked: false,
     campaignAt: now + timing.electionMs * (1 + random / 2),
     fastTries: 0,
     ballot: undefined,
@@ -187,7 +190,13 @@ function onSample(before: ElectionState, sample: Sample, at: Moment): Step {
   }
   const heardLeader = sample.leaderId !== undefined && old?.heard !== sample.heard;
   if (!moved || (state.ballot !== undefined && !heardLeader)) return [state, []];
-  const rested = { ...state, quietSince: at.now, campaignAt: timeout(state, at), fastTries: 0 };
+  const rested = {
+    ...state,
+    quietSince: at.now,
+    marked: false,
+    campaignAt: timeout(state, at),
+    fastTries: 0,
+  };
   return [heardLeader ? { ...rested, phase: "follower", ballot: undefined } : rested, []];
 }
 
@@ -207,9 +216,20 @@ function onTick(before: ElectionState, at: Moment): Step {
     if (at.now - state.ballot.startedAt <= state.timing.ballotMs) return retryUnmarked(state);
     return [afterLostBallot(state, at), []];
   }
-  if (state.sample === undefined || at.now < state.campaignAt) return [state, []];
-  if (!state.voters.includes(state.self)) return [state, []];
-  return startPreVote(state, at);
+  if (state.sample === undefined || !state.voters.includes(state.self)) return [state, []];
+  if (at.now >= state.campaignAt) return startPreVote(state, at);
+  if (state.marked || at.now - state.quietSince < state.timing.electionMs) return [state, []];
+  // Others may campaign sooner: this store votes from now on, or they would wait for the latest of all timers.
+  return [{ ...state, marked: true }, [silenceOf(state.sample)]];
+}
+
+/** When the next tick has something to do, a voter's silence or campaign; while it follows. */
+export function dueAt({ marked, quietSince, campaignAt, timing }: ElectionState): number {
+  return marked ? campaignAt : Math.min(campaignAt, quietSince + timing.electionMs);
+}
+
+function silenceOf({ bootId, heard }: Sample): ElectionEffect {
+  return { type: "mark_silent", bootId, heard };
 }
 
 /** When a majority of the voters had confirmed this leader. */
@@ -220,20 +240,20 @@ function confirmedAt(state: ElectionState): number {
 function onLost(state: ElectionState, peer: NodeId, at: Moment): Step {
   const { sample } = state;
   if (sample?.leaderId !== peer || state.leading !== undefined) return [state, []];
-  const mark = { type: "mark_silent", bootId: sample.bootId, heard: sample.heard } as const;
+  const mark = silenceOf(sample);
   if (state.ballot !== undefined) return [state, [mark]];
   const campaignAt = Math.min(state.campaignAt, at.now + fastDelay(state, peer, at));
-  return [{ ...state, campaignAt, fastTries: FAST_TRIES }, [mark]];
+  return [{ ...state, marked: true, campaignAt, fastTries: FAST_TRIES }, [mark]];
 }
 
 /**
  * Everybody notices a death at once: they campaign in turn, the next id first, or two of three would split their
- * votes. Within each turn chance keeps equal delays apart.
+ * votes. The first does not wait; behind it chance keeps those apart that noticed at different moments.
  */
 function fastDelay({ self, voters, timing }: ElectionState, lost: NodeId, at: Moment): number {
   const after = [...voters.filter((id) => id > lost), ...voters.filter((id) => id < lost)];
   const turn = Math.max(0, after.indexOf(self));
-  return timing.jitterMs * (0.75 * turn + 0.25 * at.random);
+  return turn === 0 ? 0 : timing.jitterMs * (0.75 * turn + 0.25 * at.random);
 }
 
 function startPreVote(state: ElectionState, at: Moment): Step {
@@ -247,11 +267,8 @@ function startPreVote(state: ElectionState, at: Moment): Step {
     votes: new Map(),
   };
   return [
-    { ...state, phase: "candidate", ballot },
-    [
-      { type: "mark_silent", bootId: sample.bootId, heard: sample.heard },
-      { type: "pre_vote", term, to: state.voters },
-    ],
+    { ...state, phase: "candidate", marked: true, ballot },
+    [silenceOf(sample), { type: "pre_vote", term, to: state.voters }],
   ];
 }
 
@@ -314,6 +331,7 @@ function follow(state: ElectionState, why: string, at: Moment): Step {
     ballot: undefined,
     ackedAt: new Map(),
     quietSince: at.now,
+    marked: false,
     campaignAt: timeout(state, at),
   };
   return [next, [{ type: "step_down", why }]];
@@ -331,15 +349,22 @@ function retryUnmarked(state: ElectionState): Step {
   return [state, [ask]];
 }
 
-/** A fast campaign is tried again soon, a few times; then comes the ordinary timeout, new at random. */
+/**
+ * A fast campaign is tried again soon, a few times; and so is one that a voter refused once it was past the pre-vote:
+ * that voter stood itself, and the votes were split. Otherwise comes the ordinary timeout, new at random.
+ */
 function afterLostBallot(state: ElectionState, at: Moment): ElectionState {
-  const fast = state.fastTries > 0;
+  const { ballot, fastTries } = state;
+  const split = ballot?.kind === "vote" && [...ballot.votes.values()].includes(false);
   return {
     ...state,
     phase: "follower",
     ballot: undefined,
-    fastTries: fast ? state.fastTries - 1 : 0,
-    campaignAt: fast ? at.now + state.timing.jitterMs * (0.25 + at.random) : timeout(state, at),
+    fastTries: Math.max(0, fastTries - 1),
+    campaignAt:
+      split || fastTries > 0
+        ? at.now + state.timing.jitterMs * (0.25 + at.random)
+        : timeout(state, at),
   };
 }
 

@@ -34,8 +34,8 @@ export interface LeadOptions {
 const QUIET_MS = 1000;
 /** The primary is elsewhere, or somebody waits: its reach and the time must be looked at. */
 const WATCHFUL_MS = 100;
-/** An epoch, a hand-over or a request is under way. */
-const BUSY_MS = 20;
+/** An epoch, a hand-over or a request is under way; news ring, and a look costs time that others need then. */
+const BUSY_MS = 40;
 /** It has been under way for so long that it waits for somebody. */
 const PATIENT_MS = 50;
 const PATIENT_AFTER_MS = 3000;
@@ -117,6 +117,7 @@ class Leading {
   }
 
   async #once(signal: AbortSignal): Promise<void> {
+    this.#bell.clear();
     const facts = await this.#gatherer.look();
     if (signal.aborted) return;
     const decision = decide(facts);

@@ -13,9 +13,9 @@ export interface ReportOptions {
 
 const CALL_LIMIT_MS = 150;
 /** Members say when they have reported; asking again is for what was not heard. */
-const EVERY_MS = 15;
+const EVERY_MS = 40;
 /** A member that does not answer, or an epoch that has waited for long, is asked less often. */
-const SLOW_MS = 30;
+const SLOW_MS = 60;
 const LONG_MS = 3000;
 
 export class Reports {

@@ -42,6 +42,16 @@ export async function suspectQuietLeader(o: SuspectOptions): Promise<void> {
   }
 }
 
+/** A peer's store is gone: if the primary is there, its data port is looked at before anybody is elected to ask. */
+export async function suspectLost(
+  { watch, readView, self }: Pick<SuspectOptions, "watch" | "readView" | "self">,
+  peer: NodeId,
+): Promise<void> {
+  // The own store may be the one in trouble: then there is nothing to prepare.
+  const target = await readView().then(primaryTarget, () => undefined);
+  if (target?.id === peer && peer !== self) watch.suspect(target);
+}
+
 /** Where the primary's data server listens; undefined without a primary. */
 export function primaryTarget(view: ClusterView): Target | undefined {
   const id = primaryOf(view);

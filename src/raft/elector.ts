@@ -1,6 +1,7 @@
 /** Ticks and answers in, effects out: the shell around `core/election.ts`. Decides nothing itself. */
 import { type Clock, untilBeat } from "../clock/clock.ts";
 import {
+  dueAt,
   type ElectionEffect,
   type ElectionEvent,
   type ElectionState,
@@ -84,12 +85,12 @@ export class Elector {
   /** Until the next tick: a campaign begins when it is due, not at the next beat. */
   #pauseMs(): number {
     const { clock, timing } = this.#options;
-    const { ballot, campaignAt, leading, sample, voters, self } = this.#state;
+    const { ballot, leading, sample, voters, self } = this.#state;
     if (ballot !== undefined) return OPEN_BALLOT_TICK_MS;
     // Half as often as a leader beats: cheaper, and a silence is noticed a little later.
     const look = untilBeat(clock.now(), 2 * timing.heartbeatMs);
     if (leading !== undefined || sample === undefined || !voters.includes(self)) return look;
-    return Math.min(look, Math.max(1, campaignAt - clock.now()));
+    return Math.min(look, Math.max(1, dueAt(this.#state) - clock.now()));
   }
 
   dispatch(event: ElectionEvent): void {

@@ -27,6 +27,8 @@ export interface RaftOptions {
   /** Rung by notifications of the own store. */
   readonly hints: Hints;
   readonly signal: AbortSignal;
+  /** A peer's store was closed and refuses. */
+  readonly onLost?: (peer: NodeId) => void;
   /** Runs while this node leads; its end is awaited before the next term. */
   readonly whileLeading: (leadership: Leadership) => Promise<void>;
 }
@@ -64,7 +66,10 @@ export class Raft {
           clock,
           log,
           signal,
-          onLost: (peer) => void this.#elector.lost(peer),
+          onLost: (peer) => {
+            options.onLost?.(peer);
+            void this.#elector.lost(peer);
+          },
           onIncarnation: (peer, incarnation) => this.#incarnations.set(peer, incarnation),
         }),
       ]),

@@ -8,6 +8,11 @@ export class Wakeup {
     this.#resolve?.();
   }
 
+  /** Forget a ring nobody waited for: what it told is about to be looked at. */
+  clear(): void {
+    this.#rung = false;
+  }
+
   /** Resolves at the next ring, at once if one came since the last wait, or when `signal` aborts. */
   async wait(signal: AbortSignal): Promise<void> {
     if (!this.#rung && !signal.aborted) {

@@ -11,7 +11,7 @@ import { openPool } from "../db/connect.ts";
 import { type Hints, type OpenHints, openHints } from "../db/hints.ts";
 import type { Sender } from "../db/peer.ts";
 import { createWatch, leadWhile } from "../leader/as-leader.ts";
-import { suspectQuietLeader } from "../leader/suspect.ts";
+import { suspectLost, suspectQuietLeader } from "../leader/suspect.ts";
 import type { PrimaryWatch } from "../leader/watch.ts";
 import type { Log } from "../log/logger.ts";
 import { type Binaries, findBinaries } from "../postgres/binaries.ts";
@@ -126,7 +126,8 @@ function tendData(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void>[
 }
 
 function buildRaft(parts: Parts): Raft {
-  const { config, me, store, clock, log, hints, signal } = parts;
+  const { config, me, store, clock, log, hints, signal, watch } = parts;
+  const readView = () => clusterView(store);
   const raft: Raft = new Raft({
     me,
     addresses: addresses(config),
@@ -138,6 +139,7 @@ function buildRaft(parts: Parts): Raft {
     log,
     hints: hints.fork("leader", "transfer", "inbox", "lease"),
     signal,
+    onLost: (peer) => void suspectLost({ watch, readView, self: config.node.id }, peer),
     whileLeading: (leadership) => lead(parts, raft, leadership),
   });
   return raft;
