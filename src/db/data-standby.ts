@@ -55,7 +55,8 @@ const Shown = z.object({
 });
 
 /**
- * What a backend shows of our settings: a new one proves what the postmaster holds (H17), an older one has its own copy.
+ * What a backend shows of our settings: a new one proves what the postmaster holds (H17), an older one has its own
+ * copy.
  */
 export function showSettings(db: Queryable): Promise<z.infer<typeof Shown>> {
   return callOne(db, Shown, {

@@ -46,7 +46,8 @@ export function replaceSettings(
 }
 
 /**
- * Changes whenever one of the two files did that others write: the one that includes ours, and the one that outranks it.
+ * Changes whenever one of the two files did that others write: the one that includes ours, and the one that outranks
+ * it.
  */
 export async function foreignVersion(dataDir: string): Promise<string> {
   const versions = await Promise.all(
