@@ -78,7 +78,7 @@ test("a rule that is raised is proved in force by those it names", async () => {
     rule_version: 1n,
   });
   for (const node of bench.nodes) await ACTS.apply_rule(node.agent, orderFor(node));
-  expect(bench.node(1).agent.state.ruleInForce).toBe(namesFor(bench, 1));
+  expect(bench.node(1).agent.state.ruleInForce?.names).toBe(namesFor(bench, 1));
 }, 60_000);
 
 test("a pledged standby reports with its receiver proved gone", async () => {
