@@ -77,6 +77,7 @@ export class LeaseKeeper {
     this.#step({ type: "taken", epoch });
     const { reported } = state;
     if (reported?.epoch === epoch) this.#step({ type: "confirmed", epoch, at: reported.at });
+    this.#beat();
     this.#guard.arm(clock.now() + config.timing.leaseMs).catch((error: unknown) => {
       // The gate waits for it, and says so.
       log.warn({ event: "deadman.failed" }, String(error));
@@ -126,10 +127,10 @@ export class LeaseKeeper {
 
   #beat(): void {
     const { clock, state, log } = this.#agentOf();
-    clock.catchUp?.();
     const { epoch, phase } = this.#state();
     if (phase === "none") return;
-    if (isDown(this.#agentOf()) && this.#fencing === undefined) {
+    clock.catchUp?.();
+    if (isDown(this.#agentOf(), this.#state()) && this.#fencing === undefined) {
       this.release().catch((error: unknown) => {
         log.warn({ event: "deadman.failed" }, String(error));
       });
@@ -202,8 +203,8 @@ export class LeaseKeeper {
 }
 
 /** Proved, or a server of ours that is no primary and becomes none: there is nothing to hold a lease for. */
-function isDown({ state, view }: Agent): boolean {
+function isDown({ state, view }: Agent, { epoch }: LeaseState): boolean {
   if (state.leads !== undefined || state.promoting) return false;
-  const becomes = view.goal === "primary" && view.followed < view.epoch;
+  const becomes = state.promotedFor?.epoch === epoch && view.epoch === epoch;
   return state.gone || (state.look?.in_recovery === true && !becomes);
 }

@@ -19,8 +19,9 @@ export const FENCE_MS = 1000;
 export const RATE_ERROR = 0.01;
 /** The worker begins this much before the end, so that the deadman has nothing to do while the worker lives. */
 export const EARLY_MS = 200;
-/** Between two looks at the lease. */
+/** Between two looks at the lease; where there is none, nothing waits for them. */
 export const LEASE_TICK_MS = 100;
+const IDLE_MS = 1000;
 /** A lease renewed longer ago than this is asked for, this often. */
 const ASK_MS = 300;
 /** Unanswered nonces that are remembered. */
@@ -104,6 +105,7 @@ export function isFresh(state: LeaseState, now: number): boolean {
 
 /** When the next tick is due. */
 export function nextTickMs({ phase, until }: LeaseState, now: number): number {
+  if (phase === "none") return IDLE_MS;
   if (phase !== "serving") return LEASE_TICK_MS;
   return Math.max(1, Math.min(LEASE_TICK_MS, until - EARLY_MS - now));
 }

@@ -26,15 +26,15 @@ const deadmenOf = (id: number) =>
     )
     .map(({ pid, startTicks }) => ({ pid, startTicks }));
 
-/** Kill it, and wait until its successor has taken the data server over; milliseconds in between. */
+/** Kill it, and wait until its successor is at work; milliseconds in between. */
 async function restartWorker(id: number): Promise<number> {
   const log = join(dirname(cluster().node(id).data.dir), "log", "worker.log");
-  const adopted = async () => (await readFile(log, "utf8")).split('"event":"data.adopted"').length;
-  const before = await adopted();
+  const starts = async () => (await readFile(log, "utf8")).split('"event":"worker.started"').length;
+  const before = await starts();
   const { at } = cluster().killWorker(id);
   await until(`worker ${id} is back`, { limitMs: 30_000, everyMs: 20 }, async () => {
     await cluster().refresh();
-    return (await adopted()) > before;
+    return (await starts()) > before;
   });
   return Math.round(performance.now() - at);
 }

@@ -2,15 +2,16 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readIdentity } from "../../../src/config/identity.ts";
 import { parseLsn } from "../../../src/core/ids.ts";
+import { makeNonce } from "../../../src/core/lease.ts";
 import { connect } from "../../../src/db/connect.ts";
 import { agentView, follow, makeReport } from "../../../src/db/node.ts";
 import * as peer from "../../../src/db/peer.ts";
-import { type Entry, markSilent, sample } from "../../../src/db/raft.ts";
+import { type Entry, echoLease, markSilent, sample } from "../../../src/db/raft.ts";
 import { ownControlStore } from "../../../src/worker/control-store.ts";
 import { type TestNode, testNode } from "../../control/node.ts";
 import { type Command, replay } from "../../support/datadriven.ts";
 
-const FILES = ["vote", "append", "apply", "strangers", "pledge"] as const;
+const FILES = ["vote", "append", "apply", "strangers", "pledge", "lease"] as const;
 const CLIENT = "00000000-0000-4000-8000-000000000001";
 let node: TestNode;
 
@@ -51,6 +52,21 @@ test("a vote and an append are durable whatever session, role and database ask f
   } finally {
     await db.end();
     await node.sql("alter role postgres reset synchronous_commit");
+  }
+});
+
+test("asking for a lease and echoing it touch no transaction, and so no disk (H69)", async () => {
+  const db = await connect(ownControlStore(node.config, "test"));
+  try {
+    const me = await sender(1);
+    await db.query("begin");
+    await peer.askLease(db, me, { nonce: makeNonce(1n, 0.5), hurry: false });
+    await echoLease(db, makeNonce(1n, 0.5));
+    const { rows } = await db.query("select pg_current_xact_id_if_assigned() as id");
+    await db.query("commit");
+    expect(rows[0]).toEqual({ id: null });
+  } finally {
+    await db.end();
   }
 });
 
@@ -95,6 +111,11 @@ async function handle({ name, args }: Command): Promise<string> {
   }
 }
 
+/** A nonce is a small number in its epoch. */
+const nonceOf = (args: Command["args"]) =>
+  makeNonce(BigInt(args.epoch ?? 0), 0) + BigInt(args.nonce ?? 0);
+const smallNonce = (nonce: bigint) => `${nonce >> 32n}/${nonce & 0xffffffffn}`;
+
 type Handler = (
   db: Awaited<ReturnType<typeof connect>>,
   args: Readonly<Record<string, string>>,
@@ -118,6 +139,16 @@ const COMMANDS: Readonly<Record<string, Handler>> = {
     const me = await sender(Number(args.from));
     const reply = await peer.heartbeat(db, me, BigInt(args.term ?? 0));
     return `term=${reply.term} ${reply.reason}`;
+  },
+  ask: async (db, args) => {
+    const ask = { nonce: nonceOf(args), hurry: false };
+    const reply = await peer.askLease(db, await sender(Number(args.from)), ask);
+    return `leader=${reply.leader_id ?? "-"} echo=${smallNonce(reply.echo)}`;
+  },
+  asked: async (db) => `asked=${smallNonce((await sample(db)).leaseAsked)}`,
+  echo: async (db, args) => {
+    await echoLease(db, nonceOf(args));
+    return "ok";
   },
   append: async (db, args) => {
     const [prevTerm = 0n, prevIndex = 0n] = (args.prev ?? "0/0").split("/").map(BigInt);
