@@ -5,14 +5,14 @@
  */
 import type { Clock } from "../clock/clock.ts";
 import { epochOfNonce } from "../core/lease.ts";
-import type { Queryable } from "../db/call.ts";
-import { echoLease, type StoreSample } from "../db/raft.ts";
+import type { StoreSample } from "../db/raft.ts";
 import type { Log } from "../log/logger.ts";
 import type { Replicator } from "./replicator.ts";
 
 export interface GrantOptions {
   readonly replicator: Pick<Replicator, "confirmedSince" | "epochIsSettled">;
-  readonly store: Queryable;
+  /** Write it into the own store, where the primary finds it. */
+  readonly echo: (nonce: bigint) => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -47,7 +47,7 @@ export class Grants {
 
   /** After every confirmed heartbeat: is the question answered by now? */
   check(): void {
-    const { replicator, store, clock, log } = this.#options;
+    const { replicator, echo, clock, log } = this.#options;
     const asked = this.#asked;
     if (asked === undefined || this.#sample === undefined) return;
     if (replicator.confirmedSince() < asked.at) return;
@@ -60,7 +60,7 @@ export class Grants {
     this.#asked = undefined;
     this.#echoed = asked.nonce;
     this.#since = clock.now();
-    echoLease(store, asked.nonce).catch((error: unknown) => {
+    echo(asked.nonce).catch((error: unknown) => {
       // The primary asks again.
       log.debug({ event: "control.gone" }, String(error));
     });

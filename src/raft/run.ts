@@ -6,7 +6,7 @@ import type { Queryable } from "../db/call.ts";
 import type { Hints } from "../db/hints.ts";
 import { observedRows, takeGossip } from "../db/node.ts";
 import { askLease, gossip, report, type Sender, takeLead } from "../db/peer.ts";
-import type { StoreSample } from "../db/raft.ts";
+import { echoLease, type StoreSample } from "../db/raft.ts";
 import type { Log } from "../log/logger.ts";
 import { Elector } from "./elector.ts";
 import { Grants } from "./grants.ts";
@@ -183,7 +183,8 @@ export class Raft {
       },
       onHigherTerm: (higher) => this.#elector.dispatch({ type: "refused", term: higher }),
     });
-    const grants = new Grants({ replicator, store, clock, log });
+    const echo = (nonce: bigint) => echoLease(store, nonce);
+    const grants = new Grants({ replicator, echo, clock, log });
     this.#leading = { replicator, grants, end };
     log.info({ event: "raft.leader", term }, `won term ${term}`);
     const leadership = this.#leadership(term, this.#leading);

@@ -2,7 +2,6 @@
 import { beforeEach, expect, test } from "vitest";
 import type { Clock } from "../../src/clock/clock.ts";
 import { makeNonce } from "../../src/core/lease.ts";
-import type { Queryable } from "../../src/db/call.ts";
 import type { StoreSample } from "../../src/db/raft.ts";
 import { silentLog } from "../../src/log/logger.ts";
 import { Grants } from "../../src/raft/grants.ts";
@@ -16,12 +15,7 @@ let echoed: bigint[];
 let grants: Grants;
 
 const clock: Clock = { now: () => now, sleep: async () => undefined };
-const store = {
-  query: async ({ values }: { values: bigint[] }) => {
-    echoed.push(...values);
-    return { rows: [] };
-  },
-} as unknown as Queryable;
+const echo = async (nonce: bigint) => void echoed.push(nonce);
 
 beforeEach(() => {
   now = 1000;
@@ -32,7 +26,7 @@ beforeEach(() => {
     confirmedSince: () => confirmed,
     epochIsSettled: (applied: bigint) => applied >= epochIndex,
   };
-  grants = new Grants({ replicator, store, clock, log: silentLog });
+  grants = new Grants({ replicator, echo, clock, log: silentLog });
 });
 
 const seen = (leaseAsked: bigint, more: Partial<StoreSample> = {}): StoreSample => ({
