@@ -7,6 +7,7 @@ import { untilHealthy } from "../health.ts";
 import { differences } from "../load/equal.ts";
 import { type Load, startLoad, type Verdict } from "../load/load.ts";
 import { Random } from "../random.ts";
+import { until } from "../until.ts";
 import {
   brokenPromises,
   type ChaosReport,
@@ -33,6 +34,7 @@ const BOLD_WEIGHT = 3;
 /** So often two faults overlap. */
 const TWO_AT_ONCE = 0.3;
 const QUIET_MS = 2000;
+const JUDGE_MS = 180_000;
 
 interface Run extends ChaosOptions {
   readonly load: Load;
@@ -150,9 +152,12 @@ async function quietly(run: Run): Promise<void> {
 
 async function judge(run: Run): Promise<{ verdict: Verdict; found: string[] }> {
   await run.load.stop();
-  const { primary } = await untilHealthy(run.bed);
-  const verdict = await run.load.judge(run.bed);
-  return { verdict, found: await differences(run.bed, primary) };
+  // A failover under the reader's feet is no verdict: it reads again.
+  return await until("the cluster is read", { limitMs: JUDGE_MS, everyMs: 1000 }, async () => {
+    const { primary } = await untilHealthy(run.bed);
+    const verdict = await run.load.judge(run.bed);
+    return { verdict, found: await differences(run.bed, primary) };
+  });
 }
 
 function finish(

@@ -4,6 +4,7 @@ import { CRASHES } from "./crashes.ts";
 import { DISKS } from "./disks.ts";
 import type { Fault } from "./fault.ts";
 import { LINKS } from "./links.ts";
+import { RESTARTS } from "./restarts.ts";
 import { TRESPASSES } from "./trespass.ts";
 
 export const CATALOGUE: readonly Fault[] = [
@@ -12,4 +13,5 @@ export const CATALOGUE: readonly Fault[] = [
   ...DISKS,
   ...CLOCKS,
   ...TRESPASSES,
+  ...RESTARTS,
 ];

@@ -98,6 +98,17 @@ export const CLOCKS: readonly Fault[] = [
         restartedUnder(bed, primary, { spec: "+3600s", monotonic: false }),
     },
   ),
+  clock(
+    "F30",
+    "the primary's node comes back 45 s ahead",
+    { spec: "+45s", monotonic: false },
+    {
+      bound: "observed",
+      failover: "must",
+      inject: ({ bed, primary }) =>
+        restartedUnder(bed, primary, { spec: "+45s", monotonic: false }),
+    },
+  ),
   clock("F31", "a standby's clocks run twice as fast", { spec: "+0 x2", monotonic: true }),
   clock("F31", "a standby's clocks run at half speed", { spec: "+0 x0.5", monotonic: true }),
 ];
