@@ -78,7 +78,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   execa: ["postgres"],
   "graphile-worker": ["jobs"],
   pino: ["log"],
-  zod: ["config", "db", "http", "logical", "client"],
+  zod: ["config", "db", "jobs", "http", "logical", "client"],
   yaml: ["config", "cli"],
 };
 const rank = (folder: string) => LAYERS.findIndex((layer) => layer.includes(folder));

@@ -1,5 +1,5 @@
 --! Previous: sha256:567a692f82ccea865ff32f013a9e2543cc106954c7db8e11294204656788b17c
---! Hash: sha256:49152f6827277ab6d7893e32016949d630dd95fb97f53ec9b6df4a90b7b6de0d
+--! Hash: sha256:9092aae835f9801a7c76fce9dbfd420410abc34e7526c14de3bd21ee744a2cdf
 --! Message: what one node must never forget, and the roles of the control store
 create schema raft;    -- private: this node's consensus state
 create schema peer;    -- what other nodes call: the wire protocol
@@ -18,7 +18,9 @@ create table node.identity (
   name         text    not null,
   cluster_id   uuid    not null,
   cluster_name text    not null,
-  incarnation  uuid    not null
+  incarnation  uuid    not null,
+  -- Made anew after an earlier life, which may have voted and pledged: no voice until the log gives it one (H56).
+  reborn       boolean not null default false
 );
 
 -- Raft figure 2, "persistent state".  One row, so that every message to a node waits its turn.

@@ -1,5 +1,5 @@
---! Previous: sha256:49152f6827277ab6d7893e32016949d630dd95fb97f53ec9b6df4a90b7b6de0d
---! Hash: sha256:c80c9ab449755984f9e850c048127f19716636fec808dd4b30ab62c0b250d5c7
+--! Previous: sha256:9092aae835f9801a7c76fce9dbfd420410abc34e7526c14de3bd21ee744a2cdf
+--! Hash: sha256:96102e1ebd94f57f99eef75faec907474c8f828c3e6fc79f0cbc9ea1b8d080bc
 --! Message: the replicated state machine: members, epochs, commit rule, requests, events
 
 -- One row: facts of the cluster as a whole, and the commit rule (H18).
@@ -32,6 +32,13 @@ create table cluster.member (
   state        text    not null default 'initial' check (state in ('initial', 'registered', 'attached')),
   pg_version   text,
   joined_at    timestamptz
+);
+
+-- Lives of a member that ended when its control store was lost: none of them is ever heard again (H56).
+create table cluster.former_incarnation (
+  node_id     integer not null,
+  incarnation uuid    not null,
+  primary key (node_id, incarnation)
 );
 
 -- One row per primary decision: an appointment, its promotion, its gate.

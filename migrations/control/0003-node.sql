@@ -1,5 +1,5 @@
---! Previous: sha256:c80c9ab449755984f9e850c048127f19716636fec808dd4b30ab62c0b250d5c7
---! Hash: sha256:0f85dfa701c864c741e2bbbf6759b9d2de333eae587d77f31bc50304dda859f0
+--! Previous: sha256:96102e1ebd94f57f99eef75faec907474c8f828c3e6fc79f0cbc9ea1b8d080bc
+--! Hash: sha256:2b176349c3585a8e25a4de43c114215340eea393ea53fdd3f61dfd27a362e9a1
 --! Message: what this node alone promises and has seen
 
 -- The pledge: take no WAL from, and never promote for, an epoch below this one (H01, H21).

@@ -14,6 +14,7 @@ begin
   perform raft.check_sender(p_cluster, p_from, p_incarnation);
   select * into strict v_state from raft.hard_state;
   v_reason := case
+    when not raft.has_voice()                                                      then 'learner'
     when p_term <= v_state.current_term                                            then 'stale_term'
     when (p_last_term, p_last_index) < (v_state.last_term, v_state.last_index)     then 'log_behind'
     when not raft.may_vote(p_boot_id, p_heard)                                     then 'not_marked'

@@ -17,12 +17,13 @@ begin
   select * into strict v_state from raft.hard_state for update;
 
   -- Without a mark we do not even adopt the term: a returning node must not unseat a live leader (H54).
-  if p_term > v_state.current_term and (p_transfer or raft.may_vote(p_boot_id, p_heard)) then
+  if p_term > v_state.current_term and raft.has_voice() and (p_transfer or raft.may_vote(p_boot_id, p_heard)) then
     update raft.hard_state set current_term = p_term, voted_for = null, leader_id = null
     returning * into v_state;
   end if;
 
   v_reason := case
+    when not raft.has_voice()                                                   then 'learner'
     when p_term > v_state.current_term                                          then 'not_marked'
     when p_term < v_state.current_term                                          then 'stale_term'
     when coalesce(v_state.voted_for, p_from) <> p_from                          then 'already_voted'

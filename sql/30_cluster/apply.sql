@@ -15,6 +15,8 @@ begin
   v_outcome := case p_kind
     when 'noop'          then cluster.apply_noop(p_term, p_body)
     when 'register'      then cluster.apply_register(p_term, p_body)
+    when 'readmit'       then cluster.apply_readmit(p_term, p_body)
+    when 'voter'         then cluster.apply_voter(p_term, p_body)
     when 'found'         then cluster.apply_found(p_term, p_body)
     when 'open_epoch'    then cluster.apply_open_epoch(p_term, p_body)
     when 'appoint'       then cluster.apply_appoint(p_term, p_body)

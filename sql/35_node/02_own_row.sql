@@ -8,6 +8,7 @@ begin
              'handed_over', (select max(h.epoch) from node.handed_over as h),
              'progress', (select to_jsonb(p) from node.progress as p where p.node_id = i.node_id),
              'raft_role', case
+             when not raft.has_voice() then 'learner'
              -- A deposed leader finds its own name still: the mark of silence tells it apart.
              when s.leader_id = i.node_id and not raft.is_silent() then 'leader'
              when s.leader_id is not null and not raft.is_silent() then 'follower'

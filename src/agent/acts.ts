@@ -9,8 +9,10 @@ import { foundCluster } from "./found.ts";
 import { proveRule } from "./gate.ts";
 import { noteAct } from "./guard.ts";
 import { handOver } from "./hand-over.ts";
+import { join } from "./join.ts";
 import { promote, settle } from "./promote.ts";
 import { report } from "./report.ts";
+import { rewind } from "./rewind.ts";
 import { fenceServer, leave, startGated } from "./servers.ts";
 import { change } from "./settings.ts";
 
@@ -29,6 +31,9 @@ export const ACTS: Readonly<Record<Exclude<Act, "wait" | "refuse">, Do>> = {
   discard: ordered(discardFounding),
   found: ordered(foundCluster),
   clone: ordered(clone),
+  rewind: ordered(rewind),
+  join: ordered(join),
+  quarantine: ordered(quarantine),
   start: ordered(start),
   fence: ordered(fenceOnly),
   bury: ordered(bury),
@@ -53,6 +58,16 @@ async function fenceOnly(agent: Agent, order: Order): Promise<void> {
   await fenceServer(agent, order.view.goal_why);
   const detail = { epoch: order.epoch.toString() };
   await noteAct(agent, { event: "fenced", reason: order.view.goal_why, detail });
+}
+
+/**
+ * Nobody appointed it and it left recovery: `pg_promote()` by hand, or a start without its signal file (H23, H40). It
+ * is ended and told of; what it wrote stays on its disk until a copy replaces it.
+ */
+async function quarantine(agent: Agent, order: Order): Promise<void> {
+  await fenceServer(agent, order.why);
+  const detail = { epoch: order.epoch.toString() };
+  await agent.store.noteAct({ event: "rogue_quarantined", reason: order.why, detail });
 }
 
 /** The server died: its leftovers are ended, that nothing is left is proved, and said at once (H05). */

@@ -7,7 +7,7 @@ import type { AgentView } from "../db/node.ts";
 import type { Log } from "../log/logger.ts";
 import type { Binaries } from "../postgres/binaries.ts";
 import type { Owner } from "../postgres/owner.ts";
-import { type Agent, connectionsTo, freshState, pathsOf } from "./context.ts";
+import { type Agent, connectionsTo, freshState, type LongWork, pathsOf } from "./context.ts";
 import { LeaseKeeper, type LeaseOptions } from "./lease.ts";
 import { runLoop } from "./loop.ts";
 import { createPublisher } from "./publish.ts";
@@ -20,6 +20,8 @@ export interface AgentOptions {
   readonly binaries: Binaries;
   readonly owner: Owner | undefined;
   readonly clock: Clock;
+  /** How long work on the data directory is done. */
+  readonly work: LongWork;
   readonly log: Log;
   readonly hints: Hints;
   readonly signal: AbortSignal;
@@ -68,7 +70,7 @@ export function createAgent({
   if (data === undefined) throw new Error("a witness has no agent");
   checkOperatorSettings(data.settings);
   const paths = pathsOf(config, data);
-  const { binaries, owner, clock } = options;
+  const { binaries, owner, clock, work } = options;
   const agent: Agent = {
     config,
     data,
@@ -77,6 +79,7 @@ export function createAgent({
     clock,
     log,
     store,
+    work,
     paths,
     ...connectionsTo(config, paths, data),
     state: freshState(),

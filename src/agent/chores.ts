@@ -4,9 +4,9 @@ import { formatLsn } from "../core/ids.ts";
 import type { DataConnection } from "../db/data-connection.ts";
 import { endBackends, flushedLsn } from "../db/data-primary.ts";
 import { attachedTo } from "../db/data-server.ts";
-import { exists, removeTree } from "../postgres/files.ts";
 import { type Agent, freshConnection, isAlive } from "./context.ts";
-import { classify } from "./disk.ts";
+import { renewLife } from "./data-life.ts";
+import { removeReplaced } from "./disk.ts";
 import { cohortNames } from "./gate.ts";
 import { deliverActs } from "./guard.ts";
 import { furnish } from "./promote.ts";
@@ -16,7 +16,11 @@ const EVERY_MS = 5000;
 /** A standby that has not streamed for so long asks whether what it needs still exists. */
 const STUCK_MS = 5000;
 
+/** How old a copy of the data may be and still pass for the data themselves, at most twice this. */
+const RENEW_MS = 60_000;
+
 interface Memory {
+  renewedAt: number;
   stuckSince: number | undefined;
   /** The committed mode from which this node's file was last said to differ. */
   differs: string;
@@ -26,7 +30,12 @@ interface Memory {
 
 /** Until `signal` aborts. A failure is logged; the next round tries again. */
 export async function runChores(agent: Agent, signal: AbortSignal): Promise<void> {
-  const memory: Memory = { stuckSince: undefined, differs: "", furnished: "" };
+  const memory: Memory = {
+    renewedAt: agent.clock.now(),
+    stuckSince: undefined,
+    differs: "",
+    furnished: "",
+  };
   while (!signal.aborted) {
     await agent.clock.sleep(EVERY_MS, signal);
     if (signal.aborted) return;
@@ -40,13 +49,14 @@ export async function runChores(agent: Agent, signal: AbortSignal): Promise<void
 
 async function round(agent: Agent, memory: Memory): Promise<void> {
   const { state } = agent;
-  await removeReplaced(agent);
+  if (state.activity === undefined && state.disk?.kind === "ours") await removeReplaced(agent);
   await compareMode(agent, memory);
   await deliverActs(agent);
   if (!isAlive(agent) || state.look === undefined || state.activity !== undefined) return;
   const connection = await freshConnection(agent);
   try {
     await tendSlots(agent, connection.db);
+    await renew(agent, memory);
     if (state.leads?.gateOpen) await asPrimary(agent, memory, connection);
     else await asStandby(agent, memory);
   } finally {
@@ -64,14 +74,11 @@ async function compareMode({ config, view, store }: Agent, memory: Memory): Prom
   memory.differs = view.mode;
 }
 
-/** What a copy replaced, when the worker ended before it was removed. Only what is ours. */
-async function removeReplaced(agent: Agent): Promise<void> {
-  const { paths } = agent;
-  if (agent.state.activity !== undefined || !(await exists(paths.oldDir))) return;
-  const { kind, systemIdentifier } = await classify(agent);
-  if (kind !== "ours" || systemIdentifier === undefined) return;
-  const old = await classify({ ...agent, paths: { ...paths, dataDir: paths.oldDir } });
-  if (old.kind === "ours") await removeTree(paths.oldDir);
+async function renew(agent: Agent, memory: Memory): Promise<void> {
+  const now = agent.clock.now();
+  if (agent.state.disk?.kind !== "ours" || now - memory.renewedAt < RENEW_MS) return;
+  await renewLife(agent);
+  memory.renewedAt = now;
 }
 
 async function asPrimary(agent: Agent, memory: Memory, { db }: DataConnection): Promise<void> {
@@ -123,6 +130,6 @@ async function asStandby(agent: Agent, memory: Memory): Promise<void> {
   const why = await cannotGoOn(agent, replayed);
   if (why === undefined || agent.view.epoch !== epoch) return;
   log.warn({ event: "agent.decided", epoch }, why);
-  state.divergedAt = epoch;
+  state.rejoin = { epoch, by: "copy", why };
   agent.nudge();
 }

@@ -15,7 +15,9 @@ import type { Log } from "../log/logger.ts";
 import type { Binaries } from "../postgres/binaries.ts";
 import { deadmanDirOf } from "../postgres/deadman.ts";
 import type { Owner } from "../postgres/owner.ts";
+import type { RewindOptions } from "../postgres/pg-rewind.ts";
 import type { Server } from "../postgres/server.ts";
+import type { BaseBackup, BaseBackupOptions } from "../replication/base-backup.ts";
 import type { Disk } from "./disk.ts";
 import type { LeaseKeeper } from "./lease.ts";
 import type { NodeStore } from "./store.ts";
@@ -28,6 +30,10 @@ export interface Paths {
   readonly oldDir: string;
   /** While it exists `dataDir` is never started (H04). */
   readonly marker: string;
+  /** While it exists `dataDir` is whole, and not proved to be of the primary's history (H39). */
+  readonly joining: string;
+  /** The last numbers of the data directory's life: one that holds another is an older copy. */
+  readonly life: string;
   /** Which cluster's data this is: written when it was founded or copied by us. */
   readonly identity: string;
   /** An initdb of ours that is not yet the cluster's. */
@@ -43,10 +49,18 @@ export interface Paths {
 
 export type DataConfig = NonNullable<Config["data"]>;
 
+/** Whom a standby streams from. */
+export interface Upstream {
+  readonly nodeId: NodeId;
+  readonly epoch: Epoch;
+  /** `joiner`: under a name that no commit rule counts, until it is proved that it may (H39). */
+  readonly as: "member" | "joiner";
+}
+
 /** What our settings make of the server. */
 export interface Wanted {
   /** Whom it streams from; undefined: from nobody. */
-  readonly upstream: { readonly nodeId: NodeId; readonly epoch: Epoch } | undefined;
+  readonly upstream: Upstream | undefined;
   /** Whether it listens on its addresses: not while its history is unverified (H39). */
   readonly listen: boolean;
   readonly gate: "open" | "closed";
@@ -93,10 +107,12 @@ export interface State {
   promotedFor: { readonly epoch: Epoch; readonly at: number } | undefined;
   /** The slots that were last seen to be there, all of them. */
   slotsFor: string | undefined;
-  /** The epoch in which this node's WAL was found to lead nowhere. */
-  divergedAt: Epoch | undefined;
   /** Names and version of the commit rule that this primary proved in force. */
   ruleInForce: { readonly names: string; readonly version: bigint } | undefined;
+  /** In this epoch this node's WAL was found not to lead to the primary's. */
+  rejoin:
+    | { readonly epoch: Epoch; readonly by: "rewind" | "copy"; readonly why: string }
+    | undefined;
   /** Monotonic time at which the server was first seen down. */
   downSince: number | undefined;
   /** No process of the data directory is left, proved. */
@@ -113,6 +129,12 @@ export interface State {
   problem: string | undefined;
 }
 
+/** Long work on a data directory that no server runs on: elsewhere, so that nothing waits for it (H63). */
+export interface LongWork {
+  copy(order: Omit<BaseBackupOptions, "clock" | "tls">): Promise<BaseBackup>;
+  rewind(order: Omit<RewindOptions, "binaries">): Promise<void>;
+}
+
 export interface Agent {
   readonly config: Config;
   readonly data: DataConfig;
@@ -121,6 +143,7 @@ export interface Agent {
   readonly clock: Clock;
   readonly log: Log;
   readonly store: NodeStore;
+  readonly work: LongWork;
   readonly paths: Paths;
   /** For acts; for looks and probes; both to the own data server. */
   readonly hands: KeptConnection;
@@ -141,6 +164,8 @@ export interface Agent {
 export interface Order {
   readonly epoch: Epoch;
   readonly view: AgentView;
+  /** The reason of the row that ordered it. */
+  readonly why: string;
   readonly signal: AbortSignal;
 }
 
@@ -164,6 +189,8 @@ export function pathsOf(config: Config, data: DataConfig): Paths {
     newDir: `${data.dir}.new`,
     oldDir: `${data.dir}.old`,
     marker: `${data.dir}.marker`,
+    joining: `${data.dir}.joining`,
+    life: `${data.dir}.life`,
     identity: join(config.dir, "data.json"),
     founding: join(config.dir, "founding.json"),
     socketDir: join(config.dir, "run", "data"),
@@ -191,7 +218,7 @@ export function freshState(): State {
     reported: undefined,
     promotedFor: undefined,
     slotsFor: undefined,
-    divergedAt: undefined,
+    rejoin: undefined,
     ruleInForce: undefined,
     downSince: undefined,
     gone: false,

@@ -148,12 +148,12 @@ async function next(agent: Agent, loop: Loop): Promise<void> {
   }
   if (act === "wait" || act === "refuse") return;
   if (loop.failures > 0 && clock.now() < loop.retryAt) return;
-  begin(agent, loop, act, facts);
+  begin(agent, loop, { act, why }, facts);
 }
 
 /** Waits that are a trouble for somebody say so; the others are normal. */
 function problemOf(act: Act, pos: number, why: string): string | undefined {
-  const troubles = new Set([230, 330, 660]);
+  const troubles = new Set([230, 250, 330, 455, 470, 660]);
   return act === "wait" && troubles.has(pos) ? why : undefined;
 }
 
@@ -164,10 +164,15 @@ function forgetRun({ state }: Agent): void {
   state.look = undefined;
 }
 
-function begin(agent: Agent, loop: Loop, act: Exclude<Act, "wait" | "refuse">, facts: Facts): void {
+function begin(
+  agent: Agent,
+  loop: Loop,
+  { act, why }: { readonly act: Exclude<Act, "wait" | "refuse">; readonly why: string },
+  facts: Facts,
+): void {
   const { view, clock, log, state } = agent;
   const controller = new AbortController();
-  const order: Order = { epoch: view.epoch, view, signal: controller.signal };
+  const order: Order = { epoch: view.epoch, view, why, signal: controller.signal };
   const started = clock.now();
   const done = ACTS[act](agent, order)
     .then(

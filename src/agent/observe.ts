@@ -4,7 +4,7 @@ import { formatLsn, type Lsn, standbyName } from "../core/ids.ts";
 import { lookAt } from "../db/data-server.ts";
 import { processInfo } from "../postgres/process-tree.ts";
 import { type Agent, isAlive } from "./context.ts";
-import type { Disk } from "./disk.ts";
+import { type Disk, hasLed } from "./disk.ts";
 import { confirming } from "./gate.ts";
 import { identify } from "./servers.ts";
 
@@ -60,13 +60,13 @@ function noticeSilence({ state, clock, config }: Agent): void {
 
 /** The facts the table decides on. Pure but for the clock. */
 export function factsOf(agent: Agent, disk: Disk): Facts {
-  const { view, state } = agent;
+  const { view } = agent;
   return {
     goal: goalOf(agent, disk),
     disk: disk.kind,
     server: serverOf(agent),
-    leads: state.leads?.epoch === view.epoch && view.primary_id === view.node_id ? "this" : "other",
-    history: state.divergedAt === view.epoch ? "diverged" : "same",
+    leads: leadsOf(agent),
+    history: historyOf(agent),
     step: stepOf(agent),
     rest: restOf(agent),
     rule: ruleOf(agent),
@@ -78,6 +78,17 @@ function goalOf({ view }: Agent, disk: Disk): Facts["goal"] {
   if (view.epoch > 0n || view.goal !== "none") return view.goal;
   const founder = view.leader_id === view.node_id && view.system_identifier === null;
   return founder && disk.kind !== "foreign" ? "found" : "none";
+}
+
+function leadsOf({ view, state }: Agent): Facts["leads"] {
+  const { leads } = state;
+  if (leads?.epoch === view.epoch && view.primary_id === view.node_id) return "this";
+  return leads !== undefined || hasLed(view) ? "other" : "nobody";
+}
+
+function historyOf({ view, state }: Agent): Facts["history"] {
+  if (state.rejoin?.epoch !== view.epoch) return "same";
+  return state.rejoin.by === "rewind" ? "forked" : "lost";
 }
 
 function serverOf(agent: Agent): Facts["server"] {
@@ -102,7 +113,10 @@ function stepOf(agent: Agent): Facts["step"] {
       return view.handed_over ? "done" : "todo";
     case "standby": {
       const upstream = state.wanted?.upstream;
-      const right = upstream?.nodeId === view.primary_id && upstream?.epoch === view.epoch;
+      const right =
+        upstream?.nodeId === view.primary_id &&
+        upstream?.epoch === view.epoch &&
+        upstream.as === "member";
       const shown = state.listening && state.wanted?.gate === "open";
       return right && shown && view.followed === view.epoch ? "done" : "todo";
     }
@@ -216,7 +230,9 @@ function wordOf(agent: Agent, disk: Disk, alive: boolean): string {
   const server = serverOf(agent);
   if (server === "starting") return "starting";
   if (server === "primary") return "running";
-  if (state.look?.receiver === "streaming") return "streaming";
+  if (state.look?.receiver === "streaming" && state.wanted?.upstream?.as !== "joiner") {
+    return "streaming";
+  }
   return state.wanted?.upstream === undefined ? "running" : "catching_up";
 }
 

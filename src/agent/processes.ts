@@ -35,6 +35,15 @@ export async function childPids(pid: number): Promise<number[]> {
     .map(Number);
 }
 
+/** The WAL segment a recovering server waits for, without its timeline; undefined while it waits for none. */
+export async function awaitedSegment(postmaster: number): Promise<string | undefined> {
+  for (const pid of await childPids(postmaster)) {
+    const found = /startup waiting for [0-9A-F]{8}([0-9A-F]{16})/.exec(titleOf(pid));
+    if (found !== null) return found[1];
+  }
+  return undefined;
+}
+
 /** What `ps` shows as the command; empty when the process is gone or hides it. */
 export function titleOf(pid: number): string {
   return (textOf(`/proc/${pid}/cmdline`) ?? "").replaceAll("\0", " ").trim();

@@ -8,6 +8,7 @@ import type { DataConnection } from "../db/data-connection.ts";
 import {
   endSessions,
   ensureRoles,
+  grantStamps,
   listedPids,
   orderPromotion,
   position,
@@ -146,6 +147,7 @@ export async function furnish(agent: Agent, db: DataConnection["db"]): Promise<v
   await db.query("set synchronous_commit = local");
   try {
     await install(db, "data");
+    await grantStamps(db);
   } finally {
     await db.query("reset synchronous_commit");
   }

@@ -11,6 +11,7 @@
 import { join } from "node:path";
 import { WaitTimeout } from "../clock/clock.ts";
 import { formatLsn, type Lsn } from "../core/ids.ts";
+import { stampChain } from "../db/data-server.ts";
 import { pollRecovery, pushReplay, type Recovery } from "../db/data-standby.ts";
 import { exists } from "../postgres/files.ts";
 import { type Agent, type Order, ownPids, recheck } from "./context.ts";
@@ -31,6 +32,7 @@ export async function report(agent: Agent, order: Order): Promise<void> {
   const started = agent.clock.now();
   agent.state.reported = { epoch: order.epoch, at: started };
   const end = await detach(agent, order);
+  await recallHistory(agent);
   recheck(agent, order);
   await agent.store.makeReport(order.epoch, end.lsn, end.evidence);
   agent.log.info(
@@ -42,6 +44,14 @@ export async function report(agent: Agent, order: Order): Promise<void> {
     },
     end.evidence,
   );
+}
+
+/** A store made anew has forgotten what these data followed; their stamps have not, and reports rest on it (H56). */
+async function recallHistory({ view, hands, store }: Agent): Promise<void> {
+  if (view.followed > 0n) return;
+  const { db } = await hands.get();
+  const newest = (await stampChain(db, view.cluster_id)).at(-1)?.epoch ?? 0n;
+  if (newest > 0n && newest <= view.epoch) await store.recall(newest);
 }
 
 export interface EndOfWal {

@@ -3,13 +3,14 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseLsn } from "../core/ids.ts";
 import type { Queryable } from "../db/call.ts";
-import { type Look, lookAt, newestStamp } from "../db/data-server.ts";
+import { type Look, lookAt, stampChain } from "../db/data-server.ts";
 import { readControlFile } from "../postgres/control-file.ts";
 import { fence } from "../postgres/fence.ts";
 import { exists, removeTree } from "../postgres/files.ts";
 import { adoptServer, type Server, startServer, waitReady } from "../postgres/server.ts";
 import { putStandbySignal } from "../postgres/settings.ts";
 import type { Agent, Wanted } from "./context.ts";
+import { renewLife } from "./data-life.ts";
 import { classify } from "./disk.ts";
 import { prepareFiles, readWanted, writeWanted } from "./settings.ts";
 
@@ -27,34 +28,40 @@ export async function startGated(
   wanted: Partial<Wanted> = {},
   signal?: AbortSignal,
 ): Promise<void> {
-  const { paths, owner, binaries, state, log, view } = agent;
+  agent.state.activity = "starting";
+  try {
+    await launch(agent, wanted);
+    await awaitReady(agent, signal);
+  } finally {
+    agent.state.activity = undefined;
+  }
+}
+
+/** The same without the wait: one that needs WAL from elsewhere first may take long to answer. */
+export async function launch(agent: Agent, wanted: Partial<Wanted>): Promise<void> {
+  const { paths, owner, binaries, log, view } = agent;
   if (await exists(paths.marker)) throw new Error(`${paths.marker} forbids a start`);
   if (await exists(join(paths.dataDir, "postmaster.pid"))) await fenceServer(agent, "start");
   await agent.lease.release();
-  state.activity = "starting";
-  try {
-    await prepareFiles(agent);
-    await dropSeeds(agent);
-    await putStandbySignal(paths.dataDir, owner);
-    const whole: Wanted = {
-      upstream: undefined,
-      listen: false,
-      gate: "closed",
-      standbyNames: view.standby_names,
-      ...wanted,
-    };
-    await writeWanted(agent, whole);
-    const { dataDir, logFile } = paths;
-    const server = await startServer({ binaries, dataDir, owner, logFile });
-    take(agent, server, whole.listen);
-    log.info(
-      { event: "data.started", pid: server.pid, ...describeWanted(whole) },
-      "started read-only",
-    );
-    await awaitReady(agent, signal);
-  } finally {
-    state.activity = undefined;
-  }
+  await prepareFiles(agent);
+  await dropSeeds(agent);
+  await putStandbySignal(paths.dataDir, owner);
+  const whole: Wanted = {
+    upstream: undefined,
+    listen: false,
+    gate: "closed",
+    standbyNames: view.standby_names,
+    ...wanted,
+  };
+  await writeWanted(agent, whole);
+  await renewLife(agent);
+  const { dataDir, logFile } = paths;
+  const server = await startServer({ binaries, dataDir, owner, logFile });
+  take(agent, server, whole.listen);
+  log.info(
+    { event: "data.started", pid: server.pid, ...describeWanted(whole) },
+    "started read-only",
+  );
 }
 
 function describeWanted({ upstream, listen, gate }: Wanted) {
@@ -127,8 +134,8 @@ export async function identify(agent: Agent, db: Queryable, seen: Look): Promise
   const appointed = view.primary_id === view.node_id && view.followed === view.epoch;
   const { timeline } = seen;
   if (!seen.in_recovery && appointed && timeline !== null && view.timeline === timeline) {
-    const stamp = await newestStamp(db, view.cluster_id);
-    const stamped = stamp?.epoch === view.epoch ? stamp : undefined;
+    const chain = await stampChain(db, view.cluster_id);
+    const stamped = chain.find(({ epoch }) => epoch === view.epoch);
     state.leads = {
       epoch: view.epoch,
       timeline,

@@ -4,7 +4,7 @@ import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { waitUntil } from "../clock/clock.ts";
 import { nodePassword } from "../config/secrets.ts";
-import { nodeRole, standbyName } from "../core/ids.ts";
+import { joinerName, nodeRole, slotName, standbyName } from "../core/ids.ts";
 import { showSettings } from "../db/data-standby.ts";
 import type { AgentView } from "../db/node.ts";
 import {
@@ -23,7 +23,13 @@ import {
   type Settings,
   writeSettings,
 } from "../postgres/settings.ts";
-import { type Agent, type DataConfig, freshConnection, type Wanted } from "./context.ts";
+import {
+  type Agent,
+  type DataConfig,
+  freshConnection,
+  type Upstream,
+  type Wanted,
+} from "./context.ts";
 import { restOf, tellsRest } from "./processes.ts";
 
 export class SettingIsOurs extends Error {
@@ -87,7 +93,7 @@ function fixedSettings({ members }: { members: number }): Settings {
 /** The whole include file, in order: later lines win, so ours stand last. */
 export function settingsFor(agent: Agent, wanted: Wanted, serial: bigint): Settings {
   const { config, data, paths, view } = agent;
-  const { nodeId, epoch } = wanted.upstream ?? {};
+  const { upstream } = wanted;
   return {
     ...DEFAULTS,
     ...data.settings,
@@ -101,20 +107,21 @@ export function settingsFor(agent: Agent, wanted: Wanted, serial: bigint): Setti
       .replaceAll(/[^\x20-\x7e]/g, "?")
       .slice(0, 63),
     synchronous_standby_names: wanted.standbyNames,
-    primary_conninfo: nodeId === undefined ? "" : connectionTo(agent, view, nodeId),
-    primary_slot_name: nodeId === undefined ? "" : `pgreplica_${config.node.id}`,
+    primary_conninfo: upstream === undefined ? "" : connectionTo(agent, view, upstream),
+    primary_slot_name: upstream === undefined ? "" : slotName(config.node.id),
     "pgreplica.control_socket": join(config.dir, "run", "control"),
     "pgreplica.control_port": config.control.port,
     "pgreplica.control_uri": `postgresql://postgres@${config.control.host}:${config.control.port}/postgres`,
-    "pgreplica.epoch": String(epoch ?? ""),
-    "pgreplica.upstream": String(nodeId ?? ""),
+    "pgreplica.epoch": String(upstream?.epoch ?? ""),
+    "pgreplica.upstream": String(upstream?.nodeId ?? ""),
+    "pgreplica.upstream_as": upstream?.as ?? "",
     "pgreplica.gate": wanted.gate,
     [SERIAL]: serial.toString(),
   };
 }
 
 /** The password stands in a file only the server reads, not in a setting that superusers and logs show. */
-function connectionTo(agent: Agent, view: AgentView, nodeId: number): string {
+function connectionTo(agent: Agent, view: AgentView, { nodeId, as }: Upstream): string {
   const member = view.members.find(({ node_id }) => node_id === nodeId);
   if (member === undefined || member.data_host === null || member.data_port === null) {
     throw new Error(`node ${nodeId} has no data server to stream from`);
@@ -124,7 +131,10 @@ function connectionTo(agent: Agent, view: AgentView, nodeId: number): string {
     port: member.data_port,
     user: nodeRole(agent.config.node.id),
     passfile: agent.paths.passFile,
-    application_name: standbyName(agent.config.node.id, view.incarnation),
+    application_name: (as === "member" ? standbyName : joinerName)(
+      agent.config.node.id,
+      view.incarnation,
+    ),
     connect_timeout: 2,
     keepalives_idle: 1,
     keepalives_interval: 1,
@@ -136,7 +146,10 @@ function connectionTo(agent: Agent, view: AgentView, nodeId: number): string {
     .join(" ");
 }
 
-/** Who may log in: always we, over the socket, and replication by members; everyone else through an open gate. */
+/**
+ * Who may log in: always we, over the socket, and members, to stream, to compare their history and to rewind: the loser
+ * must be able to before the gate opens, which may wait for it. Everyone else comes through an open gate.
+ */
 export function hbaFor(gate: Wanted["gate"], clients: readonly string[]): string {
   const ours: HbaLine[] = [
     {
@@ -153,16 +166,15 @@ export function hbaFor(gate: Wanted["gate"], clients: readonly string[]): string
       address: "all",
       method: "scram-sha-256",
     },
+    {
+      type: "host",
+      database: "postgres",
+      user: "+pgreplica_peer",
+      address: "all",
+      method: "scram-sha-256",
+    },
   ];
-  if (gate === "closed") return renderHba(ours);
-  const members: HbaLine = {
-    type: "host",
-    database: "postgres",
-    user: "+pgreplica_peer",
-    address: "all",
-    method: "scram-sha-256",
-  };
-  return renderHba([...ours, members, ...clients]);
+  return renderHba(gate === "closed" ? ours : [...ours, ...clients]);
 }
 
 /** Folders, ident map and password file: what must stand before the server starts. */
@@ -313,7 +325,14 @@ export async function readWanted({ paths, state }: Agent): Promise<Wanted> {
   const epoch = BigInt(written["pgreplica.epoch"] ?? "0");
   state.serial = BigInt(written[SERIAL] ?? "0");
   return {
-    upstream: upstream > 0 ? { nodeId: upstream, epoch } : undefined,
+    upstream:
+      upstream > 0
+        ? {
+            nodeId: upstream,
+            epoch,
+            as: written["pgreplica.upstream_as"] === "joiner" ? "joiner" : "member",
+          }
+        : undefined,
     listen: (written.listen_addresses ?? "") !== "",
     gate: written["pgreplica.gate"] === "open" ? "open" : "closed",
     standbyNames: written.synchronous_standby_names ?? "",

@@ -85,6 +85,7 @@ async function copyPositions(
 export async function atPrimary<T>(
   agent: Agent,
   ask: (db: Queryable) => Promise<T>,
+  limitMs = 2000,
 ): Promise<T | undefined> {
   const { view, config } = agent;
   const member = view.members.find(({ node_id }) => node_id === view.primary_id);
@@ -98,7 +99,7 @@ export async function atPrimary<T>(
       password: nodePassword(config, config.node.id),
       applicationName: "pgreplica_agent",
       connectLimitMs: 2000,
-      statementLimitMs: 2000,
+      statementLimitMs: limitMs,
     });
     try {
       return await ask(client);

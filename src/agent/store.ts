@@ -10,6 +10,8 @@ export interface NodeStore {
   makeReport(epoch: Epoch, lsn: Lsn, evidence: string): Promise<void>;
   /** Refused below the pledge: nothing was promised then, and nothing may be done. */
   follow(epoch: Epoch): Promise<void>;
+  /** What the data's own stamps say was followed; no promise, and refused by no pledge. */
+  recall(epoch: Epoch): Promise<void>;
   handOverDone(
     epoch: Epoch,
     outcome: { readonly shutdownLsn: Lsn } | { readonly problem: string },
@@ -29,6 +31,7 @@ export function nodeStore(db: Queryable): NodeStore {
     observe: (row) => node.observe(db, row),
     makeReport: (epoch, lsn, evidence) => node.makeReport(db, epoch, lsn, evidence),
     follow: (epoch) => node.follow(db, epoch),
+    recall: (epoch) => node.recall(db, epoch),
     handOverDone: (epoch, outcome) => node.handOverDone(db, epoch, outcome),
     noteAct: (act) => node.noteAct(db, act),
     setProgress: (progress) => node.setProgress(db, progress),

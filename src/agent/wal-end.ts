@@ -26,6 +26,43 @@ export async function shutdownEnd(dataDir: string): Promise<Lsn> {
   }
 }
 
+/** A record's header (24 bytes) and the short one of its only data block (2) stand before a checkpoint's redo. */
+const BEFORE_REDO = 26n;
+
+/** Where recovery from this checkpoint begins; `checkpointLsn` is where its record begins. */
+export async function redoOf(
+  dataDir: string,
+  { timeline, checkpointLsn }: { readonly timeline: number; readonly checkpointLsn: Lsn },
+): Promise<Lsn> {
+  const segmentBytes = BigInt((await readControlFile(dataDir)).walSegmentBytes);
+  const redo = Buffer.alloc(8);
+  // Byte by byte: a page, or a segment, may end within.
+  for (let byte = 0; byte < redo.length; byte += 1) {
+    const at = skipBytes(checkpointLsn, BEFORE_REDO + BigInt(byte), segmentBytes);
+    const name = segmentName(timeline, at, segmentBytes);
+    const file = await open(join(dataDir, "pg_wal", name), "r");
+    try {
+      await file.read(redo, byte, 1, Number(at % segmentBytes));
+    } finally {
+      await file.close();
+    }
+  }
+  return redo.readBigUInt64LE();
+}
+
+/** The position of a record's byte number `count`, page headers on the way included. */
+function skipBytes(start: Lsn, count: bigint, segmentBytes: bigint): Lsn {
+  let at = start;
+  let left = count;
+  for (;;) {
+    const room = PAGE_BYTES - (at % PAGE_BYTES);
+    if (left < room) return at + left;
+    left -= room;
+    at += room;
+    at += at % segmentBytes === 0n ? LONG_PAGE_HEADER : PAGE_HEADER;
+  }
+}
+
 /** The position after a record of `length` bytes that begins at `start`, page headers on its way included. */
 export function recordEnd(start: Lsn, length: number, segmentBytes: bigint): Lsn {
   let at = start;

@@ -8,14 +8,28 @@
 
 /** What the newest committed state asks of this node; `found`: nothing was ever founded, and we lead. */
 export const GOALS = ["none", "found", "primary", "standby", "pledged", "hand_over"] as const;
-/** What lies in the data directory. `marked`: a copy was begun and not finished (H04). */
-export const DISKS = ["absent", "marked", "founding", "lost_founding", "ours", "foreign"] as const;
+/**
+ * What lies in the data directory. `marked`: a copy or a rewind was begun and not finished (H04). `joining`: it was
+ * finished, and must prove that it has the primary's history (H39). `rogue`: it took writes, and nobody had appointed
+ * it (H40). `older`: a copy of an earlier time was put back.
+ */
+export const DISKS = [
+  "absent",
+  "marked",
+  "joining",
+  "rogue",
+  "older",
+  "founding",
+  "lost_founding",
+  "ours",
+  "foreign",
+] as const;
 /** What runs there. `promoting`: told to promote, and nobody waits for it any more. */
 export const SERVERS = ["down", "starting", "standby", "promoting", "primary"] as const;
-/** Whether a running primary is that of the newest epoch. */
-export const LEADS = ["this", "other"] as const;
-/** Whether this node's WAL can be continued by the newest epoch (H41). */
-export const HISTORIES = ["same", "diverged"] as const;
+/** Whether a running primary is that of the newest epoch, of another, or of none. */
+export const LEADS = ["this", "other", "nobody"] as const;
+/** Whether this node's WAL can be continued by the newest epoch (H41), once rewound, or not at all. */
+export const HISTORIES = ["same", "forked", "lost"] as const;
 /** How far the goal's own step is. `spent`: begun once, and never begun again in this epoch (H46). */
 export const STEPS = ["todo", "done", "spent"] as const;
 /** Of a server that is down: to be proved gone, down for less than the grace, proved gone for longer. */
@@ -43,6 +57,9 @@ export type Act =
   | "discard"
   | "found"
   | "clone"
+  | "rewind"
+  | "join"
+  | "quarantine"
   | "start"
   | "fence"
   | "bury"
@@ -74,6 +91,14 @@ export const RULES: readonly Rule[] = [
   { pos: 220, when: { disk: "marked", goal: "standby", source: "ready" }, act: "clone", why: "a copy was interrupted" },
   { pos: 230, when: { disk: "marked" },                      act: "wait",  why: "a copy was interrupted, and there is no primary to copy from" },
 
+  // Whole, unproved: it streams for the proof alone, and only from the primary it was made for.
+  { pos: 240, when: { disk: "joining", server: "promoting" }, act: "fence", why: "its history is not proved" },
+  { pos: 241, when: { disk: "joining", server: "primary" },   act: "fence", why: "its history is not proved" },
+  { pos: 245, when: { disk: "joining", goal: "standby", source: "ready" }, act: "join", why: "it must prove that it has the primary's history" },
+  { pos: 246, when: { disk: "joining", server: "starting" },  act: "fence", why: "the primary it joins is no longer the one" },
+  { pos: 247, when: { disk: "joining", server: "standby" },   act: "fence", why: "the primary it joins is no longer the one" },
+  { pos: 250, when: { disk: "joining" },                      act: "wait",  why: "its history is not proved, and there is no primary to join" },
+
   { pos: 310, when: { disk: "absent", goal: "found" },   act: "found", why: "this node leads, and nothing was founded yet" },
   { pos: 320, when: { disk: "absent", goal: "standby", source: "ready" }, act: "clone", why: "no data directory yet" },
   { pos: 330, when: { disk: "absent" },                  act: "wait",  why: "no data directory, and nothing to copy from" },
@@ -82,11 +107,20 @@ export const RULES: readonly Rule[] = [
   // A primary is one of the newest epoch, on this node, or it is fenced.
   { pos: 410, when: { server: "starting" },                  act: "wait",  why: "recovery is under way" },
   { pos: 420, when: { server: "promoting" },                 act: "fence", why: "a promotion nobody waits for must not end as a primary" },
+  { pos: 425, when: { server: "primary", leads: "nobody" },  act: "quarantine", why: "it left recovery, and nobody appointed it" },
   { pos: 430, when: { server: "primary", leads: "other" },   act: "fence", why: "it is primary of no epoch in force" },
   { pos: 431, when: { server: "primary", goal: "pledged" },  act: "fence", why: "the next epoch is open: it must take no more writes" },
   { pos: 432, when: { server: "primary", goal: "standby" },  act: "fence", why: "another node was appointed" },
   { pos: 433, when: { server: "primary", goal: "none" },     act: "fence", why: "nobody appointed it" },
   { pos: 434, when: { server: "primary", goal: "found" },    act: "fence", why: "nobody appointed it" },
+
+  { pos: 450, when: { disk: "rogue", goal: "standby", source: "ready" }, act: "clone", why: "it took writes that nobody appointed it for" },
+  { pos: 455, when: { disk: "rogue" },                       act: "wait",  why: "it took writes that nobody appointed it for, and there is no primary to copy from" },
+
+  { pos: 460, when: { disk: "older", server: "standby" },    act: "fence", why: "an older copy of the data was put back: it lacks what this node has confirmed" },
+  { pos: 461, when: { disk: "older", server: "primary" },    act: "fence", why: "an older copy of the data was put back: it lacks what this node has confirmed" },
+  { pos: 465, when: { disk: "older", goal: "standby", source: "ready" }, act: "clone", why: "an older copy of the data was put back" },
+  { pos: 470, when: { disk: "older" },                       act: "wait",  why: "an older copy of the data was put back, and there is no primary to copy from" },
 
   { pos: 505, when: { goal: "pledged", server: "down", rest: "fresh" }, act: "wait", why: "it has just died: others report sooner than it recovers" },
   { pos: 510, when: { goal: "pledged", server: "down" },     act: "start",  why: "it must recover before it can report" },
@@ -114,8 +148,10 @@ export const RULES: readonly Rule[] = [
 
   { pos: 805, when: { goal: "standby", server: "down", rest: "fresh" },     act: "wait",       why: "it has just died: a failover may be under way, and goes first" },
   { pos: 810, when: { goal: "standby", server: "down" },                    act: "start",      why: "a standby runs" },
-  { pos: 815, when: { goal: "standby", history: "diverged", source: "missing" }, act: "wait",  why: "it needs a new copy, and the primary is not promoted yet" },
-  { pos: 820, when: { goal: "standby", history: "diverged" },               act: "clone",      why: "it holds WAL the newest epoch left behind, or lacks WAL that is gone" },
+  { pos: 813, when: { goal: "standby", history: "forked", source: "missing" }, act: "wait",    why: "it must be rewound, and the primary is not promoted yet" },
+  { pos: 815, when: { goal: "standby", history: "lost", source: "missing" },   act: "wait",    why: "it needs a new copy, and the primary is not promoted yet" },
+  { pos: 818, when: { goal: "standby", history: "forked" },                 act: "rewind",     why: "it holds WAL the newest epoch left behind" },
+  { pos: 820, when: { goal: "standby", history: "lost" },                   act: "clone",      why: "nothing proves that its WAL leads to the primary's, or it lacks WAL that is gone" },
   { pos: 830, when: { goal: "standby", step: "done", rule: "in_force" },    act: "wait",       why: "following" },
   { pos: 840, when: { goal: "standby", step: "done" },                      act: "apply_rule", why: "the commit rule changed" },
   { pos: 850, when: { goal: "standby" },                                    act: "follow",     why: "not yet pointed at the primary of the newest epoch" },

@@ -17,6 +17,8 @@ export interface Sample {
   readonly lastTerm: Term;
   /** A leader asked this node to campaign in the term after this one. */
   readonly transferTerm: Term | undefined;
+  /** Who votes, as this store has applied it; left out: as before. */
+  readonly voters?: readonly NodeId[];
 }
 
 /** A store's liveness counter: comparable only within one boot of that store. */
@@ -179,7 +181,12 @@ function onSample(before: ElectionState, sample: Sample, at: Moment): Step {
     old.heard !== sample.heard ||
     old.term !== sample.term ||
     old.leaderId !== sample.leaderId;
-  const state: ElectionState = { ...before, sample, highestTerm: higher(before, sample.term) };
+  const state: ElectionState = {
+    ...before,
+    sample,
+    voters: sample.voters ?? before.voters,
+    highestTerm: higher(before, sample.term),
+  };
 
   if (state.leading !== undefined) {
     if (sample.term > state.leading) return follow(state, "a higher term was seen", at);

@@ -32,6 +32,11 @@ export function standbyName(id: NodeId, incarnation: string): string {
   return `${STANDBY_PREFIX}${id}_${incarnation.replaceAll("-", "").slice(0, 12)}`;
 }
 
+/** The name under which it attaches before its history is proved: in no commit rule, so that it confirms nothing. */
+export function joinerName(id: NodeId, incarnation: string): string {
+  return `pgr_joiner_${id}_${incarnation.replaceAll("-", "").slice(0, 12)}`;
+}
+
 /** The physical slot that every member keeps for member `id` (H43). */
 export function slotName(id: NodeId): string {
   return `pgreplica_${id}`;

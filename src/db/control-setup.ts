@@ -2,7 +2,8 @@
 import type { ClientBase } from "pg";
 import { z } from "zod";
 import { type NodeId, nodeRole } from "../core/ids.ts";
-import { callMany, callOne, run } from "./call.ts";
+import { callMany, callOne, type Queryable, run } from "./call.ts";
+import { int8 } from "./rows.ts";
 
 const Identity = z.object({
   node_id: z.int(),
@@ -10,13 +11,15 @@ const Identity = z.object({
   cluster_id: z.string(),
   cluster_name: z.string(),
   incarnation: z.string(),
+  /** Made anew after an earlier life. */
+  reborn: z.boolean(),
 });
 export type StoredIdentity = z.infer<typeof Identity>;
 
 /** Undefined in a store whose making did not come to its end. */
 export async function storedIdentity(db: ClientBase): Promise<StoredIdentity | undefined> {
   const [identity] = await callMany(db, Identity, {
-    text: "select node_id, name, cluster_id, cluster_name, incarnation from node.identity",
+    text: "select node_id, name, cluster_id, cluster_name, incarnation, reborn from node.identity",
   });
   return identity;
 }
@@ -48,16 +51,16 @@ export async function setUpStore(
   await run(db, {
     text: `
       with identity as (
-        insert into node.identity (node_id, name, cluster_id, cluster_name, incarnation)
-        values ($1, $2, $3, $4, $5)
+        insert into node.identity (node_id, name, cluster_id, cluster_name, incarnation, reborn)
+        values ($1, $2, $3, $4, $5, $6)
       ), mode as (
-        update cluster.state set mode = $6
+        update cluster.state set mode = $7
       )
       insert into cluster.member
              (node_id, name, control_host, control_port, data_host, data_port, promotable)
       select m.node_id, m.name, m.control_host, m.control_port, m.data_host, m.data_port,
              m.data_port is not null
-        from jsonb_to_recordset($7::jsonb)
+        from jsonb_to_recordset($8::jsonb)
           as m (node_id integer, name text, control_host text, control_port integer,
                 data_host text, data_port integer)`,
     values: [
@@ -66,9 +69,22 @@ export async function setUpStore(
       identity.cluster_id,
       identity.cluster_name,
       identity.incarnation,
+      identity.reborn,
       cluster.mode,
       JSON.stringify(members),
     ],
+  });
+}
+
+const Promises = z.object({ term: int8, pledge: int8, commit: int8 });
+/** What a store must never go back behind (H56). */
+export type Promises = z.infer<typeof Promises>;
+
+export function promisesOf(db: Queryable): Promise<Promises> {
+  return callOne(db, Promises, {
+    text: `
+      select s.current_term as term, p.epoch as pledge, s.commit_index as commit
+        from raft.hard_state as s, node.pledge as p`,
   });
 }
 

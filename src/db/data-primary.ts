@@ -155,7 +155,8 @@ export async function ensureRoles(
     await run(db, { text: "set local synchronous_commit = local" });
     if (!(await roleExists(db, "pgreplica_peer")))
       await run(db, { text: "create role pgreplica_peer nologin" });
-    await run(db, { text: "grant pg_monitor to pgreplica_peer" });
+    await run(db, { text: "grant pg_monitor, pg_checkpoint to pgreplica_peer" });
+    await grantRewind(db);
     for (const login of logins) await ensureLogin(db, login);
     if (superuserVerifier !== undefined) {
       await run(db, { text: `alter role postgres password ${literal(superuserVerifier)}` });
@@ -166,6 +167,36 @@ export async function ensureRoles(
     await run(db, { text: "rollback" }).catch(() => undefined);
     throw error;
   }
+}
+
+/**
+ * What pg_rewind reads with. A base backup, which members may take anyway, shows as much: without
+ * pg_read_server_files these functions read the data directory alone.
+ */
+async function grantRewind(db: Queryable): Promise<void> {
+  const { granted } = await callOne(db, z.object({ granted: z.boolean() }), {
+    text: `
+      select has_function_privilege('pgreplica_peer',
+               'pg_read_binary_file(text, bigint, bigint, boolean)', 'execute') as granted`,
+  });
+  if (granted) return;
+  await run(db, {
+    text: `
+      grant execute on function
+        pg_catalog.pg_ls_dir(text, boolean, boolean), pg_catalog.pg_stat_file(text, boolean),
+        pg_catalog.pg_read_binary_file(text),
+        pg_catalog.pg_read_binary_file(text, bigint, bigint, boolean) to pgreplica_peer`,
+  });
+}
+
+/** Members compare their stamps with the primary's before they count (H36). Waits for no standby. */
+export async function grantStamps(db: Queryable): Promise<void> {
+  const { granted } = await callOne(db, z.object({ granted: z.boolean() }), {
+    text: "select has_table_privilege('pgreplica_peer', 'pgreplica.stamp', 'select') as granted",
+  });
+  if (granted) return;
+  await run(db, { text: "grant usage on schema pgreplica to pgreplica_peer" });
+  await run(db, { text: "grant select on pgreplica.stamp to pgreplica_peer" });
 }
 
 /** A role that is there keeps its password: verifiers are salted, and each new one would be a write. */

@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import pg from "pg";
 import { z } from "zod";
+import type { Stamp } from "../core/history.ts";
 import { callMany, callOne, type Queryable } from "./call.ts";
 import { int8, lsn } from "./rows.ts";
 
@@ -121,26 +122,26 @@ export function attachedTo(db: Queryable): Promise<Attached[]> {
   });
 }
 
-const Stamp = z.object({
+const StampRow = z.object({
   epoch: int8,
   node_id: z.int(),
   timeline: z.int(),
   switch_lsn: lsn,
+  stamp_id: z.string(),
 });
-export type Stamp = z.infer<typeof Stamp>;
 
-/** The newest epoch stamp this server holds, or undefined: none yet, or nothing installed yet. */
-export async function newestStamp(db: Queryable, clusterId: string): Promise<Stamp | undefined> {
+/** The epoch stamps a server holds, oldest first; none before the first epoch (H36). */
+export async function stampChain(db: Queryable, clusterId: string): Promise<Stamp[]> {
   const there = await callOne(db, z.object({ there: z.boolean() }), {
     text: "select to_regclass('pgreplica.stamp') is not null as there",
   });
-  if (!there.there) return undefined;
-  const rows = await callMany(db, Stamp, {
+  if (!there.there) return [];
+  return callMany(db, StampRow, {
     text: `
-      select epoch::text as epoch, node_id, timeline, switch_lsn::text as switch_lsn
+      select epoch::text as epoch, node_id, timeline, switch_lsn::text as switch_lsn,
+             stamp_id::text as stamp_id
         from pgreplica.stamp where cluster_id = $1
-       order by epoch desc limit 1`,
+       order by epoch`,
     values: [clusterId],
   });
-  return rows[0];
 }

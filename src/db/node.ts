@@ -99,6 +99,11 @@ export function follow(db: Queryable, epoch: Epoch): Promise<void> {
   return run(db, { text: "select node.follow(p_epoch => $1)", values: [epoch] });
 }
 
+/** The data server's own stamps say what it followed: after the loss of the store that knew it. */
+export function recall(db: Queryable, epoch: Epoch): Promise<void> {
+  return run(db, { text: "select node.recall(p_epoch => $1)", values: [epoch] });
+}
+
 /** The planned hand-over of `epoch` ended: where the WAL ends, or the problem that kept the primary. */
 export function handOverDone(
   db: Queryable,

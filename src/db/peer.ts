@@ -72,7 +72,7 @@ export interface VoteRequest {
 const PreVoteReply = z.object({
   term: int8,
   granted: z.boolean(),
-  reason: z.enum(["granted", "stale_term", "log_behind", "not_marked"]),
+  reason: z.enum(["granted", "learner", "stale_term", "log_behind", "not_marked"]),
   boot_id: z.string(),
   heard: int8,
 });
@@ -104,6 +104,7 @@ const VoteReply = z.object({
   term: int8,
   granted: z.boolean(),
   reason: z.enum([
+    "learner",
     "granted",
     "stale_term",
     "already_voted",

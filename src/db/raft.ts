@@ -5,6 +5,13 @@ import type { LogIndex } from "../core/ids.ts";
 import { callMany, callOne, type Queryable, run } from "./call.ts";
 import { int8 } from "./rows.ts";
 
+const RaftMember = z.object({
+  id: z.int(),
+  /** Null until it has registered. */
+  incarnation: z.string().nullable(),
+  voter: z.boolean(),
+});
+
 const SampleRow = z
   .object({
     boot_id: z.string(),
@@ -21,6 +28,7 @@ const SampleRow = z
     epoch: int8,
     primary_id: z.int().nullable(),
     lease_asked: int8,
+    members: z.array(RaftMember),
   })
   .transform((row) => ({
     bootId: row.boot_id,
@@ -39,6 +47,8 @@ const SampleRow = z
     primaryId: row.primary_id ?? undefined,
     /** The nonce by which the primary asked for its lease last; 0: none since this boot. */
     leaseAsked: row.lease_asked,
+    members: row.members,
+    voters: row.members.filter(({ voter }) => voter).map(({ id }) => id),
   }));
 export type StoreSample = z.infer<typeof SampleRow> & Sample;
 
@@ -47,7 +57,7 @@ export function sample(db: Queryable): Promise<StoreSample> {
   return callOne(db, SampleRow, {
     name: "raft.sample",
     text: `select boot_id, heard, term, leader_id, last_index, last_term, commit_index,
-                  applied_index, alarm, inbox, transfer_term, epoch, primary_id, lease_asked
+                  applied_index, alarm, inbox, transfer_term, epoch, primary_id, lease_asked, members
              from raft.sample()`,
   });
 }

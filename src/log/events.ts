@@ -11,6 +11,7 @@ export const EVENTS = [
   "control.adopted",
   "control.stopped",
   "control.gone",
+  "control.reborn",
   "control.installed",
   // raft
   "raft.leader_silent",
@@ -38,6 +39,9 @@ export const EVENTS = [
   "agent.following",
   "agent.cloning",
   "agent.cloned",
+  "agent.rewinding",
+  "agent.rewound",
+  "agent.job_retried",
   "agent.drained",
   "deadman.armed",
   "deadman.ended",

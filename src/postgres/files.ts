@@ -1,7 +1,7 @@
 /**
  * Files that must survive a power cut: written aside, synced, renamed, and the folder synced too.
  */
-import { access, chmod, chown, mkdir, open, rename, rm } from "node:fs/promises";
+import { access, chmod, chown, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Owner } from "./owner.ts";
 
@@ -88,6 +88,16 @@ export async function exists(path: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+/** Whether a folder holds nothing; an absent one does not. */
+export async function isEmpty(dir: string): Promise<boolean> {
+  try {
+    return (await readdir(dir)).every((name) => name === "lost+found");
+  } catch (error) {
+    if (isMissing(error)) return true;
     throw error;
   }
 }

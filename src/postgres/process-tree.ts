@@ -118,9 +118,11 @@ export async function serverProcesses(
   formerly: ReadonlySet<number> = new Set(),
 ): Promise<ProcessInfo[]> {
   const all = await everyProcess();
+  // pg_rewind works there too, and outlives whoever started it: nothing may be done beside it (H04).
+  const names = [nameOf(binaries), "pg_rewind"];
   const belongs = hasProc
-    ? inDirectory(dataDir, nameOf(binaries))
-    : await inDirectoryByLsof(dataDir, nameOf(binaries), all);
+    ? inDirectory(dataDir, names)
+    : await inDirectoryByLsof(dataDir, names, all);
   const found = new Map<number, ProcessInfo>();
   const pids = new Set(all.map(({ pid }) => pid));
   const left = ({ session }: ProcessInfo) => formerly.has(session) && !pids.has(session);
@@ -138,8 +140,8 @@ export async function serverProcesses(
 export async function runsIn(pid: number, dataDir: string, binaries: Binaries): Promise<boolean> {
   const info = processInfo(pid);
   if (info === undefined || !lives(info)) return false;
-  if (hasProc) return inDirectory(dataDir, nameOf(binaries))(info);
-  return (await inDirectoryByLsof(dataDir, nameOf(binaries), [info]))(info);
+  if (hasProc) return inDirectory(dataDir, [nameOf(binaries)])(info);
+  return (await inDirectoryByLsof(dataDir, [nameOf(binaries)], [info]))(info);
 }
 
 /**
@@ -160,7 +162,7 @@ type Belongs = (row: ProcessInfo) => boolean;
  * By the folder itself, not by its path (mounts may show it under another), and by the executable's
  * name: a server started before an upgrade moved the programs is one of ours too.
  */
-function inDirectory(dataDir: string, executable: string): Belongs {
+function inDirectory(dataDir: string, executables: readonly string[]): Belongs {
   const dir = statSync(dataDir, { bigint: true, throwIfNoEntry: false });
   return ({ pid }) => {
     try {
@@ -171,7 +173,7 @@ function inDirectory(dataDir: string, executable: string): Belongs {
           : cwd?.ino === dir.ino && cwd.dev === dir.dev;
       if (!here) return false;
       const exe = readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, "");
-      return basename(exe) === executable;
+      return executables.includes(basename(exe));
     } catch (error) {
       // Another user's process, or one that ended meanwhile: neither is a live process of our
       // server.
@@ -217,10 +219,11 @@ export async function processesByPs(): Promise<ProcessInfo[]> {
 /** Orphans have no parent to be found by; `lsof` knows working directories where /proc does not. */
 async function inDirectoryByLsof(
   dataDir: string,
-  executable: string,
+  executables: readonly string[],
   rows: readonly ProcessInfo[],
 ): Promise<Belongs> {
-  const args = ["-a", "-d", "cwd", "-c", executable, "-F", "pn"];
+  const commands = executables.flatMap((name) => ["-c", name]);
+  const args = ["-a", "-d", "cwd", ...commands, "-F", "pn"];
   const { stdout } = await runProgram("lsof", args, { limitMs: 5000 });
   const dir = realpathSync(dataDir);
   const here = [...stdout.matchAll(/^p(\d+)\n(?:f.*\n)?n(.*)$/gm)].filter(([, , at]) => at === dir);

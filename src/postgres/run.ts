@@ -10,6 +10,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Default: the root folder for another user (ours may be closed to it), else our own. */
   readonly cwd?: string;
+  /** What it complains of, or how far it is, as it comes. */
+  readonly onStderr?: (text: string) => void;
 }
 
 export interface RunResult {
@@ -35,10 +37,10 @@ const TAIL = 4000;
 export async function runProgram(
   path: string,
   args: readonly string[],
-  { owner, limitMs, signal, env = {}, cwd }: RunOptions,
+  { owner, limitMs, signal, env = {}, cwd, onStderr }: RunOptions,
 ): Promise<RunResult> {
   const folder = cwd ?? (owner === undefined ? undefined : "/");
-  const result = await execa(path, args, {
+  const running = execa(path, args, {
     reject: false,
     stdin: "ignore",
     timeout: limitMs,
@@ -49,6 +51,10 @@ export async function runProgram(
     ...(signal === undefined ? {} : { cancelSignal: signal }),
     ...(owner === undefined ? {} : { uid: owner.uid, gid: owner.gid }),
   });
+  if (onStderr !== undefined) {
+    running.stderr?.on("data", (chunk: Buffer | string) => onStderr(chunk.toString()));
+  }
+  const result = await running;
   if (result.isCanceled) signal?.throwIfAborted();
   const stderrTail = (result.stderr ?? "").slice(-TAIL);
   if (result.exitCode === undefined) {

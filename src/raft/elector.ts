@@ -31,6 +31,8 @@ export interface ElectorOptions {
   readonly hints: Hints;
   readonly onLead: (term: Term, last: StoreSample) => void;
   readonly onStepDown: (why: string) => void;
+  /** Whether this peer's store is the one the log knows: a vote of any other is none (H56). */
+  readonly isKnown: (id: NodeId) => boolean;
   /** Every fresh look at the own store. */
   readonly onSample: (sample: StoreSample) => void;
 }
@@ -150,7 +152,7 @@ export class Elector {
         void this.#preVote(effect.term, effect.to);
         return;
       case "vote":
-        if (effect.to.length === this.#options.voters.length) {
+        if (effect.to.length === this.#state.voters.length) {
           const fields = {
             event: "raft.campaign",
             term: effect.term,
@@ -205,7 +207,15 @@ export class Elector {
       return;
     }
     const counter = { bootId: reply.boot_id, heard: reply.heard };
-    this.dispatch({ type: "answered", kind: "pre_vote", from: id, asked: term, counter, ...reply });
+    const answer = { ...reply, granted: reply.granted && this.#options.isKnown(id) };
+    this.dispatch({
+      type: "answered",
+      kind: "pre_vote",
+      from: id,
+      asked: term,
+      counter,
+      ...answer,
+    });
   }
 
   async #vote(id: NodeId, term: Term, transfer: boolean): Promise<void> {
@@ -218,7 +228,8 @@ export class Elector {
       this.#unreachable(id, "vote", term);
       return;
     }
-    this.dispatch({ type: "answered", kind: "vote", from: id, asked: term, ...reply });
+    const answer = { ...reply, granted: reply.granted && this.#options.isKnown(id) };
+    this.dispatch({ type: "answered", kind: "vote", from: id, asked: term, ...answer });
   }
 
   /** Nothing listens there: a no that need not be waited for. From anyone else an answer may still come. */

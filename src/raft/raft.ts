@@ -52,6 +52,8 @@ export interface Leadership {
   report(member: NodeId, epoch: bigint, limitMs: number): Promise<PeerReport | undefined>;
   /** Hand leadership to a caught-up voter; resolves when this term is over or after `limitMs`. */
   transfer(to: NodeId, limitMs: number): Promise<void>;
+  /** Whether this member's store holds all there is, and is the one the log knows. */
+  caughtUp(member: NodeId): boolean;
   /**
    * Share what the own store has seen of every member with all peers, and store what they say of themselves. True
    * when somebody said something new, positions and beats aside.

@@ -27,7 +27,10 @@ export interface ReplicatorOptions {
   readonly me: Sender;
   readonly term: Term;
   readonly last: { readonly lastIndex: LogIndex; readonly lastTerm: Term };
-  readonly voters: readonly NodeId[];
+  /** As the own store has applied it. */
+  readonly voters: () => readonly NodeId[];
+  /** Whether this peer's store is the one the log knows: what any other holds counts for nothing (H56). */
+  readonly isKnown: (id: NodeId) => boolean;
   readonly links: ReadonlyMap<NodeId, Link>;
   readonly store: Queryable;
   readonly heartbeatMs: number;
@@ -116,14 +119,15 @@ export class Replicator {
     }
   }
 
-  /** Voters that hold everything there is. */
+  /** Holds everything there is, in the store that the log knows. */
   caughtUp(id: NodeId): boolean {
+    if (!this.#options.isKnown(id)) return false;
     return (this.#progress.get(id)?.match ?? 0n) >= this.#lastIndex();
   }
 
   /** When the newest round of heartbeats began that a majority has confirmed. */
   confirmedSince(): number {
-    return newestOfMajority(this.#options.voters, this.#begun);
+    return newestOfMajority(this.#options.voters(), this.#begun);
   }
 
   /** Whether a store that has applied this much knows the newest epoch there is or can be: ours are not under way. */
@@ -144,15 +148,15 @@ export class Replicator {
   }
 
   async #beat(link: Link): Promise<void> {
-    const { me, term, signal, clock, heartbeatMs, onAcked, onHigherTerm } = this.#options;
+    const { me, term, signal, clock, heartbeatMs, onHigherTerm } = this.#options;
     while (!signal.aborted) {
       const lane = link.id === me.nodeId ? "work" : "beat";
       const begun = clock.now();
       const reply = await link.call(lane, HEARTBEAT_LIMIT_MS, (c) => heartbeat(c, me, term));
       if (reply !== NO_ANSWER && !signal.aborted) {
         if (reply.success) {
-          this.#begun.set(link.id, begun);
-          onAcked(link.id);
+          if (this.#options.isKnown(link.id)) this.#begun.set(link.id, begun);
+          this.#acked(link.id);
         } else if (reply.reason === "stale_term") onHigherTerm(reply.term);
         else {
           // It has not accepted this term yet: say hello with an append.
@@ -186,7 +190,7 @@ export class Replicator {
 
   /** True when the acceptor answered, whatever it said. */
   async #sendOnce(link: Link, progress: Progress): Promise<boolean> {
-    const { me, term, signal, onAcked, onHigherTerm } = this.#options;
+    const { me, term, signal, onHigherTerm } = this.#options;
     const prevIndex = progress.next - 1n;
     const batch = await this.#entriesFrom(progress.next);
     if (batch === undefined || signal.aborted) return false;
@@ -198,7 +202,7 @@ export class Replicator {
       onHigherTerm(reply.term);
       return false;
     }
-    onAcked(link.id);
+    this.#acked(link.id);
     const now = this.#progress.get(link.id) as Progress;
     if (reply.reason === "log_conflict") {
       this.#progress.set(link.id, onConflict(now, reply.last_index));
@@ -232,9 +236,14 @@ export class Replicator {
     }
   }
 
+  #acked(id: NodeId): void {
+    if (this.#options.isKnown(id)) this.#options.onAcked(id);
+  }
+
   #count(): void {
-    const { voters } = this.#options;
-    const commit = committedIndex(voters, this.#progress, this.#firstOfTerm);
+    const { voters, isKnown } = this.#options;
+    const known = new Map([...this.#progress].filter(([id]) => isKnown(id)));
+    const commit = committedIndex(voters(), known, this.#firstOfTerm);
     if (commit <= this.#commit) return;
     this.#commit = commit;
     for (const wakeup of this.#wake.values()) wakeup.wake();

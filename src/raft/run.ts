@@ -78,6 +78,7 @@ export class Raft {
       ...options,
       timing: { ...timing, jitterMs: DEFAULT_JITTER_MS, ballotMs: DEFAULT_BALLOT_MS },
       links: this.#links,
+      isKnown: (id) => this.#isKnown(id),
       onLead: (term, last) => this.#lead(term, last),
       onStepDown: (why) => this.#stepDown(why),
       onSample: (sample) => this.#onSample(sample),
@@ -105,6 +106,13 @@ export class Raft {
   /** Incarnations as the peers' stores gave them, the own included. */
   incarnations(): ReadonlyMap<NodeId, string> {
     return this.#incarnations;
+  }
+
+  /** Its store said hello as the life that the log knows; before it has registered any will do. */
+  #isKnown(id: NodeId): boolean {
+    const member = this.#sample?.members.find((one) => one.id === id);
+    if (member === undefined) return true;
+    return member.incarnation === null || member.incarnation === this.#incarnations.get(id);
   }
 
   #onSample(sample: StoreSample): void {
@@ -170,7 +178,8 @@ export class Raft {
       me,
       term,
       last,
-      voters,
+      voters: () => this.#sample?.voters ?? voters,
+      isKnown: (id) => this.#isKnown(id),
       links: this.#links,
       store,
       heartbeatMs: timing.heartbeatMs,
@@ -220,12 +229,14 @@ export class Raft {
         primary === me.nodeId ? clock.now() - replicator.confirmedSince() : grants.sinceMs(),
       report: (member, epoch, limitMs) => this.#report(member, epoch, limitMs),
       transfer: (to, limitMs) => this.#transfer(to, term, limitMs, replicator, signal),
+      caughtUp: (member) => replicator.caughtUp(member),
       gossip: () => this.#gossip(),
     };
   }
 
   async #report(member: NodeId, epoch: bigint, limitMs: number): Promise<PeerReport | undefined> {
     const { me } = this.#options;
+    if (!this.#isKnown(member)) return undefined;
     const reply = await this.#links
       .get(member)
       ?.call("work", limitMs, (client) => report(client, me, epoch));

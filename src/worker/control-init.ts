@@ -1,6 +1,6 @@
 /** Makes a node's control store, once: built aside, whole before it has its name, refused where a life began before. */
 import { randomUUID } from "node:crypto";
-import { readdir, rename } from "node:fs/promises";
+import { readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Clock, monotonicClock } from "../clock/clock.ts";
 import { type Identity, readIdentity, writeIdentity } from "../config/identity.ts";
@@ -10,7 +10,7 @@ import { setUpStore } from "../db/control-setup.ts";
 import { verifyPersistence, verifySettings } from "../db/durability.ts";
 import { install } from "../db/install.ts";
 import type { Binaries } from "../postgres/binaries.ts";
-import { exists, isMissing, removeTree, syncDirectory, writeDurable } from "../postgres/files.ts";
+import { exists, isEmpty, removeTree, syncDirectory, writeDurable } from "../postgres/files.ts";
 import { initdb } from "../postgres/initdb.ts";
 import type { Owner } from "../postgres/owner.ts";
 import { adoptServer, startServer, waitReady } from "../postgres/server.ts";
@@ -46,7 +46,6 @@ export async function createControlStore(
   refuseLongSocketPath(paths.socketDir, config.control.port);
   const begun = await whatIsThere(config);
   if (begun.identity !== undefined) return finish(config, begun.identity);
-  await clearUnfinished(config, binaries);
   const identity: Identity = {
     clusterId: config.clusterId,
     cluster: config.cluster,
@@ -54,14 +53,49 @@ export async function createControlStore(
     name: config.node.name,
     incarnation: randomUUID(),
   };
-  await writeDurable(paths.initMarker, `${JSON.stringify(identity)}\n`, { owner });
-  await initdb(binaries, { dir: paths.unfinished, owner, walSegmentMb: 1 });
+  return make(config, identity, { binaries, owner, clock, signal, reborn: false });
+}
+
+/**
+ * Make the control store of a node whose former one is lost, as another life: it may have voted and pledged, so it has
+ * no voice until the log gives it one (H56). Its directory must be empty. Interrupted anywhere it can be called again.
+ */
+export async function recreateControlStore(
+  config: Config,
+  binaries: Binaries,
+  owner: Owner | undefined,
+  { clock = monotonicClock, signal }: CreateOptions = {},
+): Promise<Identity> {
+  const former = await readIdentity(config.dir);
+  if (former === undefined) throw new EarlierLife(`${config.dir} says nothing of an earlier life`);
+  if (!(await isEmpty(config.control.dir))) {
+    throw new EarlierLife(`${config.control.dir} is not empty, and holds no control store`);
+  }
+  requireSame(config, former);
+  if (await isWhole(config, former)) return finish(config, former);
+  const identity = { ...former, incarnation: randomUUID() };
+  return make(config, identity, { binaries, owner, clock, signal, reborn: true });
+}
+
+async function make(config: Config, identity: Identity, filling: Filling): Promise<Identity> {
+  const { unfinished, initMarker } = controlPaths(config);
+  const { binaries, owner, signal } = filling;
+  await clearUnfinished(config, binaries);
+  await writeDurable(initMarker, `${JSON.stringify(identity)}\n`, { owner });
+  await initdb(binaries, { dir: unfinished, owner, walSegmentMb: 1 });
   signal?.throwIfAborted();
-  await writeControlFiles(config, { dataDir: paths.unfinished, binaries, owner });
-  await fill(config, identity, { binaries, owner, clock, signal });
+  await writeControlFiles(config, { dataDir: unfinished, binaries, owner });
+  await fill(config, identity, filling);
   // From here on the store exists: all that is left is its name.
   await writeIdentity(config.dir, identity, owner);
   return finish(config, identity);
+}
+
+/** The store under construction is this very life's, and complete: its identity is written last. */
+async function isWhole(config: Config, identity: Identity): Promise<boolean> {
+  const { unfinished, initMarker } = controlPaths(config);
+  if (!(await exists(initMarker)) || !(await exists(unfinished))) return false;
+  return (await readFile(initMarker, "utf8")).includes(identity.incarnation);
 }
 
 /** An identity means that only the renaming is left. Throws EarlierLife for all that is not ours to touch. */
@@ -76,11 +110,11 @@ async function whatIsThere(config: Config): Promise<{ readonly identity?: Identi
         : `node ${identity.nodeId} of cluster ${identity.cluster} is initialised already`,
     );
   }
-  if (identity !== undefined && begun && (await exists(unfinished))) return { identity };
+  if (identity !== undefined && (await isWhole(config, identity))) return { identity };
   if (identity !== undefined) {
     throw new EarlierLife(
       `${config.dir}/identity.json says that node ${identity.nodeId} of cluster ${identity.cluster} lived here, ` +
-        "but its control store is gone: it may have voted and pledged; replace the node",
+        "but its control store is gone: it may have voted and pledged; pg-replica run makes it anew",
     );
   }
   if (!begun && !(await isEmpty(unfinished))) {
@@ -110,13 +144,14 @@ interface Filling {
   readonly owner: Owner | undefined;
   readonly clock: Clock;
   readonly signal: AbortSignal | undefined;
+  readonly reborn: boolean;
 }
 
 /** Schema, identity and first members, while nobody else can reach the store. */
 async function fill(
   config: Config,
   identity: Identity,
-  { binaries, owner, clock, signal }: Filling,
+  { binaries, owner, clock, signal, reborn }: Filling,
 ): Promise<void> {
   const { unfinished: dataDir, socketDir, logFile } = controlPaths(config);
   const args = ["-c", "listen_addresses="];
@@ -142,6 +177,7 @@ async function fill(
           cluster_id: identity.clusterId,
           cluster_name: identity.cluster,
           incarnation: identity.incarnation,
+          reborn,
         },
         { members: config.peers, mode: config.syncMode },
       );
@@ -157,15 +193,18 @@ async function fill(
 /** The store gets its name; what said that it was unfinished goes last. */
 async function finish(config: Config, identity: Identity): Promise<Identity> {
   const { dataDir, unfinished, initMarker } = controlPaths(config);
-  if (identity.clusterId !== config.clusterId || identity.nodeId !== config.node.id) {
-    throw new EarlierLife(
-      `${config.dir} belongs to node ${identity.nodeId} of cluster ${identity.cluster} (${identity.clusterId})`,
-    );
-  }
+  requireSame(config, identity);
   await rename(unfinished, dataDir);
   await syncDirectory(dirname(dataDir));
   await removeTree(initMarker);
   return identity;
+}
+
+function requireSame(config: Config, identity: Identity): void {
+  if (identity.clusterId === config.clusterId && identity.nodeId === config.node.id) return;
+  throw new EarlierLife(
+    `${config.dir} belongs to node ${identity.nodeId} of cluster ${identity.cluster} (${identity.clusterId})`,
+  );
 }
 
 function refuseLongSocketPath(socketDir: string, port: number): void {
@@ -176,14 +215,4 @@ function refuseLongSocketPath(socketDir: string, port: number): void {
     `the socket ${path} would have a path of ${bytes} bytes, ${SOCKET_PATH_LIMIT} are possible: ` +
       "move the node's directory to a shorter path",
   );
-}
-
-/** Absent counts as empty. */
-async function isEmpty(dir: string): Promise<boolean> {
-  try {
-    return (await readdir(dir)).length === 0;
-  } catch (error) {
-    if (isMissing(error)) return true;
-    throw error;
-  }
 }

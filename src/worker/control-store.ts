@@ -1,4 +1,6 @@
 /** The life of a control store: started or adopted, verified, brought to this program's schema, stopped. */
+import { rename } from "node:fs/promises";
+import { dirname } from "node:path";
 import type pg from "pg";
 import type { Clock } from "../clock/clock.ts";
 import { type Identity, readIdentity } from "../config/identity.ts";
@@ -6,6 +8,7 @@ import type { Config } from "../config/schema.ts";
 import { nodePassword, scramVerifier } from "../config/secrets.ts";
 import { type ConnectOptions, connect } from "../db/connect.ts";
 import {
+  promisesOf,
   putNodeRole,
   putPeerPassword,
   putSuperuserPassword,
@@ -16,13 +19,16 @@ import { install } from "../db/install.ts";
 import type { Log } from "../log/logger.ts";
 import type { Binaries } from "../postgres/binaries.ts";
 import { fence } from "../postgres/fence.ts";
-import { exists } from "../postgres/files.ts";
+import { exists, isEmpty, removeTree, syncDirectory } from "../postgres/files.ts";
 import type { Owner } from "../postgres/owner.ts";
 import { runProgram } from "../postgres/run.ts";
 import { adoptServer, type Server, startServer, waitReady } from "../postgres/server.ts";
 import { controlPaths, writeControlFiles } from "./control-settings.ts";
 
 export { createControlStore } from "./control-init.ts";
+
+import { recreateControlStore } from "./control-init.ts";
+import { behindMark, readMark, removeMark } from "./life-mark.ts";
 
 export interface ControlStore {
   readonly server: Server;
@@ -54,11 +60,56 @@ export function ownControlStore(
 }
 
 /**
- * Start this node's control store, or adopt the one that runs; verify that it keeps what it commits; install the
- * schema; admit the peers. Throws ControlStoreLost, UnsafeStore (the store is then stopped), InstallRefused,
- * ServerGone with the end of its log.
+ * Start this node's control store as `startOnce` does. One that is lost, or an older copy of itself, is made anew
+ * first: as another life, without a voice until the log gives it one (H56).
  */
 export async function startControlStore(
+  config: Config,
+  binaries: Binaries,
+  owner: Owner | undefined,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): Promise<ControlStore> {
+  if (await isLost(config)) {
+    log.error({ event: "control.reborn" }, "the control store is lost: it is made anew");
+    await removeMark(config);
+    await recreateControlStore(config, binaries, owner, { clock });
+  }
+  try {
+    return await startOnce(config, binaries, owner, { clock, log });
+  } catch (error) {
+    if (!(error instanceof OlderCopy)) throw error;
+    log.error({ event: "control.reborn" }, `${error.message}: it is made anew`);
+    await removeMark(config);
+    await moveAside(config.control.dir);
+    await recreateControlStore(config, binaries, owner, { clock });
+    return startOnce(config, binaries, owner, { clock, log });
+  }
+}
+
+/** An earlier life is on record, and nothing is left of its store. */
+async function isLost(config: Config): Promise<boolean> {
+  if ((await readIdentity(config.dir)) === undefined) return false;
+  return !(await exists(`${config.control.dir}/PG_VERSION`)) && (await isEmpty(config.control.dir));
+}
+
+/** For whoever wants to know what it was; the one before it goes. */
+async function moveAside(dir: string): Promise<void> {
+  await removeTree(`${dir}.former`);
+  await rename(dir, `${dir}.former`);
+  await syncDirectory(dirname(dir));
+}
+
+/** The store is not what it was: it has forgotten what it promised. */
+class OlderCopy extends Error {
+  override readonly name = "OlderCopy";
+}
+
+/**
+ * Start this node's control store, or adopt the one that runs; verify that it keeps what it commits; install the
+ * schema; admit the peers. Throws ControlStoreLost, OlderCopy and UnsafeStore (the store is then stopped),
+ * InstallRefused, ServerGone with the end of its log.
+ */
+async function startOnce(
   config: Config,
   binaries: Binaries,
   owner: Owner | undefined,
@@ -79,7 +130,8 @@ export async function startControlStore(
     await makeReady(config, identity, log);
   } catch (error) {
     // An unsafe store must not answer its peers; one that somebody else started may run on otherwise.
-    if (!server.adopted || error instanceof UnsafeStore) await stopIfAlive(server);
+    const mute = error instanceof UnsafeStore || error instanceof OlderCopy;
+    if (!server.adopted || mute) await stopIfAlive(server);
     throw error;
   }
   log.info(
@@ -127,8 +179,7 @@ async function requireIdentity(config: Config): Promise<Identity> {
   }
   if (!hasStore) {
     throw new ControlStoreLost(
-      `the control store in ${config.control.dir} is lost: this node may have voted and pledged, and has ` +
-        "forgotten it; if pg-replica init was interrupted run it again, else replace the node",
+      `${config.control.dir} holds files, and no control store: move them away, and it is made anew`,
     );
   }
   return identity;
@@ -164,6 +215,8 @@ async function makeReady(config: Config, identity: Identity, log: Log): Promise<
     }
     await verifyPersistence(db);
     await requireSameLife(db, identity);
+    const behind = behindMark(identity.incarnation, await promisesOf(db), await readMark(config));
+    if (behind !== undefined) throw new OlderCopy(`${config.control.dir}: ${behind}`);
     await admitPeers(db, config);
   } finally {
     await db.end();

@@ -1,7 +1,8 @@
-/** While leading: a member whose store has answered for the first time becomes known by its incarnation. */
+/** While leading: members are known by their incarnations; one that lost its control store learns, then votes again. */
 import type { Clock } from "../clock/clock.ts";
+import type { NodeId } from "../core/ids.ts";
 import type { Queryable } from "../db/call.ts";
-import { clusterView } from "../db/cluster.ts";
+import { clusterView, type Member } from "../db/cluster.ts";
 import type { Log } from "../log/logger.ts";
 import type { Leadership } from "../raft/raft.ts";
 import type { Raft } from "../raft/run.ts";
@@ -24,26 +25,53 @@ export async function registerMembers(
   },
 ): Promise<void> {
   const { signal } = leadership;
+  let seen = "";
+  let lookedAt = Number.NEGATIVE_INFINITY;
   while (!signal.aborted) {
-    const unknown = await registerOnce(leadership, { raft, store }).catch((error: unknown) => {
-      log.debug({ event: "coordinator.refused" }, `members not registered: ${error}`);
-      return true;
-    });
-    await clock.sleep(unknown ? LOOK_MS : SETTLED_LOOK_MS, signal);
+    const heard = [...raft.incarnations()].join();
+    if (heard !== seen || clock.now() - lookedAt >= SETTLED_LOOK_MS) {
+      const settled = await registerOnce(leadership, { raft, store }).catch((error: unknown) => {
+        log.debug({ event: "coordinator.refused" }, `members not registered: ${error}`);
+        return false;
+      });
+      seen = settled ? heard : "";
+      lookedAt = clock.now();
+    }
+    await clock.sleep(LOOK_MS, signal);
   }
 }
 
-/** True while a member is still unknown. */
+/** True when every member is known, and votes. */
 async function registerOnce(
   leadership: Leadership,
   { raft, store }: { readonly raft: Raft; readonly store: Queryable },
 ): Promise<boolean> {
   const { members } = await clusterView(store);
-  const unknown = members.filter((member) => member.incarnation === null);
-  for (const { node_id } of unknown) {
-    const incarnation = raft.incarnations().get(node_id);
-    if (incarnation === undefined) continue;
-    await leadership.propose("register", { node_id, incarnation });
+  const due = members
+    .map((member) => nextFor(member, raft.incarnations().get(member.node_id)))
+    .filter((step) => step !== undefined);
+  for (const { kind, body } of due) {
+    // One change of the voters at a time, each committed before the next (H53).
+    if (kind === "voter" && !leadership.caughtUp(body.node_id)) continue;
+    await leadership.propose(kind, body);
   }
-  return unknown.length > 0;
+  return due.length === 0 && members.every(({ incarnation }) => incarnation !== null);
+}
+
+interface Step {
+  readonly kind: "register" | "readmit" | "voter";
+  readonly body: { readonly node_id: NodeId } & Readonly<Record<string, unknown>>;
+}
+
+/** What brings this member further, given the incarnation its store said hello with. */
+function nextFor(
+  { node_id, incarnation: known, voter }: Member,
+  incarnation: string | undefined,
+): Step | undefined {
+  if (incarnation === undefined) return undefined;
+  if (known === null) return { kind: "register", body: { node_id, incarnation } };
+  if (known !== incarnation) {
+    return { kind: "readmit", body: { node_id, incarnation, replaces: known } };
+  }
+  return voter ? undefined : { kind: "voter", body: { node_id, incarnation } };
 }

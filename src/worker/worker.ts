@@ -10,6 +10,7 @@ import { clusterView } from "../db/cluster.ts";
 import { openPool } from "../db/connect.ts";
 import { type Hints, type OpenHints, openHints } from "../db/hints.ts";
 import type { Sender } from "../db/peer.ts";
+import { longWork } from "../jobs/long-work.ts";
 import { createWatch, leadWhile } from "../leader/as-leader.ts";
 import { suspectLost, suspectQuietLeader } from "../leader/suspect.ts";
 import type { PrimaryWatch } from "../leader/watch.ts";
@@ -22,6 +23,7 @@ import { Raft } from "../raft/run.ts";
 import { announce } from "./announce.ts";
 import { type ControlStore, ownControlStore, startControlStore } from "./control-store.ts";
 import { forward } from "./forward.ts";
+import { keepMark } from "./life-mark.ts";
 import { registerMembers } from "./register.ts";
 import { keepRunning } from "./supervise.ts";
 
@@ -99,6 +101,7 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
     keepControlStore(parts, control, signal),
     suspect(parts, raft, signal),
     tellLeader(parts, raft, signal),
+    markLife(parts, signal),
     ...(parts.config.data === undefined ? [] : tendData(parts, raft, signal)),
   ];
   try {
@@ -115,11 +118,17 @@ function tellLeader(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void
   return forward({ ...parts, raft, hints, signal });
 }
 
+function markLife(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { incarnation } = parts.me;
+  return keepMark({ ...parts, incarnation, hints: parts.hints.fork("applied", "leader"), signal });
+}
+
 function tendData(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void>[] {
-  const { hints } = parts;
+  const { hints, config, binaries, log } = parts;
+  const work = longWork({ store: ownControlStore(config, "pg_replica job"), binaries, log });
   const lease = { source: raft, random: Math.random };
   return [
-    runAgent({ ...parts, hints: hints.fork("applied", "leader"), signal, lease }),
+    runAgent({ ...parts, work, hints: hints.fork("applied", "leader"), signal, lease }),
     // News may be older than the knowledge that the server here is the primary.
     announce({ ...parts, hints: hints.fork("applied", "observed"), signal }),
   ];
@@ -191,16 +200,22 @@ async function keepControlStore(
   signal: AbortSignal,
 ): Promise<void> {
   const { config, binaries, owner, clock, log } = parts;
+  const otherLife = new AbortController();
   let { server } = control;
   await keepRunning(
     "control store",
-    { clock, log, signal },
+    { clock, log, signal: AbortSignal.any([signal, otherLife.signal]) },
     {
       ended: () => server.exited,
       start: async () => {
         log.warn({ event: "control.gone" }, "the control store has ended");
-        ({ server } = await startControlStore(config, binaries, owner, { clock, log }));
+        const started = await startControlStore(config, binaries, owner, { clock, log });
+        ({ server } = started);
+        if (started.identity.incarnation !== parts.me.incarnation) otherLife.abort();
       },
     },
   );
+  if (otherLife.signal.aborted) {
+    throw new Error("the control store was made anew: the worker begins again with it");
+  }
 }

@@ -64,6 +64,8 @@ test("the others are cloned from it and stream under their own names", async () 
   for (const id of [2, 3]) {
     const node = bench.node(id);
     await ACTS.clone(node.agent, orderFor(node));
+    expect((await classify(node.agent)).kind).toBe("joining");
+    await ACTS.join(node.agent, orderFor(node));
     await untilStreaming(node);
     expect((await classify(node.agent)).kind).toBe("ours");
     expect(await sql(node, "select n from t")).toEqual([{ n: 1 }]);
@@ -149,7 +151,10 @@ test("the old primary comes back read-only, is found diverged or not, and stream
   expect(first.agent.state.look?.in_recovery).toBe(true);
   expect(first.agent.state.listening).toBe(false);
   await ACTS.follow(first.agent, orderFor(first));
-  if (first.agent.state.divergedAt !== undefined) await ACTS.clone(first.agent, orderFor(first));
+  if (first.agent.state.rejoin !== undefined) {
+    await ACTS.clone(first.agent, orderFor(first));
+    await ACTS.join(first.agent, orderFor(first));
+  }
   await untilStreaming(first);
 }, 60_000);
 

@@ -60,9 +60,9 @@ test("a primary goes on only as the appointed one of the newest epoch", () => {
     ({ disk, server, leads, goal }) =>
       disk === "ours" &&
       server === "primary" &&
-      (leads === "other" || !["primary", "hand_over"].includes(goal)),
+      (leads !== "this" || !["primary", "hand_over"].includes(goal)),
   );
-  expect(stays).toEqual(new Set(["fence"]));
+  expect(stays).toEqual(new Set(["fence", "quarantine"]));
 });
 
 test("only an appointed standby whose promotion is not spent is promoted", () => {
@@ -76,5 +76,24 @@ test("only an appointed standby whose promotion is not spent is promoted", () =>
 
 test("a pledged node never follows, clones or promotes", () => {
   const acts = actsWhen(({ goal }) => goal === "pledged");
-  for (const act of ["follow", "clone", "promote", "settle"]) expect(acts).not.toContain(act);
+  for (const act of ["follow", "join", "rewind", "clone", "promote", "settle"]) {
+    expect(acts).not.toContain(act);
+  }
+});
+
+test("data whose history is not proved are never reported, promoted or started as they are", () => {
+  const acts = actsWhen(({ disk }) => ["joining", "rogue", "older"].includes(disk));
+  for (const act of ["report", "promote", "settle", "start", "follow", "rewind"]) {
+    expect(acts).not.toContain(act);
+  }
+});
+
+test("a primary that nobody appointed is quarantined whatever is asked, and its data are only ever replaced", () => {
+  const running = actsWhen(
+    ({ disk, server, leads }) => disk === "ours" && server === "primary" && leads === "nobody",
+  );
+  expect(running).toEqual(new Set(["quarantine"]));
+  expect(actsWhen(({ disk, server }) => disk === "rogue" && server === "down")).toEqual(
+    new Set(["clone", "wait"]),
+  );
 });

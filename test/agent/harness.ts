@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ACTS } from "../../src/agent/acts.ts";
 import { createAgent } from "../../src/agent/agent.ts";
-import type { Agent, Order } from "../../src/agent/context.ts";
+import type { Agent, LongWork, Order } from "../../src/agent/context.ts";
 import { classify } from "../../src/agent/disk.ts";
 import type { LeaseSource } from "../../src/agent/lease.ts";
 import { look } from "../../src/agent/observe.ts";
@@ -19,6 +19,8 @@ import type { AgentView } from "../../src/db/node.ts";
 import { type Log, silentLog } from "../../src/log/logger.ts";
 import { type Binaries, findBinaries } from "../../src/postgres/binaries.ts";
 import { type Owner, serverOwner } from "../../src/postgres/owner.ts";
+import { rewind } from "../../src/postgres/pg-rewind.ts";
+import { takeBaseBackup } from "../../src/replication/base-backup.ts";
 
 /** A majority that confirms this node at every moment. */
 export const alwaysConfirmed: LeaseSource = {
@@ -172,6 +174,7 @@ function openNode(o: {
     binaries,
     owner,
     clock: monotonicClock,
+    work: directWork(binaries),
     log: log.child({ node: o.id }),
     store: storeOn(kept),
     view: kept.view,
@@ -179,6 +182,14 @@ function openNode(o: {
     lease: { source: alwaysConfirmed, random: () => 0.5 },
   });
   return { id: o.id, agent, kept, port: config.data?.port ?? 0, dir: o.dir };
+}
+
+/** Long work done here and now: there is no control store, and so no queue. */
+export function directWork(binaries: Binaries): LongWork {
+  return {
+    copy: (order) => takeBaseBackup({ ...order, clock: monotonicClock }),
+    rewind: (order) => rewind({ ...order, binaries }),
+  };
 }
 
 /** A store in memory that keeps the promises of `node.*`. */
@@ -193,6 +204,9 @@ function storeOn(kept: Kept): NodeStore {
     },
     follow: async (epoch) => {
       if (epoch < kept.view.pledge) throw new Error(`${epoch} is below the pledge`);
+      kept.view = { ...kept.view, followed: epoch };
+    },
+    recall: async (epoch) => {
       kept.view = { ...kept.view, followed: epoch };
     },
     handOverDone: async (epoch, outcome) => {
@@ -245,7 +259,7 @@ function firstView(id: number, members: AgentView["members"]): AgentView {
 /** The order that belongs to what is committed now. */
 export function orderFor(node: Node, signal = new AbortController().signal): Order {
   node.agent.view = node.kept.view;
-  return { epoch: node.kept.view.epoch, view: node.kept.view, signal };
+  return { epoch: node.kept.view.epoch, view: node.kept.view, why: "test", signal };
 }
 
 export function namesFor(bench: Bench, k: number): string {

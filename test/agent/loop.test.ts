@@ -27,8 +27,9 @@ function runWorker(): void {
   const controller = new AbortController();
   node.kept.rows.length = 0;
   hints = quietHints();
-  const { config, binaries, owner, store } = node.agent;
-  const options = { config, binaries, owner, store, clock: monotonicClock, log: silentLog, hints };
+  const { config, binaries, owner, store, work } = node.agent;
+  const shared = { config, binaries, owner, store, work };
+  const options = { ...shared, clock: monotonicClock, log: silentLog, hints };
   const lease = { source, random: Math.random };
   const running = runAgentOn({ ...options, lease, signal: controller.signal });
   stop = async () => {
@@ -105,8 +106,12 @@ test("pledged, it reports; appointed again, it serves in the next epoch", async 
   hints.nudge();
   await waitUntil("its report", within(10_000), () => node.kept.reports.length > 0);
   const { lsn = 0n } = node.kept.reports.at(-1) ?? {};
+  const history = [
+    ...node.kept.view.history,
+    { epoch: 2n, node_id: 1, timeline: 3, switch_lsn: lsn },
+  ];
   bench.commit(
-    { epoch_state: "appointed", primary_id: 1, timeline: 3, from_lsn: lsn },
+    { epoch_state: "appointed", primary_id: 1, timeline: 3, from_lsn: lsn, history },
     () => "primary",
   );
   hints.nudge();

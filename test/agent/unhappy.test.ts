@@ -49,6 +49,8 @@ test("an interrupted copy leaves the marker, nothing starts, and the next copy c
   expect((await classify(second.agent)).kind).toBe("marked");
   await expect(startGated(second.agent)).rejects.toThrow(/forbids a start/);
   await ACTS.clone(second.agent, orderFor(second));
+  expect((await classify(second.agent)).kind).toBe("joining");
+  await ACTS.join(second.agent, orderFor(second));
   await untilStreaming(second);
   expect((await classify(second.agent)).kind).toBe("ours");
   expect(await exists(second.agent.paths.marker)).toBe(false);
@@ -107,9 +109,10 @@ test("a diverged node is found out and becomes a copy of the primary", async () 
   bench.commit({ epoch_state: "serving", switch_lsn: switchLsn, history });
   await ACTS.start(first.agent, orderFor(first));
   await ACTS.follow(first.agent, orderFor(first));
-  expect(first.agent.state.divergedAt).toBe(2n);
+  expect(first.agent.state.rejoin).toMatchObject({ epoch: 2n, by: "rewind" });
   expect(first.kept.view.followed).toBe(1n);
   await ACTS.clone(first.agent, orderFor(first));
+  await ACTS.join(first.agent, orderFor(first));
   await untilStreaming(first);
   expect(await sql(first, "select max(epoch)::int as e from pgreplica.stamp")).toEqual([{ e: 2 }]);
 }, 60_000);

@@ -2,7 +2,9 @@
 import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import { createControlStore } from "../../src/worker/control-store.ts";
+import { monotonicClock } from "../../src/clock/clock.ts";
+import { silentLog } from "../../src/log/logger.ts";
+import { createControlStore, startControlStore } from "../../src/worker/control-store.ts";
 import { type TestNode, testNode } from "./node.ts";
 
 const nodes: TestNode[] = [];
@@ -54,7 +56,7 @@ test("killed between the identity and the store's name, init only gives the name
   const { incarnation } = await node.create();
   const { dir } = node.config.control;
   await rename(dir, `${dir}.new`);
-  await writeFile(`${dir}.init`, "");
+  await cp(join(node.config.dir, "identity.json"), `${dir}.init`);
   expect((await node.create()).incarnation).toBe(incarnation);
   await node.start();
 });
@@ -72,12 +74,18 @@ test("a half-made store whose server still runs is cleared away", async () => {
   await node.start();
 });
 
-test("a lost store is not made anew: it may have voted (H56)", async () => {
+test("a lost store is made anew by its worker alone, and never for another cluster (H56)", async () => {
   const node = await newNode();
   await node.create();
   await rm(node.config.control.dir, { recursive: true });
-  await expect(node.start()).rejects.toThrow(/is lost: this node may have voted/);
-  await expect(node.create()).rejects.toThrow(/its control store is gone.*replace the node/);
+  await expect(node.create()).rejects.toThrow(/its control store is gone.*run makes it anew/);
+  const clusterId = "11111111-1111-5111-8111-111111111111";
+  const { binaries, owner } = node;
+  const parts = { clock: monotonicClock, log: silentLog };
+  await expect(
+    startControlStore({ ...node.config, clusterId }, binaries, owner, parts),
+  ).rejects.toThrow(/belongs to node 1 of cluster test/);
+  await node.start();
 });
 
 test("a store brought from elsewhere is not this node's (H56)", async () => {

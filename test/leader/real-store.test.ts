@@ -150,6 +150,7 @@ test("every command of a founding, a forming and a switchover is one that the lo
     leaseMs: () => 0,
     report: async (member, epoch) => players.report(member, epoch),
     transfer: async () => undefined,
+    caughtUp: () => true,
     gossip: () => players.publish().then(() => true),
   };
   const hints = quietHints();

@@ -109,6 +109,7 @@ export class Stage {
         transfers.push(to);
         return Promise.resolve();
       },
+      caughtUp: () => true,
       gossip: () => {
         this.#beat += 1n;
         return Promise.resolve(true);

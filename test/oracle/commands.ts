@@ -22,6 +22,17 @@ const MAKERS: Readonly<Record<string, (random: Random, cluster: Cluster) => Body
     const incarnation = incarnationOf(random.chance(0.9) ? node_id : 9);
     return { node_id, incarnation, pg_version: "18" };
   },
+  readmit: (random, { members }) => {
+    const node_id = random.int(1, 5);
+    const known = members.find((one) => one.node_id === node_id)?.incarnation;
+    const replaces = random.chance(0.8) ? (known ?? null) : random.uuid();
+    return { node_id, incarnation: incarnationOf(random.int(1, 9)), replaces };
+  },
+  voter: (random, { members }) => {
+    const node_id = random.int(1, 5);
+    const known = members.find((one) => one.node_id === node_id)?.incarnation;
+    return { node_id, incarnation: random.chance(0.9) ? known : random.uuid() };
+  },
   found: (random) => ({
     node_id: random.int(1, 4),
     system_identifier: "7000000000000000001",

@@ -119,6 +119,7 @@ export class Store {
   static async create(id: number, database: Database): Promise<Store> {
     const store = new Store(id, database);
     const identity = {
+      reborn: false,
       node_id: id,
       name: `node${id}`,
       cluster_id: CLUSTER,

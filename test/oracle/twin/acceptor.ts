@@ -106,7 +106,19 @@ export class Acceptor {
       epoch: newest?.epoch ?? 0n,
       primaryId: newest?.node_id ?? undefined,
       leaseAsked: this.#volatile.leaseAsked,
+      members: this.cluster.members.map(({ node_id, incarnation, voter }) => ({
+        id: node_id,
+        incarnation,
+        voter,
+      })),
+      voters: this.cluster.members.filter(({ voter }) => voter).map(({ node_id }) => node_id),
     };
+  }
+
+  /** raft.has_voice, of a store that was never made anew */
+  #hasVoice(): boolean {
+    const self = this.cluster.members.find(({ node_id }) => node_id === this.identity.nodeId);
+    return self?.voter === true;
   }
 
   /** raft.mark_silent */
@@ -145,23 +157,24 @@ export class Acceptor {
   preVote(from: Sender, ask: VoteRequest): PreVoteReply {
     this.#checkSender(from);
     const { state } = this.#durable;
-    const reason =
-      ask.term <= state.term
-        ? "stale_term"
-        : this.#isBehind(ask)
-          ? "log_behind"
-          : this.#mayVote(ask.counter)
-            ? "granted"
-            : "not_marked";
+    const reason = this.#preVerdict(state, ask);
     const { bootId, heard } = this.counter;
     return { term: state.term, granted: reason === "granted", reason, boot_id: bootId, heard };
+  }
+
+  #preVerdict(state: HardState, ask: VoteRequest): PreVoteReply["reason"] {
+    if (!this.#hasVoice()) return "learner";
+    if (ask.term <= state.term) return "stale_term";
+    if (this.#isBehind(ask)) return "log_behind";
+    return this.#mayVote(ask.counter) ? "granted" : "not_marked";
   }
 
   /** peer.request_vote */
   requestVote(from: Sender, ask: VoteRequest & { readonly transfer: boolean }): VoteReply {
     this.#checkSender(from);
     let { state } = this.#durable;
-    if (ask.term > state.term && (ask.transfer || this.#mayVote(ask.counter))) {
+    const open = ask.transfer || this.#mayVote(ask.counter);
+    if (ask.term > state.term && this.#hasVoice() && open) {
       state = { ...state, term: ask.term, votedFor: undefined, leaderId: undefined };
     }
     const reason = this.#verdict(state, from.nodeId, ask);
@@ -171,6 +184,7 @@ export class Acceptor {
   }
 
   #verdict(state: HardState, candidate: NodeId, ask: VoteRequest): VoteReply["reason"] {
+    if (!this.#hasVoice()) return "learner";
     if (ask.term > state.term) return "not_marked";
     if (ask.term < state.term) return "stale_term";
     if ((state.votedFor ?? candidate) !== candidate) return "already_voted";

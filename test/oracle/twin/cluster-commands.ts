@@ -1,59 +1,27 @@
-/**
- * The replicated state machine in TypeScript: `cluster.apply`, and one function for each `cluster.apply_*`.
- *
- * A new command of sql/30_cluster gets its row here: test/oracle says so when one is missing.
- */
-import { parseLsn } from "../../../src/core/ids.ts";
 import type { Entry } from "../../../src/db/raft.ts";
 import {
   type Cluster,
   type Effect,
   type EpochFacts,
-  type EventFacts,
-  type Member,
   type RequestFacts,
   standbyNames,
 } from "./cluster.ts";
+import {
+  type Body,
+  big,
+  type Command,
+  done,
+  int,
+  lsnOf,
+  memberOf,
+  newestOf,
+  refused,
+  text,
+  withMember,
+  withNewest,
+} from "./effects.ts";
+import { readmit, register, voter } from "./member-commands.ts";
 import { SqlError } from "./sql-error.ts";
-
-type Body = Readonly<Record<string, unknown>>;
-type Command = (cluster: Cluster, body: Body) => Effect;
-
-const absent = (value: unknown): value is null | undefined => value === null || value === undefined;
-const big = (value: unknown) => (absent(value) ? null : BigInt(value as string));
-const int = (value: unknown) => (absent(value) ? null : Number(value));
-const text = (value: unknown) => (absent(value) ? null : String(value));
-const lsnOf = (value: unknown) => (absent(value) ? null : parseLsn(String(value)));
-
-const newestOf = ({ epochs }: Cluster): EpochFacts | undefined => epochs.at(-1);
-const refused = (cluster: Cluster, outcome: string): Effect => ({ cluster, outcome });
-
-/** The same state with some of it changed, and an event about it. */
-function done(
-  before: Cluster,
-  changes: Partial<Cluster>,
-  event?: Partial<EventFacts> & Pick<EventFacts, "event">,
-): Effect {
-  const cluster = { ...before, ...changes };
-  if (event === undefined) return { cluster, outcome: "ok" };
-  const epoch = newestOf(cluster)?.epoch ?? 0n;
-  const noted = { node_id: null, epoch, from_state: null, to_state: null, ...event };
-  return { cluster: { ...cluster, events: [...cluster.events, noted] }, outcome: "ok" };
-}
-
-function withNewest(cluster: Cluster, changes: Partial<EpochFacts>): Pick<Cluster, "epochs"> {
-  const newest = newestOf(cluster) as EpochFacts;
-  return { epochs: [...cluster.epochs.slice(0, -1), { ...newest, ...changes }] };
-}
-
-function withMember(cluster: Cluster, id: number | null, changes: Partial<Member>) {
-  return {
-    members: cluster.members.map((one) => (one.node_id === id ? { ...one, ...changes } : one)),
-  };
-}
-
-const memberOf = ({ members }: Cluster, id: number | null) =>
-  members.find(({ node_id }) => node_id === id);
 
 const NO_EPOCH: EpochFacts = {
   epoch: 0n,
@@ -71,21 +39,6 @@ const NO_EPOCH: EpochFacts = {
   handover_to: null,
   handover_request: null,
   write_gap_ms: null,
-};
-
-const register: Command = (cluster, body) => {
-  const id = int(body.node_id);
-  const member = memberOf(cluster, id);
-  if (member === undefined) return refused(cluster, "unknown_member");
-  const incarnation = text(body.incarnation);
-  if (member.incarnation !== incarnation && member.incarnation !== null) {
-    return refused(cluster, "incarnation_differs");
-  }
-  const state = member.state === "initial" ? "registered" : member.state;
-  const changes = withMember(cluster, id, { incarnation, state });
-  if (member.incarnation !== null) return done(cluster, changes);
-  const event = { event: "member_registered", node_id: id, from_state: member.state };
-  return done(cluster, changes, { ...event, to_state: "registered" });
 };
 
 const found: Command = (cluster, body) => {
@@ -335,6 +288,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   noop: (cluster, { node_id }) =>
     done(cluster, {}, { event: "leader_elected", node_id: int(node_id), to_state: "leader" }),
   register,
+  readmit,
+  voter,
   found,
   open_epoch: openEpoch,
   appoint,

@@ -46,6 +46,8 @@ export interface Cluster {
   readonly rule: Rule;
   readonly nextRule: Rule | null;
   readonly members: readonly Member[];
+  /** Lives that ended when a control store was lost, as `node/incarnation`. */
+  readonly former: ReadonlySet<string>;
   /** Oldest first. */
   readonly epochs: readonly EpochFacts[];
   readonly requests: readonly RequestFacts[];
@@ -65,6 +67,7 @@ export function initialCluster(members: readonly Member[]): Cluster {
     rule: { k: 0, cohort: [] },
     nextRule: null,
     members,
+    former: new Set(),
     epochs: [],
     requests: [],
     events: [],

@@ -202,10 +202,6 @@ const COMMANDS: Readonly<Record<string, Handler>> = {
     const lsn = reply.lsn === null ? "none" : `${reply.history_epoch}:${reply.lsn.toString(16)}`;
     return `pledge=${reply.pledge} report=${lsn}`;
   },
-  diverged: async (db, args) => {
-    const { rows } = await db.query("select node.diverged($1::pg_lsn) as yes", [args.lsn]);
-    return rows[0].yes ? "diverged" : "same history";
-  },
   // A crash of the store: immediate stop, recovery, unlogged tables empty.
   crash: async (db) => {
     await db.query("select pg_postmaster_start_time()");

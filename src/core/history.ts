@@ -1,0 +1,107 @@
+/** Histories told apart by appointments and stamps, never by timeline numbers (H02, H36). Pure. */
+import { type Epoch, formatLsn, type Lsn, type NodeId } from "./ids.ts";
+
+/** One appointment, and where its epoch began. */
+export interface Appointment {
+  readonly epoch: Epoch;
+  readonly node_id: NodeId;
+  readonly timeline: number;
+  readonly switch_lsn: Lsn;
+}
+
+/** The first row of an epoch, as a data server holds it. */
+export interface Stamp extends Appointment {
+  readonly stamp_id: string;
+}
+
+/** What a node knows of its own WAL and of the cluster's appointments. */
+export interface Known {
+  readonly history: readonly Appointment[];
+  readonly node_id: NodeId;
+  /** The newest epoch. */
+  readonly epoch: Epoch;
+  /** The newest epoch this node followed or led. */
+  readonly followed: Epoch;
+}
+
+export type Comparison =
+  | { readonly chain: "same" }
+  | { readonly chain: "forked" | "unproved"; readonly why: string };
+
+/**
+ * Whether WAL up to `lsn` can be continued by the newest epoch (H41). WAL past the point where an epoch began belongs
+ * to it only if this node followed or led it by then, or holds its stamp.
+ */
+export function compareHistory(known: Known, lsn: Lsn, stamps: readonly Stamp[]): Comparison {
+  const wrong = contradiction(known, stamps);
+  if (wrong !== undefined) return { chain: "unproved", why: wrong };
+  const reached = reachedEpoch(known, stamps);
+  const left = known.history.find(
+    ({ epoch, node_id, switch_lsn }) =>
+      epoch > reached && node_id !== known.node_id && switch_lsn < lsn,
+  );
+  if (left === undefined) return { chain: "same" };
+  const why =
+    `it holds WAL up to ${formatLsn(lsn)}, and epoch ${left.epoch} ` +
+    `began at ${formatLsn(left.switch_lsn)} without it`;
+  return { chain: "forked", why };
+}
+
+function contradiction({ history, epoch }: Known, stamps: readonly Stamp[]): string | undefined {
+  for (const stamp of stamps) {
+    if (stamp.epoch > epoch) {
+      return `it holds the stamp of epoch ${stamp.epoch}, which this cluster has not begun`;
+    }
+    const appointed = history.find((one) => one.epoch === stamp.epoch);
+    if (appointed === undefined) continue;
+    if (appointed.node_id !== stamp.node_id || appointed.timeline !== stamp.timeline) {
+      return `its stamp of epoch ${stamp.epoch} is not the one that was appointed`;
+    }
+  }
+  return undefined;
+}
+
+function reachedEpoch({ followed }: Known, stamps: readonly Stamp[]): Epoch {
+  const newest = stamps.at(-1)?.epoch ?? 0n;
+  return newest > followed ? newest : followed;
+}
+
+/**
+ * Timelines this node's WAL may be on: the first, and those of epochs it followed, led or holds the stamp of. On any
+ * other it was promoted by somebody else than this cluster.
+ */
+export function ownTimelines(known: Known, stamps: readonly Stamp[]): ReadonlySet<number> {
+  const reached = reachedEpoch(known, stamps);
+  const appointed = known.history.filter(({ epoch }) => epoch <= reached);
+  return new Set([1, ...appointed.map(({ timeline }) => timeline)]);
+}
+
+/** Where two chains part: the earlier of the points at which either goes on without the other; undefined: nowhere. */
+export function forkOf(ours: readonly Stamp[], theirs: readonly Stamp[]): Lsn | undefined {
+  const firstNotIn = (chain: readonly Stamp[], other: readonly Stamp[]) =>
+    chain.find((stamp) => !other.some((one) => sameStamp(one, stamp)))?.switch_lsn;
+  const points = [firstNotIn(ours, theirs), firstNotIn(theirs, ours)].filter(
+    (lsn) => lsn !== undefined,
+  );
+  return points.reduce<Lsn | undefined>(
+    (least, lsn) => (least === undefined || lsn < least ? lsn : least),
+    undefined,
+  );
+}
+
+/** Why two chains are not the same one, or undefined when they are. */
+export function chainDiffers(ours: readonly Stamp[], theirs: readonly Stamp[]): string | undefined {
+  const epochs = new Set([...ours, ...theirs].map(({ epoch }) => epoch));
+  for (const epoch of epochs) {
+    const [own] = ours.filter((stamp) => stamp.epoch === epoch);
+    const [other] = theirs.filter((stamp) => stamp.epoch === epoch);
+    if (own === undefined) return `it lacks the stamp of epoch ${epoch}`;
+    if (other === undefined) return `the primary lacks its stamp of epoch ${epoch}`;
+    if (!sameStamp(own, other)) return `its stamp of epoch ${epoch} is not the primary's`;
+  }
+  return undefined;
+}
+
+function sameStamp(a: Stamp, b: Stamp): boolean {
+  return a.epoch === b.epoch && a.stamp_id === b.stamp_id && a.node_id === b.node_id;
+}

@@ -1,0 +1,166 @@
+/** The loser of a failover goes back to the primary's history: rewound when that is proved right, copied otherwise. */
+import { rename } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { ACTS } from "../../src/agent/acts.ts";
+import { classify } from "../../src/agent/disk.ts";
+import { look } from "../../src/agent/observe.ts";
+import { fenceServer, stopServer } from "../../src/agent/servers.ts";
+import { monotonicClock } from "../../src/clock/clock.ts";
+import { createLog } from "../../src/log/logger.ts";
+import { exists, removeTree, writeDurable } from "../../src/postgres/files.ts";
+import { startServer, waitReady } from "../../src/postgres/server.ts";
+import { hasStandbySignal, putStandbySignal, readSettings } from "../../src/postgres/settings.ts";
+import { mustRun } from "../support/programs.ts";
+import {
+  type Bench,
+  type Node,
+  openBench,
+  orderFor,
+  serve,
+  sql,
+  untilStreaming,
+} from "./harness.ts";
+
+let bench: Bench;
+
+beforeAll(async () => {
+  bench = await openBench(2, createLog({}, { level: process.env.AGENT_LOG ?? "fatal" }));
+  await serve(bench);
+  const second = bench.node(2);
+  await ACTS.clone(second.agent, orderFor(second));
+  await ACTS.join(second.agent, orderFor(second));
+  await untilStreaming(second);
+  await sql(bench.node(1), "create table t (n int)");
+}, 60_000);
+afterAll(() => bench?.stop(), 60_000);
+
+/** `from` writes what nobody receives and dies; `to` is appointed and promoted without it. */
+async function failOver(from: Node, to: Node): Promise<void> {
+  await sql(from, "insert into t values (1)");
+  await look(to.agent);
+  await ACTS.report(to.agent, pledged(to));
+  await sql(from, "insert into t select 100 from generate_series(1, 500)");
+  await from.agent.state.server?.stop("immediate", 10_000);
+  await fenceServer(from.agent, "test");
+  const lsn = to.kept.reports.at(-1)?.lsn ?? 0n;
+  const { epoch, timeline } = to.kept.view;
+  const next = { epoch, node_id: to.id, timeline: (timeline ?? 0) + 1, switch_lsn: lsn };
+  bench.commit(
+    {
+      epoch_state: "appointed",
+      primary_id: to.id,
+      timeline: next.timeline,
+      from_lsn: lsn,
+      history: [...to.kept.view.history, next],
+    },
+    (id) => (id === to.id ? "primary" : "standby"),
+  );
+  await ACTS.promote(to.agent, orderFor(to));
+  bench.commit({ epoch_state: "serving" });
+}
+
+/** The next epoch is open, and this node has pledged for it. */
+function pledged(node: Node) {
+  const epoch = node.kept.view.epoch + 1n;
+  const part = {
+    epoch,
+    pledge: epoch,
+    epoch_state: "opened",
+    primary_id: null,
+    reported: false,
+  } as const;
+  bench.commit(part, () => "pledged");
+  return orderFor(node);
+}
+
+const marks = (node: Node) => node.kept.acts.map(({ event }) => event);
+const rowsOf = (node: Node) => sql<{ n: number }>(node, "select n from t where n = 100");
+
+test("WAL that nobody received is rewound, and the node joins with the same stamps", async () => {
+  const [first, second] = [bench.node(1), bench.node(2)];
+  await failOver(first, second);
+  await ACTS.start(first.agent, orderFor(first));
+  expect(await rowsOf(first)).toHaveLength(500);
+  await ACTS.follow(first.agent, orderFor(first));
+  expect(first.agent.state.rejoin).toMatchObject({ by: "rewind" });
+  await ACTS.rewind(first.agent, orderFor(first));
+  expect(marks(first)).toContain("rewound");
+  expect((await classify(first.agent)).kind).toBe("joining");
+  expect(await exists(first.agent.paths.marker)).toBe(false);
+  expect(await hasStandbySignal(first.agent.paths.dataDir)).toBe(true);
+  expect((await readSettings(first.agent.paths.dataDir)).port).toBe(`${first.port}`);
+
+  await ACTS.join(first.agent, orderFor(first));
+  await untilStreaming(first);
+  expect(await rowsOf(first)).toEqual([]);
+  const chain = "select epoch::int, stamp_id from pgreplica.stamp order by epoch";
+  expect(await sql(first, chain)).toEqual(await sql(second, chain));
+  const slots = "select slot_name from pg_replication_slots";
+  expect(await sql(first, slots)).toEqual([{ slot_name: "pgreplica_2" }]);
+}, 60_000);
+
+/** Started by hand as an operator might, its signal file removed or not; ends as it was told to. */
+async function byHand(node: Node, signalFile: "kept" | "removed", statement?: string) {
+  const { binaries, owner, paths } = node.agent;
+  if (signalFile === "removed") await removeTree(join(paths.dataDir, "standby.signal"));
+  else await putStandbySignal(paths.dataDir, owner);
+  const { dataDir, logFile } = paths;
+  const server = await startServer({ binaries, dataDir, owner, logFile });
+  await waitReady(server, { clock: monotonicClock, limitMs: 10_000 });
+  if (statement !== undefined) await sql(node, statement);
+  await server.stop("fast", 10_000);
+}
+
+test("a standby that was started without its signal file is known by what it leaves (H40)", async () => {
+  const first = bench.node(1);
+  await fenceServer(first.agent, "test");
+  await byHand(first, "removed", "update pgreplica.stamp set stamp_id = gen_random_uuid()");
+  expect((await classify(first.agent)).kind).toBe("rogue");
+  await expect(ACTS.start(first.agent, orderFor(first))).resolves.toBeUndefined();
+}, 60_000);
+
+test("another history under the same timeline number is found out before it counts (H02)", async () => {
+  const [first, second] = [bench.node(1), bench.node(2)];
+  // Its own WAL goes on where the primary's does, and the primary has written more since.
+  await sql(second, "insert into t select generate_series(1, 20000)");
+  expect((await classify(first.agent)).kind).toBe("ours");
+  await ACTS.follow(first.agent, orderFor(first));
+  expect(first.agent.state.rejoin).toMatchObject({ epoch: 2n, by: "copy" });
+  expect((await classify(first.agent)).kind).toBe("marked");
+  const seen = await sql(second, "select application_name from pg_stat_replication");
+  expect(seen).toEqual([]);
+  await ACTS.clone(first.agent, orderFor(first));
+  await ACTS.join(first.agent, orderFor(first));
+  await untilStreaming(first);
+}, 90_000);
+
+test("an older copy of the data that is put back is no data of this node (F34)", async () => {
+  const first = bench.node(1);
+  const { dataDir } = first.agent.paths;
+  await stopServer(first.agent);
+  await mustRun("cp", ["-a", dataDir, `${dataDir}.backup`]);
+  for (const _ of [1, 2]) {
+    await ACTS.start(first.agent, orderFor(first));
+    await stopServer(first.agent);
+  }
+  expect((await classify(first.agent)).kind).toBe("ours");
+  await removeTree(dataDir);
+  await rename(`${dataDir}.backup`, dataDir);
+  expect((await classify(first.agent)).kind).toBe("older");
+  await ACTS.clone(first.agent, orderFor(first));
+  await ACTS.join(first.agent, orderFor(first));
+  await untilStreaming(first);
+  expect((await classify(first.agent)).kind).toBe("ours");
+}, 60_000);
+
+test("what is left of an interrupted rewind is never started, only copied over", async () => {
+  const first = bench.node(1);
+  await fenceServer(first.agent, "test");
+  await writeDurable(first.agent.paths.marker, "{}\n", { owner: bench.owner });
+  await expect(ACTS.start(first.agent, orderFor(first))).rejects.toThrow(/forbids a start/);
+  expect((await classify(first.agent)).kind).toBe("marked");
+  await ACTS.clone(first.agent, orderFor(first));
+  await ACTS.join(first.agent, orderFor(first));
+  await untilStreaming(first);
+}, 60_000);

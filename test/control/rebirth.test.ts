@@ -1,0 +1,167 @@
+/** A control store that is lost, or an older copy of itself, is another life: it has no voice until the log says so. */
+import { rm } from "node:fs/promises";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { monotonicClock } from "../../src/clock/clock.ts";
+import { readIdentity } from "../../src/config/identity.ts";
+import { connect } from "../../src/db/connect.ts";
+import { quietHints } from "../../src/db/hints.ts";
+import { agentView } from "../../src/db/node.ts";
+import * as peer from "../../src/db/peer.ts";
+import { type Entry, markSilent, sample } from "../../src/db/raft.ts";
+import { silentLog } from "../../src/log/logger.ts";
+import { ownControlStore } from "../../src/worker/control-store.ts";
+import { keepMark, readMark } from "../../src/worker/life-mark.ts";
+import { mustRun } from "../support/programs.ts";
+import { until } from "../support/until.ts";
+import { type TestNode, testNode } from "./node.ts";
+
+let node: TestNode;
+
+beforeEach(async () => {
+  node = await testNode();
+  await node.create();
+}, 60_000);
+afterEach(() => node.close());
+
+const OTHER = "00000000-0000-4000-8000-000000000003";
+
+async function identity() {
+  const own = await readIdentity(node.config.dir);
+  if (own === undefined) throw new Error("no identity");
+  return own;
+}
+
+async function withStore<T>(work: (db: Awaited<ReturnType<typeof connect>>) => Promise<T>) {
+  const db = await connect(ownControlStore(node.config, "test"));
+  try {
+    return await work(db);
+  } finally {
+    await db.end();
+  }
+}
+
+const from = async (): Promise<peer.Sender> => ({
+  clusterId: (await identity()).clusterId,
+  nodeId: 2,
+  incarnation: OTHER,
+});
+
+/** A vote for node 2 in the term after the store's own; why not, or that it was granted. */
+function vote(): Promise<string> {
+  return withStore(async (db) => {
+    const { bootId, heard, term, lastIndex, lastTerm } = await sample(db);
+    await markSilent(db, { bootId, heard });
+    const ask = { term: term + 1n, lastTerm, lastIndex, counter: undefined, transfer: false };
+    return (await peer.requestVote(db, await from(), ask)).reason;
+  });
+}
+
+let sequence = 0n;
+function append(term: bigint, commands: readonly (readonly [string, object])[]) {
+  return withStore(async (db) => {
+    const { lastIndex, lastTerm } = await sample(db);
+    const entries = commands.map(([kind, body], offset): Entry => {
+      sequence += 1n;
+      const index = lastIndex + BigInt(offset) + 1n;
+      const whole = { at: "2026-01-01T00:00:00Z", ...body };
+      return { index, term, kind, client: OTHER, sequence, body: whole };
+    });
+    const commit = lastIndex + BigInt(entries.length);
+    const ask = { term, prevIndex: lastIndex, prevTerm: lastTerm, entries, commit };
+    const { applied_index } = await peer.appendEntries(db, await from(), ask);
+    expect(applied_index).toBe(commit);
+  });
+}
+
+const outcomes = async () =>
+  (await node.sql("select outcome from cluster.proposal order by log_index")).map(
+    ({ outcome }) => outcome,
+  );
+
+test("its directory is gone: a new life that hears the log and votes only once it is a voter again", async () => {
+  await node.start();
+  const before = await identity();
+  await node.stop();
+  await rm(node.config.control.dir, { recursive: true });
+  await node.start();
+  const { incarnation } = await identity();
+  expect(incarnation).not.toBe(before.incarnation);
+  expect(await vote()).toBe("learner");
+
+  // The log of the cluster as its former life had known it: an appointment in it is nobody's order now.
+  const former = { node_id: 1, incarnation: before.incarnation };
+  await append(7n, [
+    ["register", former],
+    ["found", { node_id: 1, system_identifier: "77" }],
+  ]);
+  expect(await vote()).toBe("learner");
+  expect((await withStore(agentView)).goal).toBe("none");
+
+  await append(7n, [["readmit", { node_id: 1, incarnation, replaces: before.incarnation }]]);
+  expect(await vote()).toBe("learner");
+  expect((await withStore(agentView)).goal).toBe("primary");
+  await append(7n, [["voter", { node_id: 1, incarnation }]]);
+  expect(await vote()).toBe("granted");
+}, 60_000);
+
+test("a life that has ended never comes back, and the last voter is not replaced", async () => {
+  await node.start();
+  const { incarnation: first } = await identity();
+  const second = "00000000-0000-4000-8000-00000000000a";
+  await append(3n, [
+    ["register", { node_id: 1, incarnation: first }],
+    ["readmit", { node_id: 1, incarnation: second, replaces: OTHER }],
+    ["readmit", { node_id: 1, incarnation: second, replaces: first }],
+    ["readmit", { node_id: 1, incarnation: first, replaces: second }],
+    ["voter", { node_id: 1, incarnation: first }],
+    ["voter", { node_id: 1, incarnation: second }],
+    ["voter", { node_id: 1, incarnation: second }],
+  ]);
+  expect(await outcomes()).toEqual([
+    "ok",
+    "stale_incarnation",
+    "ok",
+    "used_incarnation",
+    "incarnation_differs",
+    "ok",
+    "votes_already",
+  ]);
+  const refused = withStore(async (db) =>
+    peer.hello(db, { clusterId: (await identity()).clusterId, nodeId: 1, incarnation: first }),
+  );
+  await expect(refused).rejects.toThrow(/not the incarnation/);
+}, 60_000);
+
+test("an older copy of the store is put back: the mark beside the data shows it", async () => {
+  await node.start();
+  const { incarnation } = await identity();
+  await node.stop();
+  const copy = `${node.config.control.dir}.copy`;
+  await mustRun("cp", ["-a", node.config.control.dir, copy]);
+
+  await node.start();
+  await append(9n, [["noop", { node_id: 2 }]]);
+  const end = new AbortController();
+  const store = await connect(ownControlStore(node.config, "test"));
+  const { config, owner } = node;
+  const parts = { config, owner, incarnation, store, hints: quietHints() };
+  const keeping = keepMark({ ...parts, clock: monotonicClock, log: silentLog, signal: end.signal });
+  await until("the mark is written", { limitMs: 5000 }, async () => {
+    return (await readMark(config))?.term === 9n;
+  });
+  end.abort();
+  await keeping;
+  await store.end();
+
+  await node.stop();
+  await rm(config.control.dir, { recursive: true });
+  await mustRun("cp", ["-a", copy, config.control.dir]);
+  await node.start();
+  expect((await identity()).incarnation).not.toBe(incarnation);
+  expect(await vote()).toBe("learner");
+  await node.stop();
+  // The new life is not behind itself.
+  const { incarnation: now } = await identity();
+  await node.start();
+  expect((await identity()).incarnation).toBe(now);
+}, 90_000);
