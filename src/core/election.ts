@@ -181,12 +181,8 @@ function onSample(before: ElectionState, sample: Sample, at: Moment): Step {
     old.heard !== sample.heard ||
     old.term !== sample.term ||
     old.leaderId !== sample.leaderId;
-  const state: ElectionState = {
-    ...before,
-    sample,
-    voters: sample.voters ?? before.voters,
-    highestTerm: higher(before, sample.term),
-  };
+  const voters = sample.voters ?? before.voters;
+  const state = { ...before, sample, voters, highestTerm: higher(before, sample.term) };
 
   if (state.leading !== undefined) {
     if (sample.term > state.leading) return follow(state, "a higher term was seen", at);
