@@ -43,6 +43,8 @@ const seen = (leaseAsked: bigint, more: Partial<StoreSample> = {}): StoreSample 
   transferTerm: undefined,
   epoch: 2n,
   primaryId: 3,
+  members: [1, 2, 3].map((id) => ({ id, incarnation: null, voter: true })),
+  voters: [1, 2, 3],
   leaseAsked,
   ...more,
 });
