@@ -39,7 +39,7 @@ export async function promote(agent: Agent, order: Order): Promise<void> {
   await prepare(agent, order);
   const preparedMs = sinceMs();
   recheck(agent, order);
-  const timeline = await becomePrimary(agent);
+  const timeline = await becomePrimary(agent, order);
   if (timeline !== order.view.timeline) {
     await fenceServer(agent, "a timeline nobody planned");
     throw new Error(`promoted to timeline ${timeline}, planned was ${order.view.timeline}: fenced`);
@@ -69,7 +69,6 @@ export async function promote(agent: Agent, order: Order): Promise<void> {
 async function prepare(agent: Agent, order: Order): Promise<void> {
   const { state, view, store } = agent;
   if (!state.listening) await restartListening(agent, order);
-  agent.lease.prepare(order.epoch);
   const end = await endOfWal(agent, order);
   if (view.from_lsn !== null && end < view.from_lsn) {
     throw new Error(
@@ -91,11 +90,13 @@ async function prepare(agent: Agent, order: Order): Promise<void> {
 }
 
 /** Order the promotion and wait for it. */
-async function becomePrimary(agent: Agent): Promise<number> {
+async function becomePrimary(agent: Agent, order: Order): Promise<number> {
   const { state, clock } = agent;
   const { db } = await agent.hands.get();
   state.promoting = true;
   await orderPromotion(db);
+  // Only the gate waits for it: there is time while the server promotes.
+  agent.lease.prepare(order.epoch);
   const timeline = await waitUntil(
     "promotion",
     { clock, everyMs: POLL_MS, limitMs: PROMOTION_LIMIT_MS },

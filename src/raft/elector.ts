@@ -37,7 +37,7 @@ export interface ElectorOptions {
   readonly onSample: (sample: StoreSample) => void;
 }
 
-const OPEN_BALLOT_TICK_MS = 20;
+const OPEN_BALLOT_TICK_MS = 10;
 const VOTE_LIMIT_MS = 300;
 const LOOK_LIMIT_MS = 1000;
 
@@ -186,8 +186,9 @@ export class Elector {
   }
 
   async #preVote(term: Term, to: readonly NodeId[]): Promise<void> {
+    const first = to.length === this.#options.voters.length;
     try {
-      await testAppend(this.#options.store);
+      if (first) await testAppend(this.#options.store);
     } catch (error) {
       this.#options.log.warn({ event: "raft.alarm" }, `this store cannot append: ${error}`);
       this.dispatch({ type: "unable" });

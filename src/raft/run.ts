@@ -67,8 +67,8 @@ export class Raft {
           log,
           signal,
           onLost: (peer) => {
-            options.onLost?.(peer);
             void this.#elector.lost(peer);
+            options.onLost?.(peer);
           },
           onIncarnation: (peer, incarnation) => this.#incarnations.set(peer, incarnation),
         }),
