@@ -1,0 +1,100 @@
+/**
+ * Runs the deterministic simulation: `npm run simulate -- --seeds 200 [--from S] [--seed S] [--trace] [--json FILE]`.
+ * A failing seed is shrunk and printed with the command that shows it again; the exit code is 1 then.
+ */
+import { writeFile } from "node:fs/promises";
+import { parseArgs } from "node:util";
+import type { Given, Kind, Scenario } from "../test/simulation/faults.ts";
+import type { Outcome } from "../test/simulation/run.ts";
+import { substitute } from "../test/simulation/substitute.ts";
+
+substitute();
+const { scenarioOf } = await import("../test/simulation/faults.ts");
+const { run } = await import("../test/simulation/run.ts");
+const { shrink } = await import("../test/simulation/shrink.ts");
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: "string", default: "100" },
+    from: { type: "string", default: "1" },
+    seed: { type: "string" },
+    kinds: { type: "string" },
+    nodes: { type: "string" },
+    mode: { type: "string" },
+    scenario: { type: "string" },
+    trace: { type: "boolean", default: false },
+    json: { type: "string" },
+    "stop-at-first": { type: "boolean", default: false },
+    "no-shrink": { type: "boolean", default: false },
+  },
+});
+
+const given: Given = {
+  ...(values.kinds === undefined ? {} : { kinds: values.kinds.split(",") as Kind[] }),
+  ...(values.nodes === undefined ? {} : { nodes: Number(values.nodes) }),
+  ...(values.mode === undefined ? {} : { mode: values.mode as NonNullable<Given["mode"]> }),
+};
+const from = Number(values.seed ?? values.from);
+const count = values.seed === undefined ? Number(values.seeds) : 1;
+const started = performance.now();
+const outcomes: Outcome[] = [];
+const failures: Outcome[] = [];
+
+for (let seed = from; seed < from + count; seed += 1) {
+  const scenario: Scenario =
+    values.scenario === undefined ? scenarioOf(seed, given) : JSON.parse(values.scenario);
+  const outcome = await run(scenario, values.trace ? { onTrace: print } : {});
+  outcomes.push(outcome);
+  if (outcome.violations.length === 0) continue;
+  failures.push(outcome);
+  print(`seed ${seed} FAILS: ${outcome.violations.map(describe).join("; ")}`);
+  if (values["stop-at-first"]) break;
+  if (!values["no-shrink"]) await explain(outcome);
+}
+summarise();
+if (values.json !== undefined) await writeFile(values.json, JSON.stringify(summary(), null, 1));
+process.exit(failures.length === 0 ? 0 : 1);
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function describe({ invariant, message, at }: Outcome["violations"][number]): string {
+  return `${invariant} at ${at.toFixed(0)} ms: ${message}`;
+}
+
+/** The shortest list of actions that still fails, its last events, and how to see it again. */
+async function explain(outcome: Outcome): Promise<void> {
+  const shortest = await shrink(outcome);
+  const again = await run(shortest);
+  for (const line of again.events) print(`  ${line}`);
+  print(`  ${again.violations.map(describe).join("; ")}`);
+  for (const action of shortest.actions) print(`  ${JSON.stringify(action)}`);
+  print(`  npm run simulate -- --trace --seed ${shortest.seed} --scenario '${JSON.stringify(shortest)}'`);
+}
+
+function summary() {
+  const sum = (of: (outcome: Outcome) => number) => outcomes.reduce((all, one) => all + of(one), 0);
+  return {
+    seeds: outcomes.length,
+    failed: failures.map(({ scenario, violations }) => ({
+      seed: scenario.seed,
+      invariants: violations.map(({ invariant }) => invariant),
+    })),
+    seconds: (performance.now() - started) / 1000,
+    steps: sum(({ steps }) => steps),
+    virtualSeconds: sum(({ virtualMs }) => virtualMs) / 1000,
+    acknowledged: sum(({ acknowledged }) => acknowledged),
+    committed: sum(({ committed }) => committed),
+    promotions: sum(({ promotions }) => promotions),
+    leaders: sum(({ leaders }) => leaders),
+    faults: sum(({ injected }) => injected),
+    primaryFaults: sum(({ primaryFaults }) => primaryFaults),
+    hashes: Object.fromEntries(outcomes.map(({ scenario, hash }) => [scenario.seed, hash])),
+  };
+}
+
+function summarise(): void {
+  const { hashes: _, failed, ...figures } = summary();
+  print(`${outcomes.length - failed.length} of ${outcomes.length} seeds hold; ${JSON.stringify(figures)}`);
+}

@@ -1,0 +1,27 @@
+/** `src/agent/processes.ts`: how the kernel shows the server's own processes. */
+import { world } from "../world.ts";
+import { startupOf } from "./process-tree.ts";
+
+export interface Rest {
+  readonly asleep: boolean;
+  readonly sleeps: number | undefined;
+}
+
+export function restOf(pid: number): Rest {
+  const server = startupOf(pid);
+  if (server === undefined) return { asleep: true, sleeps: undefined };
+  const asleep =
+    pid >= 4_000_000
+      ? !server.checkpointing && server.publishing === 0
+      : server.receiver.parked() && server.reloadsPending === 0;
+  return { asleep, sleeps: server.receiver.rests() };
+}
+
+export async function childPids(pid: number): Promise<number[]> {
+  const server = [...world().servers.values()].find((one) => one.proc.pid === pid);
+  return [...(server?.sessions ?? [])].map(({ id }) => 1_000_000 + id);
+}
+
+export function titleOf(_pid: number): string {
+  return "postgres: client backend";
+}

@@ -1,0 +1,129 @@
+/** Every invariant of docs/proof.md that a simulated run can see, told of each step as it happens. */
+import type { Engine } from "../engine.ts";
+import type { Args } from "../model/acceptor.ts";
+import type { DataServer } from "../model/data-server.ts";
+import type { Host } from "../model/host.ts";
+import type { Sender } from "../model/senders.ts";
+import type { Store } from "../model/store.ts";
+import type { LogEntry } from "../model/store-state.ts";
+import type { Rec, StampRow } from "../model/wal.ts";
+import { ControlChecks } from "./control.ts";
+import { DataChecks } from "./data.ts";
+
+/** How the modelled servers misbehave in this run; the fault plan sets it. */
+export interface Plan {
+  /** Chance that a killed postmaster leaves a busy backend. */
+  orphans: number;
+  /** Chance that a child reads a reload late. */
+  lateReloads: number;
+  slowDisk: number;
+  slowReplay: number;
+  /** The disk says "flushed" and forgets at the next crash (N4). */
+  lyingDisk: boolean;
+  /** Acknowledged commits may be lost: k = 0 by choice (N1). */
+  asynchronous: boolean;
+}
+
+export const CALM: Plan = {
+  orphans: 0,
+  lateReloads: 0,
+  slowDisk: 1,
+  slowReplay: 1,
+  lyingDisk: false,
+  asynchronous: false,
+};
+
+export interface Violation {
+  readonly invariant: string;
+  readonly at: number;
+  readonly message: string;
+}
+
+export class Checks {
+  readonly violations: Violation[] = [];
+  readonly control: ControlChecks;
+  readonly data: DataChecks;
+  plan: Plan = { ...CALM };
+  readonly #engine: Engine;
+
+  constructor(engine: Engine, hosts: ReadonlyMap<number, Host>) {
+    this.#engine = engine;
+    const report = (invariant: string, message: string) => this.violated(invariant, message);
+    this.control = new ControlChecks(hosts, report);
+    this.data = new DataChecks(engine, hosts, report);
+  }
+
+  violated(invariant: string, message: string): void {
+    // One of each kind tells; the rest follows from it.
+    if (this.violations.some((one) => one.invariant === invariant)) return;
+    this.violations.push({ invariant, at: this.#engine.now, message });
+    this.#engine.trace("!!", `${invariant} violated: ${message}`);
+  }
+
+  // Control plane
+  storeStarted(store: Store): void {
+    this.control.storeStarted(store);
+  }
+  called(name: string, args: Args): void {
+    this.control.called(name, args);
+  }
+  voted(store: Store, term: number, candidate: number): void {
+    this.control.voted(store, term, candidate);
+    this.#engine.trace(store.node, `votes for ${candidate} in term ${term}`);
+  }
+  stored(store: Store, entry: LogEntry): void {
+    this.control.stored(store, entry);
+  }
+  committed(store: Store, index: number): void {
+    this.control.committed(store, index);
+  }
+  applied(store: Store, entry: LogEntry, outcome: string | undefined): void {
+    this.control.applied(store, entry, outcome);
+    this.#engine.trace(store.node, `applies ${entry.index} ${entry.kind}: ${outcome ?? "again"}`);
+    if (entry.kind === "rule" || entry.kind === "rule_next") this.data.rulesChanged();
+  }
+  answered(store: Store, key: string, found: { log_index: number; outcome: string }): void {
+    this.control.answered(store, key, found);
+  }
+  afterCall(store: Store): void {
+    this.control.afterCall(store);
+  }
+  reported(store: Store, epoch: number, lsn: number): void {
+    this.data.reported(store, epoch, lsn);
+  }
+  followed(store: Store, epoch: number): void {
+    this.data.followed(store, epoch);
+  }
+
+  // Data plane
+  serverStarts(server: DataServer, how: { readonly signalled: boolean; readonly marked: boolean }): void {
+    this.data.serverStarts(server, how);
+  }
+  promoted(server: DataServer, timeline: number, at: number): void {
+    this.data.promoted(server, timeline, at);
+  }
+  stamped(server: DataServer, stamp: StampRow): void {
+    this.data.stamped(server, stamp);
+  }
+  attempted(server: DataServer, key: string): void {
+    this.data.attempted(server, key);
+  }
+  acknowledged(server: DataServer, record: Rec): void {
+    this.data.acknowledged(server, record);
+  }
+  read(server: DataServer, records: readonly Rec[]): void {
+    this.data.read(server, records);
+  }
+  flushed(server: DataServer): void {
+    this.data.flushed(server);
+  }
+  receiverStarted(server: DataServer, upstream: DataServer): void {
+    this.data.receiverStarted(server, upstream);
+  }
+  standbyConfirmed(server: DataServer, sender: Sender): void {
+    this.data.standbyConfirmed(server, sender);
+  }
+  rulesMayHaveChanged(server: DataServer): void {
+    this.data.checkRules(server);
+  }
+}

@@ -1,0 +1,142 @@
+/** A simulated cluster: made anew, or from an image of one that has formed, so that each seed begins with a cold start. */
+import type { Config } from "../../src/config/schema.ts";
+import { Checks } from "./checkers/checks.ts";
+import { Engine, type Proc } from "./engine.ts";
+import { Files, type VirtualFile } from "./files.ts";
+import type { DataServer } from "./model/data-server.ts";
+import { Host } from "./model/host.ts";
+import { Network } from "./model/network.ts";
+import { type Durable, emptyDurable, type MemberRow } from "./model/store-state.ts";
+import { lastRecord, PgData, resetRecords } from "./model/wal.ts";
+import { enter, type World } from "./world.ts";
+
+export type Mode = Config["syncMode"];
+
+export interface Shape {
+  readonly nodes: number;
+  readonly mode: Mode;
+}
+
+/** What a power cut would leave of every node, taken at a quiet moment. */
+export interface Image {
+  readonly shape: Shape;
+  readonly durables: readonly Durable[];
+  readonly files: readonly (readonly [string, VirtualFile])[];
+  readonly records: number;
+}
+
+const CLUSTER_ID = "6e8bc430-9c3a-51d9-9669-0800200c9a66";
+const CONTROL_PORT = 6432;
+const DATA_PORT = 5432;
+
+export class Cluster implements World {
+  readonly engine: Engine;
+  readonly files = new Files();
+  readonly network: Network;
+  readonly checks: Checks;
+  readonly hosts = new Map<number, Host>();
+  readonly procs = new Map<number, Proc>();
+  readonly servers = new Map<string, DataServer>();
+  /** Told of each durable step of each process. */
+  onDurableStep: (proc: Proc) => void = () => undefined;
+
+  constructor(seed: number, shape: Shape, image?: Image) {
+    this.engine = new Engine(seed);
+    this.network = new Network(this.engine);
+    this.checks = new Checks(this.engine, this.hosts);
+    resetRecords(image?.records ?? 0);
+    const ids = Array.from({ length: shape.nodes }, (_, at) => at + 1);
+    const members = ids.map(memberRow);
+    enter(this);
+    for (const id of ids) {
+      this.network.nameHost(hostOf(id), id);
+      const incarnation = `0000000${id}-0000-4000-8000-00000000000${id}`;
+      const identity = { node_id: id, name: `n${id}`, cluster_id: CLUSTER_ID, incarnation };
+      const durable = image?.durables[id - 1] ?? emptyDurable(identity, members, shape.mode);
+      this.hosts.set(id, new Host(this, configOf(id, ids, shape.mode), structuredClone(durable)));
+      this.files.makeFolder(`/sim/n${id}`);
+    }
+    for (const [path, { text, object }] of image?.files ?? []) {
+      this.files.write(path, text, object instanceof PgData ? object.copy() : object);
+    }
+  }
+
+  durableStep(proc: Proc | undefined): void {
+    if (proc !== undefined && !proc.dead) this.onDurableStep(proc);
+  }
+
+  host(id: number): Host {
+    const found = this.hosts.get(id);
+    if (found === undefined) throw new Error(`no node ${id}`);
+    return found;
+  }
+
+  /** The data server of the newest epoch's node, if it is primary with an open gate. */
+  primary(): DataServer | undefined {
+    const epoch = this.checks.data.newestState().epochs.at(-1);
+    if (epoch?.state !== "serving" || epoch.node_id === null) return undefined;
+    const server = this.host(epoch.node_id).server();
+    return server?.ready && !server.inRecovery && server.hbaOpen ? server : undefined;
+  }
+
+  image(shape: Shape): Image {
+    const files = this.files.under("/sim").map(([path, { text, object }]) => {
+      const copied = object instanceof PgData ? object.copy() : object;
+      return [path, copied === undefined ? { text } : { text, object: copied }] as const;
+    });
+    const durables = [...this.hosts.values()].map(({ durable }) => structuredClone(durable));
+    return { shape, durables, files, records: lastRecord() };
+  }
+}
+
+function hostOf(id: number): string {
+  return `10.0.0.${id}`;
+}
+
+function memberRow(id: number): MemberRow {
+  return {
+    node_id: id,
+    name: `n${id}`,
+    incarnation: null,
+    data_host: hostOf(id),
+    data_port: DATA_PORT,
+    control_host: hostOf(id),
+    control_port: CONTROL_PORT,
+    voter: true,
+    promotable: true,
+    priority: 100,
+    state: "initial",
+  };
+}
+
+function configOf(id: number, ids: readonly number[], syncMode: Mode): Config {
+  const dir = `/sim/n${id}`;
+  return {
+    cluster: "sim",
+    clusterId: CLUSTER_ID,
+    node: { id, name: `n${id}` },
+    dir,
+    data: {
+      dir: `${dir}/data`,
+      host: hostOf(id),
+      port: DATA_PORT,
+      listen: hostOf(id),
+      settings: {},
+      hba: ["host all all 127.0.0.1/32 scram-sha-256"],
+    },
+    control: { dir: `${dir}/control`, host: hostOf(id), port: CONTROL_PORT, listen: hostOf(id), hba: [] },
+    peers: ids.map((peer) => ({
+      id: peer,
+      name: `n${peer}`,
+      host: hostOf(peer),
+      port: CONTROL_PORT,
+      dataHost: hostOf(peer),
+      dataPort: DATA_PORT,
+    })),
+    runAs: "postgres",
+    peerSecret: "simulated",
+    syncMode,
+    timing: { heartbeatMs: 100, electionMs: 1000, probeMs: 200, silentMs: 1000 },
+    logLevel: "info",
+  };
+}

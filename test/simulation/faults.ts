@@ -1,0 +1,340 @@
+/** What goes wrong in one run, drawn from its seed: a random subset of faults (swarm), each an action that can be left out. */
+import type { Plan } from "./checkers/checks.ts";
+import { CALM } from "./checkers/checks.ts";
+import type { Cluster, Mode, Shape } from "./cluster.ts";
+import type { Proc } from "./engine.ts";
+import { dataOf } from "./model/wal.ts";
+import { Random } from "./random.ts";
+
+export const KINDS = [
+  "kill_store",
+  "kill_worker",
+  "kill_server",
+  "kill_postmaster",
+  "kill_node",
+  "power_cut",
+  "freeze_node",
+  "freeze_worker",
+  "freeze_store",
+  "freeze_server",
+  "partition",
+  "one_way",
+  "slow_link",
+  "lossy",
+  "slow_disk",
+  "step_kill_worker",
+  "step_kill_store",
+  "step_pause_worker",
+  "switchover",
+  "kill_primary",
+  "cut_primary",
+  "kill_all",
+  "drop_stream",
+] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** One fault: when, on whom, for how long. Virtual milliseconds. */
+export interface Action {
+  readonly at: number;
+  readonly kind: Kind;
+  readonly node: number;
+  readonly other: number;
+  readonly ms: number;
+  /** Which durable step, how slow, how lossy: as the kind needs. */
+  readonly amount: number;
+}
+
+export interface Scenario {
+  readonly seed: number;
+  readonly shape: Shape;
+  readonly plan: Plan;
+  readonly actions: readonly Action[];
+  /** Faults begin after this, and end by `healAt`. */
+  readonly healAt: number;
+  readonly duplicates: number;
+  readonly clockRates: readonly number[];
+  readonly writeEveryMs: number;
+}
+
+const FIRST_MS = 3500;
+
+export interface Given {
+  /** Only these kinds; default: the seed chooses. */
+  readonly kinds?: readonly Kind[];
+  readonly nodes?: number;
+  readonly mode?: Mode;
+  readonly plan?: Partial<Plan>;
+}
+
+export function scenarioOf(seed: number, given: Given = {}): Scenario {
+  const random = new Random(seed, "faults");
+  const nodes = given.nodes ?? (random.chance(0.8) ? 3 : 5);
+  const quiet = given.kinds === undefined && random.chance(0.04);
+  const enabled =
+    given.kinds ?? (quiet ? [] : random.shuffled(KINDS).slice(0, 1 + random.below(6)));
+  const count = enabled.length === 0 ? 0 : 1 + random.below(7);
+  const length = 2500 + random.below(4500);
+  const actions: Action[] = [];
+  for (let number = 0; number < count; number += 1) {
+    const node = 1 + random.below(nodes);
+    const other = 1 + ((node + random.below(nodes - 1)) % nodes);
+    actions.push({
+      at: Math.round(FIRST_MS + random.between(0, length)),
+      kind: random.pick(enabled),
+      node,
+      other,
+      ms: Math.round(random.pick([60, 300, 900, 1500, 4000]) * random.between(0.5, 1.5)),
+      amount: random.next(),
+    });
+  }
+  const slow = random.chance(0.15);
+  const plan: Plan = {
+    ...CALM,
+    orphans: random.chance(0.5) ? 0.6 : 0,
+    lateReloads: random.chance(0.4) ? 0.5 : 0,
+    slowDisk: slow ? random.between(2, 10) : 1,
+    slowReplay: random.chance(0.2) ? random.between(5, 60) : 1,
+    ...given.plan,
+  };
+  return {
+    seed,
+    shape: { nodes, mode: given.mode ?? "quorum" },
+    plan: quiet ? { ...CALM, ...given.plan } : plan,
+    actions: actions.sort((a, b) => a.at - b.at),
+    healAt: FIRST_MS + length + 500,
+    duplicates: random.chance(0.3) ? random.between(0, 0.5) : 0,
+    clockRates: Array.from({ length: nodes }, () => (random.chance(0.3) ? random.between(0.97, 1.03) : 1)),
+    writeEveryMs: random.between(15, 60),
+  };
+}
+
+/** Carries the actions out, counts what took effect, and ends all of it at the healing. */
+export class Faults {
+  readonly #cluster: Cluster;
+  readonly #scenario: Scenario;
+  readonly #steps: { left: number; readonly run: (proc: Proc) => void; readonly match: (proc: Proc) => boolean }[] = [];
+  readonly #undo: (() => void)[] = [];
+  primaryFaults = 0;
+  injected = 0;
+  switchovers = 0;
+
+  constructor(cluster: Cluster, scenario: Scenario) {
+    this.#cluster = cluster;
+    this.#scenario = scenario;
+    cluster.onDurableStep = (proc) => this.#durableStep(proc);
+  }
+
+  start(): void {
+    const { engine } = this.#cluster;
+    for (const action of this.#scenario.actions) {
+      engine.after(action.at - engine.now, `fault.${action.kind}`, () => this.#act(action));
+    }
+  }
+
+  /** Everything ends: links heal, processes go on, dead ones start again. */
+  heal(): void {
+    this.#steps.length = 0;
+    for (const undo of this.#undo.splice(0)) undo();
+    const { engine, hosts, network, checks } = this.#cluster;
+    checks.plan = { ...checks.plan, slowDisk: 1, slowReplay: 1, orphans: 0 };
+    for (const host of hosts.values()) {
+      network.dark.delete(host.id);
+      for (const proc of host.procs()) engine.resume(proc);
+      host.startWorker();
+    }
+    engine.trace("--", "everything heals");
+  }
+
+  /** One node may stay dead, if the others have all the data a failover needs. */
+  loseOne(): number | undefined {
+    const { hosts, files, network, engine } = this.#cluster;
+    const random = engine.random("core");
+    if (!random.chance(0.25)) return undefined;
+    const whole = [...hosts.values()].filter(({ config }) => {
+      const dir = config.data?.dir ?? "";
+      return dataOf(files, dir)?.torn === false && !files.has(`${dir}.marker`);
+    });
+    if (whole.length < hosts.size) return undefined;
+    const lost = random.pick(whole);
+    lost.supervised = false;
+    network.dark.add(lost.id);
+    for (const proc of lost.procs()) engine.kill(proc);
+    engine.trace(lost.id, "stays dead");
+    return lost.id;
+  }
+
+  #durableStep(proc: Proc): void {
+    for (let at = this.#steps.length - 1; at >= 0; at -= 1) {
+      const armed = this.#steps[at];
+      if (armed === undefined || !armed.match(proc)) continue;
+      armed.left -= 1;
+      if (armed.left > 0) continue;
+      this.#steps.splice(at, 1);
+      armed.run(proc);
+    }
+  }
+
+  #arm(name: string, node: number, amount: number, run: (proc: Proc) => void): void {
+    const left = 1 + Math.floor(amount * amount * 60);
+    this.#steps.push({ left, run, match: (proc) => proc.name === name && proc.node === node });
+  }
+
+  #freeze(procs: readonly Proc[], ms: number): void {
+    const { engine } = this.#cluster;
+    for (const proc of procs) engine.pause(proc);
+    const thaw = () => {
+      for (const proc of procs) engine.resume(proc);
+    };
+    engine.after(ms, "fault.thaw", thaw);
+    this.#undo.push(thaw);
+  }
+
+  #cut(pairs: readonly (readonly [number, number])[], ms: number): void {
+    const { engine, network } = this.#cluster;
+    for (const [from, to] of pairs) network.cut(from, to);
+    const heal = () => {
+      for (const [from, to] of pairs) network.heal(from, to);
+    };
+    engine.after(ms, "fault.heal", heal);
+    this.#undo.push(heal);
+  }
+
+  #kill(node: number, { ms, dark }: { readonly ms: number; readonly dark: boolean }): void {
+    const { engine, network } = this.#cluster;
+    const host = this.#cluster.host(node);
+    if (dark) network.dark.add(node);
+    host.supervised = false;
+    for (const proc of host.procs()) engine.kill(proc);
+    const back = () => {
+      network.dark.delete(node);
+      host.startWorker();
+    };
+    engine.after(ms, "fault.back", back);
+  }
+
+  #pairs(node: number): (readonly [number, number])[] {
+    const others = [...this.#cluster.hosts.keys()].filter((id) => id !== node);
+    return others.flatMap((id) => [[node, id] as const, [id, node] as const]);
+  }
+
+  #primary(): number | undefined {
+    return this.#cluster.primary()?.node;
+  }
+
+  #act(action: Action): void {
+    const { engine } = this.#cluster;
+    const primary = this.#primary();
+    engine.trace("--", `fault ${action.kind} node ${action.node} other ${action.other} ${action.ms} ms`);
+    this.injected += 1;
+    const aims = action.kind === "kill_primary" || action.kind === "cut_primary";
+    const node = aims ? (primary ?? action.node) : action.node;
+    const fatal = ["kill_server", "kill_postmaster", "kill_node", "power_cut", "kill_primary"];
+    if (node === primary && fatal.includes(action.kind)) this.primaryFaults += 1;
+    this.#do({ ...action, node });
+  }
+
+  #do({ kind, node, other, ms, amount }: Action): void {
+    const { engine, network, checks } = this.#cluster;
+    const host = this.#cluster.host(node);
+    const server = host.server();
+    switch (kind) {
+      case "kill_store":
+        host.killStore();
+        return;
+      case "kill_worker":
+        host.killWorker();
+        return;
+      case "kill_server":
+        server?.end();
+        return;
+      case "kill_postmaster":
+        server?.killPostmaster();
+        return;
+      case "kill_node":
+      case "kill_primary":
+        this.#kill(node, { ms: 300 + ms, dark: false });
+        return;
+      case "power_cut":
+        this.#kill(node, { ms: 300 + ms, dark: true });
+        return;
+      case "freeze_node":
+        this.#freeze(host.procs(), ms);
+        return;
+      case "freeze_worker":
+        if (host.worker !== undefined) this.#freeze([host.worker], ms);
+        return;
+      case "freeze_store":
+        if (host.store !== undefined) this.#freeze([host.store.proc], ms);
+        return;
+      case "freeze_server":
+        if (server !== undefined) this.#freeze([server.proc, server.work], ms);
+        return;
+      case "partition":
+      case "cut_primary":
+        this.#cut(this.#pairs(node), ms);
+        return;
+      case "one_way":
+        this.#cut(amount < 0.5 ? [[node, other]] : this.#pairs(node).filter(([from]) => from === node), ms);
+        return;
+      case "slow_link":
+        for (const [from, to] of this.#pairs(node)) {
+          const link = network.link(from, to);
+          link.maxMs = 5 + amount * 400;
+          this.#undo.push(() => Object.assign(link, { maxMs: 0.6 }));
+        }
+        return;
+      case "lossy":
+        for (const [from, to] of this.#pairs(node)) {
+          const link = network.link(from, to);
+          link.loss = amount * 0.3;
+          this.#undo.push(() => Object.assign(link, { loss: 0 }));
+        }
+        return;
+      case "slow_disk":
+        checks.plan = { ...checks.plan, slowDisk: 1 + amount * 200 };
+        engine.after(ms, "fault.fast_disk", () => {
+          checks.plan = { ...checks.plan, slowDisk: 1 };
+        });
+        return;
+      case "step_kill_worker":
+        this.#arm("worker", node, amount, (proc) => engine.kill(proc));
+        return;
+      case "step_kill_store":
+        this.#arm("control", node, amount, (proc) => engine.kill(proc));
+        return;
+      case "step_pause_worker":
+        this.#arm("worker", node, amount, (proc) => this.#freeze([proc], ms));
+        return;
+      case "switchover":
+        this.#request(node);
+        return;
+      case "kill_all":
+        for (const id of this.#cluster.hosts.keys()) {
+          this.#kill(id, { ms: 300 + engine.random("crash").between(0, ms), dark: amount < 0.5 });
+        }
+        return;
+      case "drop_stream":
+        server?.receiver.end();
+        return;
+    }
+  }
+
+  /** As an operator's call does it: handed to the leader's store, more than once under one key. */
+  #request(target: number): void {
+    const { engine, hosts } = this.#cluster;
+    const key = engine.random("uuid").uuid();
+    this.switchovers += 1;
+    const hand = () => {
+      for (const { store } of hosts.values()) {
+        if (store === undefined || store.proc.dead) continue;
+        const { hard, identity, proposals } = store.durable;
+        if (hard.leader_id !== identity.node_id || proposals.has(`${key}:1`)) continue;
+        const args = { target, allow_data_loss: false, not_before: null, delay_ms: 0 };
+        const body = { key, kind: "switchover", args, by: "sim", at: store.displayTime() };
+        store.handIn(key, "request", body);
+      }
+    };
+    hand();
+    engine.after(700, "operator.again", hand);
+  }
+}

@@ -1,0 +1,481 @@
+/**
+ * A running data server, modelled: start and end, recovery and promotion, sessions, and commits that wait for standbys.
+ * Two processes stand for all: the postmaster, which takes connections and reloads, and `work`, which is everything else.
+ */
+import { DatabaseError } from "../adapters/pg.ts";
+import type { Proc } from "../engine.ts";
+import type { World } from "../world.ts";
+import type { Answer, Query, Service, Session } from "./network.ts";
+import { Receiver } from "./receiver.ts";
+import { answerSql } from "./sql.ts";
+import { Senders } from "./senders.ts";
+import {
+  dataOf,
+  formatLsn,
+  historyName,
+  newestTimeline,
+  type PgData,
+  parseRule,
+  type Rec,
+  readConf,
+  readHistory,
+  type StampRow,
+} from "./wal.ts";
+
+interface Waiter {
+  readonly record: Rec;
+  readonly session: Session | undefined;
+  readonly answer: (answer: Answer) => void;
+}
+
+/** What `spawn("postgres", ["-D", dir])` leaves behind: a process that will be a server, or will end. */
+export function startPostmaster(world: World, dataDir: string, node: number): DataServer {
+  return new DataServer(world, dataDir, node, world.engine.count("server"));
+}
+
+export class DataServer implements Service {
+  readonly world: World;
+  readonly dataDir: string;
+  readonly node: number;
+  readonly proc: Proc;
+  /** Backends, walsenders, receiver, startup: they may outlive the postmaster for a while (H05). */
+  readonly work: Proc;
+  readonly segment: number;
+  readonly data: PgData;
+  conf: ReadonlyMap<string, string> = new Map();
+  hbaOpen = false;
+  inRecovery = true;
+  ready = false;
+  stopping = false;
+  /** Records written and not yet flushed; a crash forgets them. */
+  tail: Rec[] = [];
+  replayed: number;
+  /** Whether commits wait for anybody at all: published by the checkpointer, later than a reload (H17). */
+  syncDefined = false;
+  readonly sessions = new Set<Session>();
+  readonly waiters: Waiter[] = [];
+  readonly visible = new Set<number>();
+  readonly senders: Senders;
+  readonly receiver: Receiver;
+  promoting = false;
+  /** Monotone count of the startup process's rests, and reloads it has not taken yet. */
+  reloadsPending = 0;
+  checkpointing = false;
+  /** Reloads the checkpointer has not taken yet. */
+  publishing = 0;
+  #flushing = false;
+  #keys: string[] = [];
+
+  constructor(world: World, dataDir: string, node: number, serial: number) {
+    const { engine, files } = world;
+    this.world = world;
+    this.dataDir = dataDir;
+    this.node = node;
+    this.proc = engine.spawn("postgres", node);
+    this.work = engine.spawn("backends", node);
+    this.segment = serial;
+    const data = dataOf(files, dataDir);
+    if (data === undefined) throw new Error(`${dataDir}: no data`);
+    this.data = data;
+    this.replayed = 0;
+    this.senders = new Senders(this);
+    this.receiver = new Receiver(this);
+    world.procs.set(this.proc.pid, this.proc);
+    const former = world.servers.get(dataDir);
+    this.proc.onDeath.push(() => this.#postmasterEnded());
+    this.work.onDeath.push(() => this.#workEnded());
+    engine.after(this.#ms(1, 6), "server.begin", () => this.#begin(former), this.proc);
+  }
+
+  /** Everything of it is gone. */
+  gone(): boolean {
+    return this.proc.dead && this.work.dead;
+  }
+
+  epoch(): number {
+    return this.data.newestStamp(this.replayed)?.epoch ?? 0;
+  }
+
+  trace(text: string): void {
+    this.world.engine.trace(this.node, `server ${text}`);
+  }
+
+  flushedEnd(): number {
+    return this.data.end();
+  }
+
+  timeline(): number {
+    return this.data.lastTimeline();
+  }
+
+  //  Life
+
+  #begin(former: DataServer | undefined): void {
+    const { files, checks } = this.world;
+    if (former !== undefined && former !== this && !former.work.dead) {
+      this.trace("does not start: a pre-existing shared memory block is in use");
+      this.end();
+      return;
+    }
+    this.world.servers.set(this.dataDir, this);
+    const signalled = files.has(`${this.dataDir}/standby.signal`);
+    checks.serverStarts(this, { signalled, marked: files.has(`${this.dataDir}.marker`) });
+    this.conf = readConf(files, this.dataDir);
+    this.#readHba();
+    files.remove(`${this.dataDir}/promote`);
+    this.#writePidFile("starting");
+    this.inRecovery = signalled;
+    const why = signalled ? this.#cannotFollow() : undefined;
+    if (why !== undefined || this.data.torn) {
+      this.trace(`does not start: ${why ?? "the files are of no one history"}`);
+      this.end();
+      return;
+    }
+    this.data.state = signalled ? "in_archive_recovery" : "in_production";
+    this.world.engine.after(this.#ms(8, 60), "server.ready", () => this.#becomeReady(), this.work);
+  }
+
+  /** Recovery follows the newest history file there is; one that forked off earlier ends the server (H35). */
+  #cannotFollow(): string | undefined {
+    const { files } = this.world;
+    const own = Math.max(this.data.timeline, this.data.lastTimeline());
+    const newest = newestTimeline(files, this.dataDir, own);
+    if (newest === own) return undefined;
+    const fork = readHistory(files, this.dataDir, newest)?.find(({ timeline }) => timeline === own);
+    if (fork !== undefined && fork.at >= this.data.checkpointLsn) return undefined;
+    return `requested timeline ${newest} is not a child of this server's history`;
+  }
+
+  #becomeReady(): void {
+    if (this.proc.dead) return;
+    this.replayed = this.data.wal.length;
+    this.syncDefined = this.conf.get("synchronous_standby_names") !== "";
+    this.ready = true;
+    this.#writePidFile("ready");
+    const port = this.conf.get("port") ?? "0";
+    this.#keys = [`${this.conf.get("unix_socket_directories")}:${port}`];
+    const listen = this.conf.get("listen_addresses") ?? "";
+    if (listen !== "") this.#keys.push(`${listen}:${port}`);
+    for (const key of this.#keys) this.world.network.listen(key, this);
+    this.trace(
+      `ready ${this.inRecovery ? "in recovery" : "as primary"} at ${formatLsn(this.data.end())} on ${this.timeline()}`,
+    );
+    if (this.inRecovery) this.receiver.configure();
+  }
+
+  /** Everything ends at once: a kill of all, or the end of a stop. */
+  end(): void {
+    const { engine } = this.world;
+    engine.kill(this.proc);
+    engine.kill(this.work);
+  }
+
+  #postmasterEnded(): void {
+    const { network, engine } = this.world;
+    for (const key of this.#keys) network.unlisten(key, this);
+    this.trace("postmaster ended");
+    if (this.work.dead) return;
+    // Idle children notice at once; what is busy lives on (H05), and commits without waiting for anybody.
+    this.senders.endAll();
+    this.receiver.end();
+    const orphan = engine.random("crash").chance(this.world.checks.plan.orphans);
+    for (const waiter of this.waiters.splice(0)) this.visible.add(waiter.record.id);
+    if (!orphan) {
+      engine.after(this.#ms(0.2, 3), "server.children", () => engine.kill(this.work));
+      return;
+    }
+    this.trace("an orphan goes on");
+    this.#spin();
+  }
+
+  #spin(): void {
+    const { engine } = this.world;
+    if (!this.inRecovery) {
+      this.data.append("commit", 64, { key: `orphan:${this.node}` });
+      this.replayed = this.data.wal.length;
+    }
+    engine.after(this.#ms(5, 40), "server.orphan", () => this.#spin(), this.work);
+  }
+
+  #workEnded(): void {
+    const { network } = this.world;
+    this.ready = false;
+    this.tail = [];
+    if (this.world.checks.plan.lyingDisk && !this.stopping) this.data.wal.splice(-2);
+    network.dropServedBy(this.proc, network.dark.has(this.node));
+    this.senders.endAll();
+    this.receiver.died();
+    for (const slot of this.data.slots.values()) slot.active = false;
+    this.waiters.length = 0;
+    this.sessions.clear();
+    if (!this.proc.dead) this.world.engine.kill(this.proc);
+  }
+
+  /** SIGKILL of the postmaster alone. */
+  killPostmaster(): void {
+    this.world.engine.kill(this.proc);
+  }
+
+  /** SIGINT: sessions end, waiters are published, standbys get the rest, one last checkpoint. */
+  stop(): void {
+    if (this.stopping || this.proc.dead) return;
+    this.stopping = true;
+    this.trace("stops");
+    for (const session of [...this.sessions]) this.endSession(session);
+    const finish = () => {
+      if (this.inRecovery) this.data.state = "shut_down_in_recovery";
+      else {
+        this.#flushAll();
+        this.data.append("shutdown", 120);
+        this.replayed = this.data.wal.length;
+        this.data.state = "shut_down";
+        this.data.checkpointLsn = this.data.end();
+        this.data.timeline = this.timeline();
+        this.senders.push();
+      }
+      const waits = this.inRecovery ? 2 : 400;
+      const until = this.world.engine.now + waits;
+      const drained = () => {
+        if (this.world.engine.now >= until || this.senders.drained()) {
+          this.world.files.remove(`${this.dataDir}/postmaster.pid`);
+          this.end();
+        } else this.world.engine.after(5, "server.drain", drained, this.proc);
+      };
+      drained();
+    };
+    this.world.engine.after(this.#ms(2, 20), "server.stop", finish, this.proc);
+  }
+
+  /** SIGHUP: the postmaster reads again, and every child later, in its own time (H17). */
+  reload(): void {
+    const { engine, files } = this.world;
+    if (!this.ready) return;
+    const late = engine.random("timers").chance(this.world.checks.plan.lateReloads);
+    engine.after(
+      this.#ms(0.3, 4),
+      "server.reload",
+      () => {
+        this.conf = readConf(files, this.dataDir);
+        this.#readHba();
+      },
+      this.proc,
+    );
+    this.reloadsPending += 1;
+    const slow = late ? this.#ms(50, 900) : this.#ms(1, 12);
+    this.publishing += 1;
+    engine.after(4 + slow, "checkpointer.reload", () => this.#publishSync(), this.work);
+    engine.after(4.1 + this.#ms(0.5, 6), "startup.reload", () => this.#startupReload(), this.work);
+    this.senders.reload(late);
+  }
+
+  #startupReload(): void {
+    this.reloadsPending = Math.max(0, this.reloadsPending - 1);
+    if (this.inRecovery) this.receiver.configure();
+  }
+
+  #publishSync(): void {
+    this.publishing -= 1;
+    const defined = this.conf.get("synchronous_standby_names") !== "";
+    if (this.syncDefined && !defined) this.release(Number.POSITIVE_INFINITY);
+    this.syncDefined = defined;
+    this.world.checks.rulesMayHaveChanged(this);
+  }
+
+  #readHba(): void {
+    const text = this.world.files.find(this.conf.get("hba_file") ?? "")?.text ?? "";
+    this.hbaOpen = /pgreplica_peer.*\n(.*\n)*.*pgreplica_peer/.test(text) || /\ball\b.*\ball\b.*127/.test(text);
+  }
+
+  #writePidFile(status: string): void {
+    const { files, engine } = this.world;
+    const port = this.conf.get("port") ?? "0";
+    const listen = (this.conf.get("listen_addresses") ?? "").split(",")[0];
+    files.write(
+      `${this.dataDir}/postmaster.pid`,
+      [this.proc.pid, this.dataDir, Math.floor(engine.now), port, "sock", listen, `${1000 + this.node} ${this.segment}`, status, ""].join("\n"),
+    );
+  }
+
+  //  Promotion
+
+  promote(): void {
+    const { engine, files } = this.world;
+    if (!this.inRecovery || this.promoting) return;
+    this.promoting = true;
+    files.write(`${this.dataDir}/promote`, "");
+    this.trace("is told to promote");
+    this.receiver.end();
+    engine.after(this.#ms(10, 90), "server.promote", () => this.#becomePrimary(), this.work);
+  }
+
+  #becomePrimary(): void {
+    const { files, checks } = this.world;
+    if (this.proc.dead) return;
+    if (this.receiver.alive()) {
+      this.world.engine.after(5, "server.promote", () => this.#becomePrimary(), this.work);
+      return;
+    }
+    const { data } = this;
+    const old = data.lastTimeline();
+    const timeline = newestTimeline(files, this.dataDir, old) + 1;
+    const at = data.end();
+    const before = files.find(`${this.dataDir}/pg_wal/${historyName(old)}`)?.text ?? "";
+    files.write(
+      `${this.dataDir}/pg_wal/${historyName(timeline)}`,
+      `${before}${old}\t${formatLsn(at)}\tno recovery target specified\n`,
+    );
+    data.partial = 0;
+    data.append("switch", 48, { timeline });
+    this.replayed = data.wal.length;
+    data.state = "in_production";
+    files.remove(`${this.dataDir}/standby.signal`);
+    files.remove(`${this.dataDir}/promote`);
+    this.inRecovery = false;
+    this.promoting = false;
+    this.senders.endAll();
+    this.syncDefined = this.conf.get("synchronous_standby_names") !== "";
+    this.trace(`promoted to timeline ${timeline} at ${formatLsn(at)}`);
+    checks.promoted(this, timeline, at);
+  }
+
+  //  Sessions and commits
+
+  login(session: Session): Error | undefined {
+    if (!this.ready) return new DatabaseError("57P03", "the database system is starting up");
+    if (this.stopping) return new DatabaseError("57P03", "the database system is shutting down");
+    const local = session.target.host.startsWith("/");
+    if (!local && !this.hbaOpen) {
+      return new DatabaseError("28000", "pg_hba.conf rejects connection");
+    }
+    this.sessions.add(session);
+    return undefined;
+  }
+
+  execute(session: Session, query: Query, answer: (answer: Answer) => void): void {
+    if (!this.sessions.has(session)) return;
+    const { engine } = this.world;
+    engine.after(
+      this.#ms(0.05, 0.25),
+      "server.run",
+      () => {
+        if (this.sessions.has(session)) answerSql(this, session, query, answer);
+      },
+      this.work,
+    );
+  }
+
+  ended(session: Session): void {
+    this.sessions.delete(session);
+  }
+
+  endSession(session: Session): void {
+    this.sessions.delete(session);
+    this.#publishWaitersOf(session);
+    session.serverGone();
+  }
+
+  #publishWaitersOf(session: Session): void {
+    for (let at = this.waiters.length - 1; at >= 0; at -= 1) {
+      const waiter = this.waiters[at] as Waiter;
+      if (waiter.session !== session) continue;
+      this.waiters.splice(at, 1);
+      this.visible.add(waiter.record.id);
+    }
+  }
+
+  /** A wait that is cancelled ends with success and a warning, and nothing more was promised (H06). */
+  cancelWaits(): void {
+    for (const waiter of this.waiters.splice(0)) {
+      this.visible.add(waiter.record.id);
+      waiter.answer([{ warning: "canceling wait for synchronous replication" }]);
+    }
+  }
+
+  /** Write and flush one record; with `wait`, answer once enough standbys hold it. */
+  commit(
+    session: Session | undefined,
+    more: { readonly kind: Rec["kind"]; readonly key?: string; readonly stamp?: StampRow },
+    wait: boolean,
+    answer: (answer: Answer) => void,
+  ): void {
+    const record = this.data.append(more.kind, this.#ms(60, 240), more, this.tail);
+    this.#flushSoon(() => {
+      if (!wait || !this.syncDefined) {
+        this.visible.add(record.id);
+        if (wait && more.key !== undefined) this.world.checks.acknowledged(this, record);
+        answer([]);
+        return;
+      }
+      this.waiters.push({ record, session, answer });
+      this.senders.evaluate();
+    });
+  }
+
+  #flushed: (() => void)[] = [];
+
+  #flushSoon(then: () => void): void {
+    this.#flushed.push(then);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    this.world.engine.after(
+      this.#ms(0.15, 1.2) * this.world.checks.plan.slowDisk,
+      "server.flush",
+      () => {
+        this.#flushing = false;
+        this.#flushAll();
+        for (const one of this.#flushed.splice(0)) one();
+        this.senders.push();
+      },
+      this.work,
+    );
+  }
+
+  #flushAll(): void {
+    this.data.wal.push(...this.tail.splice(0));
+    this.replayed = this.data.wal.length;
+  }
+
+  /** Waiters up to here have enough standbys. */
+  release(upTo: number): void {
+    for (let at = 0; at < this.waiters.length; ) {
+      const waiter = this.waiters[at] as Waiter;
+      if (waiter.record.end > upTo) {
+        at += 1;
+        continue;
+      }
+      this.waiters.splice(at, 1);
+      this.visible.add(waiter.record.id);
+      if (waiter.record.key !== undefined) this.world.checks.acknowledged(this, waiter.record);
+      waiter.answer([]);
+    }
+  }
+
+  checkpoint(done: () => void): void {
+    this.checkpointing = true;
+    this.world.engine.after(
+      this.#ms(5, 120),
+      "server.checkpoint",
+      () => {
+        this.checkpointing = false;
+        if (!this.inRecovery) {
+          this.#flushAll();
+          this.data.append("checkpoint", 120);
+          this.replayed = this.data.wal.length;
+          this.data.timeline = this.timeline();
+          this.data.checkpointLsn = this.data.end();
+          this.senders.push();
+        }
+        done();
+      },
+      this.work,
+    );
+  }
+
+  rule() {
+    return parseRule(this.conf.get("synchronous_standby_names") ?? "");
+  }
+
+  #ms(low: number, high: number): number {
+    return this.world.engine.random("disk").between(low, high);
+  }
+}

@@ -1,0 +1,143 @@
+/** One run: a cold start, writers on every node, faults, healing, and then everything must be well again within bounded time. */
+import { imageOf } from "./bootstrap.ts";
+import type { Violation } from "./checkers/checks.ts";
+import { Cluster } from "./cluster.ts";
+import { Faults, type Scenario } from "./faults.ts";
+import { Workload } from "./workload.ts";
+import { enter } from "./world.ts";
+
+/** Virtual time from the healing to a cluster that is whole. */
+export const CONVERGE_MS = 60_000;
+const REST_MS = 8000;
+const SERVES_MS = 20_000;
+
+export interface Outcome {
+  readonly scenario: Scenario;
+  readonly violations: readonly Violation[];
+  readonly hash: string;
+  readonly steps: number;
+  readonly virtualMs: number;
+  readonly acknowledged: number;
+  readonly committed: number;
+  readonly promotions: number;
+  readonly leaders: number;
+  readonly injected: number;
+  readonly primaryFaults: number;
+  readonly events: readonly string[];
+}
+
+export interface RunOptions {
+  readonly onTrace?: (line: string) => void;
+  /** More steps than this is a livelock. */
+  readonly stepLimit?: number;
+}
+
+export async function run(scenario: Scenario, options: RunOptions = {}): Promise<Outcome> {
+  const image = await imageOf(scenario.shape);
+  const cluster = new Cluster(scenario.seed, scenario.shape, image);
+  const { engine, checks, hosts, network } = cluster;
+  if (options.onTrace !== undefined) engine.onTrace = options.onTrace;
+  const rejected = (error: unknown) => checks.violated("unhandled", String((error as Error)?.stack ?? error));
+  process.on("unhandledRejection", rejected);
+  try {
+    checks.plan = scenario.plan;
+    network.base = { ...network.base, duplicates: scenario.duplicates };
+    for (const host of hosts.values()) {
+      host.clockRate = scenario.clockRates[host.id - 1] ?? 1;
+      host.startStore();
+      engine.after(engine.random("timers").between(0, 400), "node.on", () => host.startWorker());
+    }
+    checks.control.remember([...hosts.values()].flatMap(({ store }) => store ?? []));
+    const workload = new Workload(cluster, { everyMs: scenario.writeEveryMs, readEvery: 8 });
+    const faults = new Faults(cluster, scenario);
+    workload.start();
+    faults.start();
+    const epochs = () => checks.data.newestState().epochs.length;
+    await engine.runUntil(3400);
+    const settled = epochs();
+    await engine.runUntil(scenario.healAt);
+    faults.heal();
+    const lost = faults.loseOne();
+    if (scenario.actions.length === 0 && lost === undefined && epochs() > settled) {
+      checks.violated("D16", `${epochs() - settled} failovers, and nothing had failed`);
+    }
+    await converge(cluster, workload, lost);
+    return {
+      scenario,
+      violations: checks.violations,
+      hash: engine.traceHash(),
+      steps: engine.steps,
+      virtualMs: engine.now,
+      acknowledged: checks.data.acks.length,
+      committed: checks.control.commitIndex(),
+      promotions: checks.data.promotionCount,
+      leaders: checks.control.leaderChanges,
+      injected: faults.injected,
+      primaryFaults: faults.primaryFaults,
+      events: engine.ring.slice(-200),
+    };
+  } finally {
+    process.off("unhandledRejection", rejected);
+    engine.stopped = true;
+    enter(undefined);
+  }
+}
+
+async function converge(cluster: Cluster, workload: Workload, lost: number | undefined): Promise<void> {
+  const { engine, checks } = cluster;
+  const healed = engine.now;
+  const acknowledgedSince = () => (checks.data.acks.at(-1)?.at ?? 0) > healed + 50;
+  const well = () => acknowledgedSince() && whyUnwell(cluster, lost) === undefined;
+  await engine.runUntil(healed + SERVES_MS, acknowledgedSince);
+  if (!acknowledgedSince()) {
+    // A longer copy may still be under way; this tells the two apart.
+    engine.trace("--", `nothing acknowledged within ${SERVES_MS} ms after the healing`);
+  }
+  await engine.runUntil(healed + CONVERGE_MS, well);
+  if (!well()) {
+    const why = acknowledgedSince() ? whyUnwell(cluster, lost) : "no write is acknowledged";
+    checks.violated("D11", `not whole ${CONVERGE_MS} ms after the healing: ${why}`);
+  }
+  workload.stopped = true;
+  const rest = engine.now;
+  await engine.runUntil(rest + REST_MS, () => engine.now > rest + 300 && atRest(cluster, lost) === undefined);
+  const restless = atRest(cluster, lost);
+  if (restless !== undefined) checks.violated("D10", `not equal at rest: ${restless}`);
+  const primary = cluster.primary();
+  if (primary !== undefined) checks.data.final(primary);
+  else if (well()) checks.violated("D11", "the primary was lost again at rest");
+}
+
+/** What keeps this cluster from being whole: one primary, every other member streaming from it. */
+function whyUnwell(cluster: Cluster, lost: number | undefined): string | undefined {
+  const primary = cluster.primary();
+  if (primary === undefined) return "no primary serves";
+  for (const host of cluster.hosts.values()) {
+    if (host.id === primary.node || host.id === lost) continue;
+    const server = host.server();
+    if (server === undefined || !server.ready) return `node ${host.id} runs no data server`;
+    if (!server.inRecovery) return `node ${host.id} is a second primary`;
+    if (server.receiver.upstream() !== primary) return `node ${host.id} does not stream from the primary`;
+    if (server.receiver.broken) return `node ${host.id} cannot replay what it receives`;
+    if (!host.durable.cluster.formed) return `node ${host.id} has not applied the log`;
+  }
+  return undefined;
+}
+
+function atRest(cluster: Cluster, lost: number | undefined): string | undefined {
+  const why = whyUnwell(cluster, lost);
+  if (why !== undefined) return why;
+  const primary = cluster.primary();
+  const ids = (primary?.data.wal ?? []).map(({ id }) => id);
+  for (const host of cluster.hosts.values()) {
+    if (host.id === lost) continue;
+    const server = host.server();
+    const own = server?.data.wal ?? [];
+    if (server?.replayed !== ids.length || own.length !== ids.length) {
+      return `node ${host.id} has replayed ${server?.replayed} records of ${ids.length}`;
+    }
+    const differs = own.findIndex(({ id }, at) => id !== ids[at]);
+    if (differs >= 0) return `node ${host.id} differs from record ${differs} on`;
+  }
+  return undefined;
+}
