@@ -1,5 +1,6 @@
 /**
- * Runs the deterministic simulation: `npm run simulate -- --seeds 200 [--from S] [--seed S] [--trace] [--json FILE]`.
+ * Runs the deterministic simulation: `npm run simulate -- --seeds 200 [--from S] [--seed S] [--trace] [--json FILE]
+ * [--kinds a,b] [--nodes N] [--mode M] [--until D1,D4] [--no-shrink]`.
  * A failing seed is shrunk and printed with the command that shows it again; the exit code is 1 then.
  */
 import { writeFile } from "node:fs/promises";
@@ -24,16 +25,19 @@ const { values } = parseArgs({
     scenario: { type: "string" },
     trace: { type: "boolean", default: false },
     json: { type: "string" },
-    "stop-at-first": { type: "boolean", default: false },
+    until: { type: "string" },
     "no-shrink": { type: "boolean", default: false },
   },
 });
 
+if (values.trace) Error.stackTraceLimit = 10;
 const given: Given = {
   ...(values.kinds === undefined ? {} : { kinds: values.kinds.split(",") as Kind[] }),
   ...(values.nodes === undefined ? {} : { nodes: Number(values.nodes) }),
   ...(values.mode === undefined ? {} : { mode: values.mode as NonNullable<Given["mode"]> }),
 };
+/** Mutants are killed by an invariant that is named: once it shows, no further seed is needed. */
+const wanted = values.until?.split(",") ?? [];
 const from = Number(values.seed ?? values.from);
 const count = values.seed === undefined ? Number(values.seeds) : 1;
 const started = performance.now();
@@ -48,7 +52,7 @@ for (let seed = from; seed < from + count; seed += 1) {
   if (outcome.violations.length === 0) continue;
   failures.push(outcome);
   print(`seed ${seed} FAILS: ${outcome.violations.map(describe).join("; ")}`);
-  if (values["stop-at-first"]) break;
+  if (outcome.violations.some(({ invariant }) => wanted.includes(invariant))) break;
   if (!values["no-shrink"]) await explain(outcome);
 }
 summarise();
@@ -70,7 +74,9 @@ async function explain(outcome: Outcome): Promise<void> {
   for (const line of again.events) print(`  ${line}`);
   print(`  ${again.violations.map(describe).join("; ")}`);
   for (const action of shortest.actions) print(`  ${JSON.stringify(action)}`);
-  print(`  npm run simulate -- --trace --seed ${shortest.seed} --scenario '${JSON.stringify(shortest)}'`);
+  print(
+    `  npm run simulate -- --trace --seed ${shortest.seed} --scenario '${JSON.stringify(shortest)}'`,
+  );
 }
 
 function summary() {
@@ -96,5 +102,7 @@ function summary() {
 
 function summarise(): void {
   const { hashes: _, failed, ...figures } = summary();
-  print(`${outcomes.length - failed.length} of ${outcomes.length} seeds hold; ${JSON.stringify(figures)}`);
+  print(
+    `${outcomes.length - failed.length} of ${outcomes.length} seeds hold; ${JSON.stringify(figures)}`,
+  );
 }

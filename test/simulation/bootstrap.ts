@@ -20,14 +20,16 @@ async function bootstrap(shape: Shape): Promise<Image> {
   const formed = () => {
     const state = cluster.checks.data.newestState();
     const everywhere = [...cluster.hosts.values()].every(
-      ({ durable }) => durable.cluster.formed && durable.hard.applied_index === state.hard.applied_index,
+      ({ acceptor: { cluster: own } }) => own.formed && own.proposals.size === state.proposals.size,
     );
     return everywhere && cluster.primary() !== undefined;
   };
   await cluster.engine.runUntil(LIMIT_MS, formed);
   await cluster.engine.runUntil(cluster.engine.now + 3000);
   if (!formed() || cluster.checks.violations.length > 0) {
-    const told = cluster.checks.violations.map(({ invariant, message }) => `${invariant}: ${message}`);
+    const told = cluster.checks.violations.map(
+      ({ invariant, message }) => `${invariant}: ${message}`,
+    );
     const last = [...cluster.engine.ring.slice(-60), ...told].join("\n");
     throw new Error(`no cluster of ${shape.nodes} formed within ${LIMIT_MS} virtual ms:\n${last}`);
   }

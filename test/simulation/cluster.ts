@@ -1,12 +1,14 @@
 /** A simulated cluster: made anew, or from an image of one that has formed, so that each seed begins with a cold start. */
 import type { Config } from "../../src/config/schema.ts";
+import { Acceptor, type Durable } from "../oracle/twin/acceptor.ts";
+import type { Member } from "../oracle/twin/cluster.ts";
 import { Checks } from "./checkers/checks.ts";
 import { Engine, type Proc } from "./engine.ts";
 import { Files, type VirtualFile } from "./files.ts";
 import type { DataServer } from "./model/data-server.ts";
 import { Host } from "./model/host.ts";
 import { Network } from "./model/network.ts";
-import { type Durable, emptyDurable, type MemberRow } from "./model/store-state.ts";
+import type { Kept } from "./model/seen.ts";
 import { lastRecord, PgData, resetRecords } from "./model/wal.ts";
 import { enter, type World } from "./world.ts";
 
@@ -20,7 +22,7 @@ export interface Shape {
 /** What a power cut would leave of every node, taken at a quiet moment. */
 export interface Image {
   readonly shape: Shape;
-  readonly durables: readonly Durable[];
+  readonly stores: readonly { readonly durable: Durable; readonly kept: Kept }[];
   readonly files: readonly (readonly [string, VirtualFile])[];
   readonly records: number;
 }
@@ -51,9 +53,13 @@ export class Cluster implements World {
     for (const id of ids) {
       this.network.nameHost(hostOf(id), id);
       const incarnation = `0000000${id}-0000-4000-8000-00000000000${id}`;
-      const identity = { node_id: id, name: `n${id}`, cluster_id: CLUSTER_ID, incarnation };
-      const durable = image?.durables[id - 1] ?? emptyDurable(identity, members, shape.mode);
-      this.hosts.set(id, new Host(this, configOf(id, ids, shape.mode), structuredClone(durable)));
+      const identity = { nodeId: id, clusterId: CLUSTER_ID };
+      const acceptor = new Acceptor(identity, members, "off");
+      const stored = image?.stores[id - 1];
+      if (stored !== undefined) acceptor.crash("off", stored.durable);
+      const kept = structuredClone(stored?.kept ?? { beats: 0, acts: [] });
+      const own = { acceptor, incarnation, kept };
+      this.hosts.set(id, new Host(this, configOf(id, ids, shape.mode), own));
       this.files.makeFolder(`/sim/n${id}`);
     }
     for (const [path, { text, object }] of image?.files ?? []) {
@@ -84,8 +90,11 @@ export class Cluster implements World {
       const copied = object instanceof PgData ? object.copy() : object;
       return [path, copied === undefined ? { text } : { text, object: copied }] as const;
     });
-    const durables = [...this.hosts.values()].map(({ durable }) => structuredClone(durable));
-    return { shape, durables, files, records: lastRecord() };
+    const stores = [...this.hosts.values()].map(({ acceptor, kept }) => ({
+      durable: acceptor.dump(),
+      kept: structuredClone(kept),
+    }));
+    return { shape, stores, files, records: lastRecord() };
   }
 }
 
@@ -93,7 +102,7 @@ function hostOf(id: number): string {
   return `10.0.0.${id}`;
 }
 
-function memberRow(id: number): MemberRow {
+function memberRow(id: number): Member {
   return {
     node_id: id,
     name: `n${id}`,
@@ -124,7 +133,13 @@ function configOf(id: number, ids: readonly number[], syncMode: Mode): Config {
       settings: {},
       hba: ["host all all 127.0.0.1/32 scram-sha-256"],
     },
-    control: { dir: `${dir}/control`, host: hostOf(id), port: CONTROL_PORT, listen: hostOf(id), hba: [] },
+    control: {
+      dir: `${dir}/control`,
+      host: hostOf(id),
+      port: CONTROL_PORT,
+      listen: hostOf(id),
+      hba: [],
+    },
     peers: ids.map((peer) => ({
       id: peer,
       name: `n${peer}`,

@@ -103,7 +103,9 @@ export function scenarioOf(seed: number, given: Given = {}): Scenario {
     actions: actions.sort((a, b) => a.at - b.at),
     healAt: FIRST_MS + length + 500,
     duplicates: random.chance(0.3) ? random.between(0, 0.5) : 0,
-    clockRates: Array.from({ length: nodes }, () => (random.chance(0.3) ? random.between(0.97, 1.03) : 1)),
+    clockRates: Array.from({ length: nodes }, () =>
+      random.chance(0.3) ? random.between(0.97, 1.03) : 1,
+    ),
     writeEveryMs: random.between(15, 60),
   };
 }
@@ -112,7 +114,11 @@ export function scenarioOf(seed: number, given: Given = {}): Scenario {
 export class Faults {
   readonly #cluster: Cluster;
   readonly #scenario: Scenario;
-  readonly #steps: { left: number; readonly run: (proc: Proc) => void; readonly match: (proc: Proc) => boolean }[] = [];
+  readonly #steps: {
+    left: number;
+    readonly run: (proc: Proc) => void;
+    readonly match: (proc: Proc) => boolean;
+  }[] = [];
   readonly #undo: (() => void)[] = [];
   primaryFaults = 0;
   injected = 0;
@@ -224,7 +230,10 @@ export class Faults {
   #act(action: Action): void {
     const { engine } = this.#cluster;
     const primary = this.#primary();
-    engine.trace("--", `fault ${action.kind} node ${action.node} other ${action.other} ${action.ms} ms`);
+    engine.trace(
+      "--",
+      `fault ${action.kind} node ${action.node} other ${action.other} ${action.ms} ms`,
+    );
     this.injected += 1;
     const aims = action.kind === "kill_primary" || action.kind === "cut_primary";
     const node = aims ? (primary ?? action.node) : action.node;
@@ -274,7 +283,10 @@ export class Faults {
         this.#cut(this.#pairs(node), ms);
         return;
       case "one_way":
-        this.#cut(amount < 0.5 ? [[node, other]] : this.#pairs(node).filter(([from]) => from === node), ms);
+        this.#cut(
+          amount < 0.5 ? [[node, other]] : this.#pairs(node).filter(([from]) => from === node),
+          ms,
+        );
         return;
       case "slow_link":
         for (const [from, to] of this.#pairs(node)) {
@@ -327,8 +339,7 @@ export class Faults {
     const hand = () => {
       for (const { store } of hosts.values()) {
         if (store === undefined || store.proc.dead) continue;
-        const { hard, identity, proposals } = store.durable;
-        if (hard.leader_id !== identity.node_id || proposals.has(`${key}:1`)) continue;
+        if (store.acceptor.state.leaderId !== store.node) continue;
         const args = { target, allow_data_loss: false, not_before: null, delay_ms: 0 };
         const body = { key, kind: "switchover", args, by: "sim", at: store.displayTime() };
         store.handIn(key, "request", body);

@@ -9,6 +9,8 @@ import { enter } from "./world.ts";
 /** Virtual time from the healing to a cluster that is whole. */
 export const CONVERGE_MS = 60_000;
 const REST_MS = 8000;
+/** Ten times what a run takes: more of them is a livelock. */
+const STEP_LIMIT = 250_000;
 const SERVES_MS = 20_000;
 
 export interface Outcome {
@@ -28,8 +30,6 @@ export interface Outcome {
 
 export interface RunOptions {
   readonly onTrace?: (line: string) => void;
-  /** More steps than this is a livelock. */
-  readonly stepLimit?: number;
 }
 
 export async function run(scenario: Scenario, options: RunOptions = {}): Promise<Outcome> {
@@ -37,17 +37,18 @@ export async function run(scenario: Scenario, options: RunOptions = {}): Promise
   const cluster = new Cluster(scenario.seed, scenario.shape, image);
   const { engine, checks, hosts, network } = cluster;
   if (options.onTrace !== undefined) engine.onTrace = options.onTrace;
-  const rejected = (error: unknown) => checks.violated("unhandled", String((error as Error)?.stack ?? error));
+  const rejected = (error: unknown) =>
+    checks.violated("unhandled", String((error as Error)?.stack ?? error));
   process.on("unhandledRejection", rejected);
   try {
     checks.plan = scenario.plan;
+    checks.control.remember();
     network.base = { ...network.base, duplicates: scenario.duplicates };
     for (const host of hosts.values()) {
       host.clockRate = scenario.clockRates[host.id - 1] ?? 1;
       host.startStore();
       engine.after(engine.random("timers").between(0, 400), "node.on", () => host.startWorker());
     }
-    checks.control.remember([...hosts.values()].flatMap(({ store }) => store ?? []));
     const workload = new Workload(cluster, { everyMs: scenario.writeEveryMs, readEvery: 8 });
     const faults = new Faults(cluster, scenario);
     workload.start();
@@ -83,24 +84,32 @@ export async function run(scenario: Scenario, options: RunOptions = {}): Promise
   }
 }
 
-async function converge(cluster: Cluster, workload: Workload, lost: number | undefined): Promise<void> {
+async function converge(
+  cluster: Cluster,
+  workload: Workload,
+  lost: number | undefined,
+): Promise<void> {
   const { engine, checks } = cluster;
   const healed = engine.now;
   const acknowledgedSince = () => (checks.data.acks.at(-1)?.at ?? 0) > healed + 50;
   const well = () => acknowledgedSince() && whyUnwell(cluster, lost) === undefined;
-  await engine.runUntil(healed + SERVES_MS, acknowledgedSince);
+  await engine.runUntil(healed + SERVES_MS, () => acknowledgedSince() || engine.steps > STEP_LIMIT);
   if (!acknowledgedSince()) {
     // A longer copy may still be under way; this tells the two apart.
     engine.trace("--", `nothing acknowledged within ${SERVES_MS} ms after the healing`);
   }
-  await engine.runUntil(healed + CONVERGE_MS, well);
+  await engine.runUntil(healed + CONVERGE_MS, () => well() || engine.steps > STEP_LIMIT);
   if (!well()) {
     const why = acknowledgedSince() ? whyUnwell(cluster, lost) : "no write is acknowledged";
-    checks.violated("D11", `not whole ${CONVERGE_MS} ms after the healing: ${why}`);
+    const ms = Math.round(engine.now - healed);
+    checks.violated("D11", `not whole ${ms} ms after the healing: ${why}`);
   }
   workload.stopped = true;
   const rest = engine.now;
-  await engine.runUntil(rest + REST_MS, () => engine.now > rest + 300 && atRest(cluster, lost) === undefined);
+  await engine.runUntil(
+    rest + REST_MS,
+    () => engine.now > rest + 300 && atRest(cluster, lost) === undefined,
+  );
   const restless = atRest(cluster, lost);
   if (restless !== undefined) checks.violated("D10", `not equal at rest: ${restless}`);
   const primary = cluster.primary();
@@ -117,9 +126,10 @@ function whyUnwell(cluster: Cluster, lost: number | undefined): string | undefin
     const server = host.server();
     if (server === undefined || !server.ready) return `node ${host.id} runs no data server`;
     if (!server.inRecovery) return `node ${host.id} is a second primary`;
-    if (server.receiver.upstream() !== primary) return `node ${host.id} does not stream from the primary`;
+    if (server.receiver.upstream() !== primary)
+      return `node ${host.id} does not stream from the primary`;
     if (server.receiver.broken) return `node ${host.id} cannot replay what it receives`;
-    if (!host.durable.cluster.formed) return `node ${host.id} has not applied the log`;
+    if (!host.acceptor.cluster.formed) return `node ${host.id} has not applied the log`;
   }
   return undefined;
 }

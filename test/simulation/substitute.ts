@@ -58,12 +58,15 @@ export function substitute(): void {
         return { ...resolved, url: byUrl.get(resolved.url) ?? resolved.url };
       }
       const name = PACKAGES[specifier];
-      if (name !== undefined) return { url: adapter(name), format: "module-typescript", shortCircuit: true };
+      if (name !== undefined)
+        return { url: adapter(name), format: "module-typescript", shortCircuit: true };
       const resolved = next(specifier, context);
       return { ...resolved, url: byUrl.get(resolved.url) ?? resolved.url };
     },
   });
   takeTimeAway();
+  // Half of what a failed connection costs would be its stack.
+  Error.stackTraceLimit = 0;
 }
 
 /** Timers, clocks and chance of a simulated process are virtual; the simulator's own are refused. */
@@ -74,7 +77,11 @@ function takeTimeAway(): void {
     now: Date.now,
     random: Math.random,
   };
-  const virtual = (run: () => void, ms: number, again: boolean): { handle: Handle; unref(): unknown } => {
+  const virtual = (
+    run: () => void,
+    ms: number,
+    again: boolean,
+  ): { handle: Handle; unref(): unknown } => {
     const { engine } = worldOrNone() as NonNullable<ReturnType<typeof worldOrNone>>;
     const proc = currentProc();
     const timer = { handle: { cancel: () => undefined } as Handle, unref: () => timer };
@@ -97,7 +104,8 @@ function takeTimeAway(): void {
     clearInterval: (timer: { handle?: Handle } | undefined) => timer?.handle?.cancel(),
   });
   const engineNow = () => worldOrNone()?.engine.now ?? 0;
-  Math.random = () => (inside() ? (worldOrNone()?.engine.random("chance").next() ?? 0) : real.random());
+  Math.random = () =>
+    inside() ? (worldOrNone()?.engine.random("chance").next() ?? 0) : real.random();
   Date.now = () => (inside() ? 1_700_000_000_000 + Math.floor(engineNow()) : real.now());
   const RealDate = Date;
   globalThis.Date = class extends RealDate {

@@ -28,13 +28,19 @@ export async function takeBaseBackupApart(options: BackupOptions) {
   const source = () => network.service(`${host}:${port}`) as DataServer | undefined;
   const server = source();
   const reaches = () =>
-    source() === server && !network.isCut(own, from) && !network.isCut(from, own) && !network.dark.has(from);
+    source() === server &&
+    !network.isCut(own, from) &&
+    !network.isCut(from, own) &&
+    !network.dark.has(from);
   if (server === undefined || !reaches() || server.work.paused) {
     await engine.sleep(200, "backup.refused");
     throw new BaseBackupFailed(`base backup of ${host}:${port}: not reached`);
   }
   const { data } = server;
-  if (options.expectSystemIdentifier !== undefined && options.expectSystemIdentifier !== data.systemIdentifier) {
+  if (
+    options.expectSystemIdentifier !== undefined &&
+    options.expectSystemIdentifier !== data.systemIdentifier
+  ) {
     throw new BaseBackupFailed("another system");
   }
   const started = data.end();

@@ -16,7 +16,12 @@ export function spawn(program: string, args: readonly string[]) {
   const server = startPostmaster(world(), dataDir, worker.node);
   child.pid = server.proc.pid;
   server.proc.onDeath.push(() => {
-    engine.after(engine.random("timers").between(0.5, 4), "child.exit", () => child.emit("exit", 0), worker);
+    engine.after(
+      engine.random("timers").between(0.5, 4),
+      "child.exit",
+      () => child.emit("exit", 0),
+      worker,
+    );
   });
   engine.after(0.3, "child.spawned", () => child.emit("spawn"), worker);
   return child;

@@ -7,10 +7,7 @@ export class ControlStoreLost extends Error {
   override readonly name = "ControlStoreLost";
 }
 
-export function ownControlStore(
-  config: Pick<Config, "dir" | "control">,
-  applicationName: string,
-) {
+export function ownControlStore(config: Pick<Config, "dir" | "control">, applicationName: string) {
   return {
     host: `${config.dir}/run/control`,
     port: config.control.port,
@@ -34,14 +31,13 @@ export async function startControlStore(config: Config) {
   const exited = new Promise<void>((resolve) => {
     store.proc.onDeath.push(() => engine.after(2, "control.exit", resolve, worker));
   });
-  const { identity } = store.durable;
   return {
     identity: {
-      clusterId: identity.cluster_id,
+      clusterId: config.clusterId,
       cluster: config.cluster,
-      nodeId: identity.node_id,
-      name: identity.name,
-      incarnation: identity.incarnation,
+      nodeId: config.node.id,
+      name: config.node.name,
+      incarnation: store.incarnation,
     },
     server: { exited, alive: () => !store.proc.dead },
   };

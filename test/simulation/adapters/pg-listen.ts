@@ -15,9 +15,11 @@ export default function createSubscriber(config: ConstructorParameters<typeof Cl
     connect: () => client.connect(),
     listenTo: async (channel: string) => {
       await client.query({ text: `listen ${channel}` });
-      world().hosts.get(nodeOf(client))?.store?.addListener(client, (payload) => {
-        if (!closed) events.emit("notification", { channel, payload });
-      });
+      world()
+        .hosts.get(nodeOf(client))
+        ?.store?.addListener(client, (payload) => {
+          if (!closed) events.emit("notification", { channel, payload });
+        });
     },
     close: async () => {
       closed = true;

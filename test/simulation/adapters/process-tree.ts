@@ -31,7 +31,13 @@ export function processInfo(pid: number): ProcessInfo | undefined {
   const startup = startupOf(pid);
   if (startup !== undefined) {
     const rest = startup.receiver.parked() && startup.reloadsPending === 0;
-    return { pid, parent: startup.proc.pid, session: pid, state: rest ? "S" : "R", startTicks: "1" };
+    return {
+      pid,
+      parent: startup.proc.pid,
+      session: pid,
+      state: rest ? "S" : "R",
+      startTicks: "1",
+    };
   }
   const proc = world().procs.get(pid) ?? serverOf(pid)?.work;
   return proc === undefined ? undefined : infoOf(proc);

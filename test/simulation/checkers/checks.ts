@@ -1,11 +1,13 @@
 /** Every invariant of docs/proof.md that a simulated run can see, told of each step as it happens. */
+
+import type { Durable } from "../../oracle/twin/acceptor.ts";
 import type { Engine } from "../engine.ts";
-import type { Args } from "../model/acceptor.ts";
 import type { DataServer } from "../model/data-server.ts";
+import type { Args } from "../model/functions.ts";
 import type { Host } from "../model/host.ts";
+import type { Row } from "../model/network.ts";
 import type { Sender } from "../model/senders.ts";
 import type { Store } from "../model/store.ts";
-import type { LogEntry } from "../model/store-state.ts";
 import type { Rec, StampRow } from "../model/wal.ts";
 import { ControlChecks } from "./control.ts";
 import { DataChecks } from "./data.ts";
@@ -61,32 +63,37 @@ export class Checks {
   }
 
   // Control plane
-  storeStarted(store: Store): void {
-    this.control.storeStarted(store);
+  called(store: Store, name: string, args: Args, rows: readonly Row[]): void {
+    this.control.called({
+      name,
+      to: store.node,
+      from: Number(args.p_from),
+      incarnation: String(args.p_incarnation),
+      term: Number(args.p_term),
+      commit: Number(args.p_commit),
+      granted: rows[0]?.granted === true,
+    });
+    if (name === "peer.request_vote" && rows[0]?.granted === true) {
+      this.#engine.trace(store.node, `votes for ${args.p_from} in term ${args.p_term}`);
+    }
   }
-  called(name: string, args: Args): void {
-    this.control.called(name, args);
+  stored(store: Store): void {
+    this.control.stored(store.node);
   }
-  voted(store: Store, term: number, candidate: number): void {
-    this.control.voted(store, term, candidate);
-    this.#engine.trace(store.node, `votes for ${candidate} in term ${term}`);
+  committed(store: Store): void {
+    this.control.committed(store.node);
   }
-  stored(store: Store, entry: LogEntry): void {
-    this.control.stored(store, entry);
+  applied(store: Store, before: Durable): void {
+    for (const { index, kind, outcome } of this.control.applied(store.node, before)) {
+      this.#engine.trace(store.node, `applies ${index} ${kind}: ${outcome}`);
+      if (kind.startsWith("rule")) this.data.rulesChanged();
+    }
   }
-  committed(store: Store, index: number): void {
-    this.control.committed(store, index);
-  }
-  applied(store: Store, entry: LogEntry, outcome: string | undefined): void {
-    this.control.applied(store, entry, outcome);
-    this.#engine.trace(store.node, `applies ${entry.index} ${entry.kind}: ${outcome ?? "again"}`);
-    if (entry.kind === "rule" || entry.kind === "rule_next") this.data.rulesChanged();
-  }
-  answered(store: Store, key: string, found: { log_index: number; outcome: string }): void {
-    this.control.answered(store, key, found);
+  answered(store: Store, key: string, found: { index: bigint; outcome: string }): void {
+    this.control.answered(store.node, key, found);
   }
   afterCall(store: Store): void {
-    this.control.afterCall(store);
+    this.control.afterCall(store.node);
   }
   reported(store: Store, epoch: number, lsn: number): void {
     this.data.reported(store, epoch, lsn);
@@ -96,8 +103,14 @@ export class Checks {
   }
 
   // Data plane
-  serverStarts(server: DataServer, how: { readonly signalled: boolean; readonly marked: boolean }): void {
+  serverStarts(
+    server: DataServer,
+    how: { readonly signalled: boolean; readonly marked: boolean },
+  ): void {
     this.data.serverStarts(server, how);
+  }
+  claimedFenced(node: number): void {
+    this.data.claimedFenced(node);
   }
   promoted(server: DataServer, timeline: number, at: number): void {
     this.data.promoted(server, timeline, at);

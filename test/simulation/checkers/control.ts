@@ -1,50 +1,70 @@
 /** R1 to R13 as far as the product has what they speak of: looked at on each call and each applied entry. */
-import type { Args } from "../model/acceptor.ts";
-import type { Host } from "../model/host.ts";
-import type { Store } from "../model/store.ts";
-import type { LogEntry } from "../model/store-state.ts";
+import type { Acceptor, Durable } from "../../oracle/twin/acceptor.ts";
 
 type Report = (invariant: string, message: string) => void;
 
-interface Mark {
+/** A node as these checks see it: its acceptor, whether its store runs or not, and who it is. */
+export interface Voter {
+  readonly acceptor: Pick<Acceptor, "log" | "state" | "cluster">;
+  readonly incarnation: string;
+}
+
+/** One answered call of a peer. */
+export interface Call {
+  readonly name: string;
+  readonly to: number;
+  readonly from: number;
   readonly incarnation: string;
   readonly term: number;
   readonly commit: number;
-  readonly applied: number;
+  readonly granted: boolean;
+}
+
+interface Mark {
+  readonly incarnation: string;
+  readonly term: bigint;
+  readonly commit: bigint;
+  readonly applied: bigint;
+  readonly pledge: bigint;
 }
 
 export class ControlChecks {
-  readonly #hosts: ReadonlyMap<number, Host>;
+  readonly #voters: ReadonlyMap<number, Voter>;
   readonly #report: Report;
   readonly #leaders = new Map<number, number>();
   /** Granted votes for ever: member and term to candidate. */
   readonly #votes = new Map<string, number>();
   readonly #entries = new Map<string, string>();
-  /** Hash of each committed entry, and the term in which that was first known. */
-  readonly #committed: { readonly hash: string; readonly term: number }[] = [];
+  /** Of each node's log: a chain over its entries, so that equal links mean equal beginnings. */
+  readonly #chains = new Map<number, string[]>();
+  /** The chain up to each committed entry, and the term in which that was first known. */
+  readonly #committed: { readonly link: string; readonly term: bigint }[] = [];
   readonly #outcomes = new Map<number, string>();
-  readonly #appliedBy = new Map<string, number>();
+  readonly #appliedAt = new Map<string, number>();
   readonly #answers = new Map<string, string>();
   readonly #marks = new Map<number, Mark>();
   leaderChanges = 0;
 
-  constructor(hosts: ReadonlyMap<number, Host>, report: Report) {
-    this.#hosts = hosts;
+  constructor(voters: ReadonlyMap<number, Voter>, report: Report) {
+    this.#voters = voters;
     this.#report = report;
   }
 
   /** What earlier runs of this very cluster have committed and voted: an image does not begin at nothing. */
-  remember(stores: readonly Store[]): void {
-    for (const store of stores) {
-      const { log, hard, identity, proposals } = store.durable;
-      for (const entry of log) this.stored(store, entry);
-      for (const entry of log.slice(0, hard.commit_index)) {
-        this.#committed[entry.index] ??= { hash: entry.hash, term: entry.term };
+  remember(): void {
+    for (const [node, { acceptor }] of this.#voters) {
+      this.stored(node);
+      const { commitIndex, votedFor, term } = acceptor.state;
+      const chain = this.#chains.get(node) ?? [];
+      for (let index = 1; index <= Number(commitIndex); index += 1) {
+        this.#committed[index] ??= {
+          link: chain[index] as string,
+          term: acceptor.log[index - 1]?.term ?? 0n,
+        };
       }
-      if (hard.voted_for !== null)
-        this.#votes.set(`${identity.node_id}:${hard.current_term}`, hard.voted_for);
-      for (const [key, found] of proposals)
-        this.#answers.set(key, `${found.log_index} ${found.outcome}`);
+      if (votedFor !== undefined) this.#votes.set(`${node}:${term}`, votedFor);
+      for (const [key, found] of acceptor.cluster.proposals)
+        this.#answers.set(key, `${found.index} ${found.outcome}`);
     }
   }
 
@@ -52,33 +72,32 @@ export class ControlChecks {
     return Math.max(0, this.#committed.length - 1);
   }
 
-  storeStarted(store: Store): void {
-    this.afterCall(store);
+  #log(node: number) {
+    return (this.#voters.get(node) as Voter).acceptor.log;
   }
 
-  called(name: string, args: Args): void {
-    const from = Number(args.p_from);
-    const sender = this.#hosts.get(from)?.durable.identity.incarnation;
-    if (sender !== undefined && sender !== args.p_incarnation) {
+  called({ name, to, from, incarnation, term, commit, granted }: Call): void {
+    const known = this.#voters.get(from)?.incarnation;
+    if (known !== undefined && known !== incarnation) {
       this.#report("R13", `${name} of node ${from} was accepted from another incarnation`);
     }
+    if (name === "peer.request_vote" && granted) this.#voted(to, term, from);
     if (name !== "peer.append_entries" && name !== "peer.heartbeat") return;
-    const term = Number(args.p_term);
-    const known = this.#leaders.get(term);
-    if (known === undefined) {
+    const leader = this.#leaders.get(term);
+    if (leader === undefined) {
       this.#leaders.set(term, from);
       this.leaderChanges += 1;
       this.#leaderIsComplete(from, term);
-    } else if (known !== from) {
-      this.#report("R1", `nodes ${known} and ${from} both lead term ${term}`);
+    } else if (leader !== from) {
+      this.#report("R1", `nodes ${leader} and ${from} both lead term ${term}`);
     }
-    if (name === "peer.append_entries") this.#countsOwnTerm(term, Number(args.p_commit));
+    if (name === "peer.append_entries") this.#countsOwnTerm(term, commit);
   }
 
   #leaderIsComplete(leader: number, term: number): void {
-    const log = this.#hosts.get(leader)?.durable.log ?? [];
-    this.#committed.forEach(({ hash, term: at }, index) => {
-      if (at < term && log[index - 1]?.hash !== hash) {
+    const chain = this.#chains.get(leader) ?? [];
+    this.#committed.forEach(({ link, term: at }, index) => {
+      if (at < BigInt(term) && chain[index] !== link) {
         this.#report("R4", `node ${leader} leads term ${term} without committed entry ${index}`);
       }
     });
@@ -87,101 +106,145 @@ export class ControlChecks {
   /** A commit index that is new to everybody names an entry of the leader's own term. */
   #countsOwnTerm(term: number, commit: number): void {
     if (commit <= this.commitIndex()) return;
-    const own = [...this.#hosts.values()].some(({ durable }) => durable.log[commit - 1]?.term === term);
-    if (!own) this.#report("R7", `the leader of term ${term} commits entry ${commit} of another term by counting`);
+    const own = [...this.#voters.keys()].some(
+      (node) => this.#log(node)[commit - 1]?.term === BigInt(term),
+    );
+    if (own) return;
+    this.#report(
+      "R7",
+      `the leader of term ${term} commits entry ${commit} of another term by counting`,
+    );
   }
 
-  voted(store: Store, term: number, candidate: number): void {
-    const key = `${store.node}:${term}`;
+  #voted(voter: number, term: number, candidate: number): void {
+    const key = `${voter}:${term}`;
     const before = this.#votes.get(key);
     if (before !== undefined && before !== candidate) {
-      this.#report("R2", `node ${store.node} voted for ${before} and ${candidate} in term ${term}`);
+      this.#report("R2", `node ${voter} voted for ${before} and ${candidate} in term ${term}`);
     }
     this.#votes.set(key, candidate);
   }
 
-  stored(_store: Store, { index, term, hash }: LogEntry): void {
-    const key = `${index}:${term}`;
-    const before = this.#entries.get(key);
-    if (before !== undefined && before !== hash) {
-      this.#report("R3", `two logs differ at or before entry ${index} of term ${term}`);
+  /** A node's log has changed. */
+  stored(node: number): void {
+    const log = this.#log(node);
+    const chain = this.#chains.get(node) ?? [""];
+    let from = Math.min(chain.length - 1, log.length);
+    while (from > 0 && chain[from] !== linkOf(chain[from - 1], log[from - 1])) from -= 1;
+    chain.length = from + 1;
+    for (let index = from + 1; index <= log.length; index += 1) {
+      const entry = log[index - 1];
+      chain[index] = linkOf(chain[index - 1], entry);
+      const key = `${index}:${entry?.term}`;
+      const before = this.#entries.get(key);
+      if (before !== undefined && before !== chain[index]) {
+        this.#report("R3", `two logs differ at or before entry ${index} of term ${entry?.term}`);
+      }
+      this.#entries.set(key, chain[index] as string);
     }
-    this.#entries.set(key, hash);
+    this.#chains.set(node, chain);
   }
 
-  committed(store: Store, upTo: number): void {
-    const { log } = store.durable;
+  /** A node's commit index has risen. */
+  committed(node: number): void {
+    const { commitIndex, term } = (this.#voters.get(node) as Voter).acceptor.state;
+    const chain = this.#chains.get(node) ?? [];
+    const upTo = Number(commitIndex);
     for (let index = Math.max(1, this.#committed.length); index <= upTo; index += 1) {
-      const entry = log[index - 1] as LogEntry;
-      this.#held(entry);
-      this.#committed[index] = { hash: entry.hash, term: store.durable.hard.current_term };
+      this.#held(index, chain[index]);
+      this.#committed[index] = { link: chain[index] as string, term };
     }
-    const last = log[upTo - 1];
-    if (last !== undefined && this.#committed[upTo]?.hash !== last.hash) {
-      this.#report("R5", `node ${store.node} commits another entry ${upTo}`);
+    if (upTo > 0 && this.#committed[upTo]?.link !== chain[upTo]) {
+      this.#report("R5", `node ${node} commits another entry ${upTo}`);
     }
   }
 
   /** In a majority's durable rows, at this moment. */
-  #held(entry: LogEntry): void {
-    const voters = [...this.#hosts.values()];
-    const holders = voters.filter(({ durable }) => durable.log[entry.index - 1]?.hash === entry.hash);
-    if (holders.length * 2 > voters.length) return;
-    this.#report(
-      "R6",
-      `entry ${entry.index} counts as committed, and ${holders.length} of ${voters.length} hold it`,
-    );
+  #held(index: number, link: string | undefined): void {
+    const nodes = [...this.#voters.keys()];
+    const holders = nodes.filter((node) => this.#chains.get(node)?.[index] === link);
+    if (holders.length * 2 > nodes.length) return;
+    const count = `${holders.length} of ${nodes.length}`;
+    this.#report("R6", `entry ${index} counts as committed, and ${count} hold it`);
   }
 
-  applied(store: Store, entry: LogEntry, outcome: string | undefined): void {
-    const known = this.#committed[entry.index];
-    if (known !== undefined && known.hash !== entry.hash) {
-      this.#report("R5", `node ${store.node} applies another entry ${entry.index}`);
+  /** A node's applied index has risen from where it stood in `before`; outcomes by entry, for the trace. */
+  applied(node: number, before: Durable): { index: number; kind: string; outcome: string }[] {
+    const { incarnation, acceptor } = this.#voters.get(node) as Voter;
+    const told: { index: number; kind: string; outcome: string }[] = [];
+    for (
+      let at = Number(before.state.appliedIndex);
+      at < Number(acceptor.state.appliedIndex);
+      at += 1
+    ) {
+      const entry = acceptor.log[at];
+      if (entry === undefined) continue;
+      const index = at + 1;
+      const key = `${entry.client}/${entry.sequence}`;
+      const found = acceptor.cluster.proposals.get(key);
+      const again = before.cluster.proposals.has(key) || found?.index !== entry.index;
+      const said = `${key} ${again ? "again" : found?.outcome}`;
+      const other = this.#outcomes.get(index);
+      if (other !== undefined && other !== said) {
+        this.#report("R5", `entry ${index}: "${other}" on one node, "${said}" on another`);
+      }
+      this.#outcomes.set(index, said);
+      if (!again) this.#appliedOnce(`${incarnation} ${key}`, index);
+      told.push({ index, kind: entry.kind, outcome: again ? "again" : String(found?.outcome) });
     }
-    const said = `${entry.client}:${entry.sequence} ${outcome}`;
-    const before = this.#outcomes.get(entry.index);
-    if (before !== undefined && before !== said) {
-      this.#report("R5", `entry ${entry.index}: "${before}" on one node, "${said}" on another`);
+    return told;
+  }
+
+  #appliedOnce(key: string, index: number): void {
+    const first = this.#appliedAt.get(key);
+    if (first !== undefined && first !== index) {
+      this.#report("R10", `${key} was applied at entry ${first} and at ${index}`);
     }
-    this.#outcomes.set(entry.index, said);
-    if (outcome === undefined) return;
-    const key = `${store.durable.identity.incarnation} ${entry.client}:${entry.sequence}`;
-    const first = this.#appliedBy.get(key);
-    if (first !== undefined && first !== entry.index) {
-      this.#report("R10", `${key} was applied at entry ${first} and at ${entry.index}`);
-    }
-    this.#appliedBy.set(key, entry.index);
+    this.#appliedAt.set(key, index);
   }
 
   /** A proposer is told what became of its proposal. */
-  answered(store: Store, key: string, found: { log_index: number; outcome: string }): void {
-    const said = `${found.log_index} ${found.outcome}`;
+  answered(node: number, key: string, found: { index: bigint; outcome: string }): void {
+    const said = `${found.index} ${found.outcome}`;
     const before = this.#answers.get(key);
     if (before !== undefined && before !== said) {
       this.#report("R10", `${key} was answered "${before}", then "${said}"`);
     }
     this.#answers.set(key, said);
-    const entry = store.durable.log[found.log_index - 1];
-    if (entry !== undefined) this.#held(entry);
+    this.#held(Number(found.index), this.#chains.get(node)?.[Number(found.index)]);
   }
 
-  afterCall(store: Store): void {
-    const { identity, hard } = store.durable;
-    const now: Mark = {
-      incarnation: identity.incarnation,
-      term: hard.current_term,
-      commit: hard.commit_index,
-      applied: hard.applied_index,
-    };
-    const before = this.#marks.get(store.node);
+  afterCall(node: number): void {
+    const { incarnation, acceptor } = this.#voters.get(node) as Voter;
+    const { term, commitIndex: commit, appliedIndex: applied, pledge } = acceptor.state;
+    const now: Mark = { incarnation, term, commit, applied, pledge };
+    const before = this.#marks.get(node);
     if (
       before?.incarnation === now.incarnation &&
       (now.term < before.term || now.commit < before.commit || now.applied < before.applied)
     ) {
-      this.#report("R8", `node ${store.node} went back from ${show(before)} to ${show(now)}`);
+      this.#report("R8", `node ${node} went back from ${show(before)} to ${show(now)}`);
     }
-    this.#marks.set(store.node, now);
+    if (before !== undefined && pledge < before.pledge) {
+      this.#report("D5", `node ${node} forgot its pledge for epoch ${before.pledge}`);
+    }
+    this.#marks.set(node, now);
   }
+}
+
+type Logged = { term: bigint; kind: string; client: string; sequence: bigint } | undefined;
+
+/** A short hash that covers all before it. */
+function linkOf(before: string | undefined, entry: Logged): string {
+  const text = `${before}|${entry?.term}|${entry?.kind}|${entry?.client}|${entry?.sequence}`;
+  let a = 0x811c9dc5;
+  let b = 0x1b873593;
+  for (let at = 0; at < text.length; at += 1) {
+    const letter = text.charCodeAt(at);
+    a = Math.imul(a ^ letter, 0x01000193);
+    b = Math.imul(b ^ letter, 0x85ebca6b) ^ (b >>> 13);
+  }
+  return (a >>> 0).toString(36) + (b >>> 0).toString(36);
 }
 
 function show({ term, commit, applied }: Mark): string {

@@ -1,10 +1,11 @@
 /** D1 to D17 as far as they are modelled: looked at on each promotion, acknowledgement, report, and at the end. */
+import { standbyName } from "../../../src/core/ids.ts";
+import type { Cluster } from "../../oracle/twin/cluster.ts";
 import type { Engine } from "../engine.ts";
 import type { DataServer } from "../model/data-server.ts";
 import type { Host } from "../model/host.ts";
 import type { Sender } from "../model/senders.ts";
 import type { Store } from "../model/store.ts";
-import { type Durable, type EpochRow, newestEpoch, standbyName } from "../model/store-state.ts";
 import { formatLsn, type Rec, type StampRow, type SyncRule } from "../model/wal.ts";
 
 type Report = (invariant: string, message: string) => void;
@@ -25,7 +26,10 @@ export class DataChecks {
   readonly #readIds = new Map<number, string>();
   readonly #promotions = new Map<number, { readonly node: number; readonly timeline: number }>();
   readonly #timelines = new Map<number, number>();
-  readonly #reports = new Map<number, { readonly epoch: number; readonly lsn: number; readonly dir: string }>();
+  readonly #reports = new Map<
+    number,
+    { readonly epoch: number; readonly lsn: number; readonly dir: string }
+  >();
   #newestAck: { readonly epoch: number; readonly server: DataServer } | undefined;
   promotionCount = 0;
   /** The longest time between two acknowledgements, since it was last begun. */
@@ -38,9 +42,10 @@ export class DataChecks {
   }
 
   /** The state of whoever has applied most, alive or not. */
-  newestState(): Durable {
-    const states = [...this.#hosts.values()].map(({ durable }) => durable);
-    return states.reduce((a, b) => (b.hard.applied_index > a.hard.applied_index ? b : a));
+  newestState(): Cluster {
+    const states = [...this.#hosts.values()].map(({ acceptor }) => acceptor);
+    const newest = states.reduce((a, b) => (b.state.appliedIndex > a.state.appliedIndex ? b : a));
+    return newest.cluster;
   }
 
   serverStarts(
@@ -50,13 +55,21 @@ export class DataChecks {
     // initdb's own first run, before the cluster exists.
     if (server.dataDir.endsWith(".new")) return;
     if (marked) this.#report("D12", `node ${server.node} starts a data directory that is marked`);
-    if (!signalled) this.#report("D12", `node ${server.node} starts a server that is not read-only`);
+    if (!signalled)
+      this.#report("D12", `node ${server.node} starts a server that is not read-only`);
+  }
+
+  /** A node says that nothing of its data server is left (H26). */
+  claimedFenced(node: number): void {
+    if (this.#hosts.get(node)?.server() === undefined) return;
+    this.#report("D7", `node ${node} claims a fence, and processes of its data server live`);
   }
 
   /** The appointment this promotion can rest on. */
-  #appointment(node: number, timeline: number): EpochRow | undefined {
-    const { epochs } = this.#hosts.get(node)?.durable ?? { epochs: [] };
-    return epochs.findLast((one) => one.node_id === node && one.timeline === timeline);
+  #appointment(node: number, timeline: number): number | undefined {
+    const epochs = this.#hosts.get(node)?.acceptor.cluster.epochs ?? [];
+    const found = epochs.findLast((one) => one.node_id === node && one.timeline === timeline);
+    return found === undefined ? undefined : Number(found.epoch);
   }
 
   promoted(server: DataServer, timeline: number, at: number): void {
@@ -64,24 +77,32 @@ export class DataChecks {
     this.promotionCount += 1;
     const epoch = this.#appointment(server.node, timeline);
     if (epoch === undefined) {
-      this.#report("D3", `node ${server.node} promoted to timeline ${timeline}, which nobody planned for it`);
+      this.#report(
+        "D3",
+        `node ${server.node} promoted to timeline ${timeline}, which nobody planned for it`,
+      );
     }
     if (this.#timelines.has(timeline)) {
-      this.#report("D3", `nodes ${this.#timelines.get(timeline)} and ${server.node} both began timeline ${timeline}`);
+      this.#report(
+        "D3",
+        `nodes ${this.#timelines.get(timeline)} and ${server.node} both began timeline ${timeline}`,
+      );
     }
     this.#timelines.set(timeline, server.node);
     if (epoch !== undefined) {
-      if (this.#promotions.has(epoch.epoch)) {
-        this.#report("D3", `epoch ${epoch.epoch} was promoted for a second time, on node ${server.node}`);
+      if (this.#promotions.has(epoch)) {
+        this.#report("D3", `epoch ${epoch} was promoted for a second time, on node ${server.node}`);
       }
-      this.#promotions.set(epoch.epoch, { node: server.node, timeline });
+      this.#promotions.set(epoch, { node: server.node, timeline });
     }
     const held = new Set(server.data.wal.map(({ id }) => id));
-    const lost = this.acks.find((one) => one.epoch < (epoch?.epoch ?? Infinity) && !held.has(one.record.id));
+    const lost = this.acks.find(
+      (one) => one.epoch < (epoch ?? Infinity) && !held.has(one.record.id),
+    );
     if (lost !== undefined) {
       this.#report(
         "D4",
-        `node ${server.node} promoted at ${formatLsn(at)} for epoch ${epoch?.epoch} without ` +
+        `node ${server.node} promoted at ${formatLsn(at)} for epoch ${epoch} without ` +
           `${lost.record.key}, acknowledged by node ${lost.node} in epoch ${lost.epoch}`,
       );
     }
@@ -89,8 +110,15 @@ export class DataChecks {
 
   stamped(server: DataServer, stamp: StampRow): void {
     const promotion = this.#promotions.get(stamp.epoch);
-    if (promotion === undefined || promotion.node !== server.node || promotion.timeline !== stamp.timeline) {
-      this.#report("D3", `node ${server.node} stamps epoch ${stamp.epoch}, which it did not promote for`);
+    if (
+      promotion === undefined ||
+      promotion.node !== server.node ||
+      promotion.timeline !== stamp.timeline
+    ) {
+      this.#report(
+        "D3",
+        `node ${server.node} stamps epoch ${stamp.epoch}, which it did not promote for`,
+      );
     }
   }
 
@@ -107,7 +135,10 @@ export class DataChecks {
     const newest = this.#newestAck;
     if (newest === undefined || epoch >= newest.epoch) {
       if (newest !== undefined && epoch === newest.epoch && newest.server.node !== server.node) {
-        this.#report("D6", `nodes ${newest.server.node} and ${server.node} both acknowledge in epoch ${epoch}`);
+        this.#report(
+          "D6",
+          `nodes ${newest.server.node} and ${server.node} both acknowledge in epoch ${epoch}`,
+        );
       }
       this.#newestAck = { epoch, server };
       return;
@@ -163,12 +194,16 @@ export class DataChecks {
   standbyConfirmed(server: DataServer, sender: Sender): void {
     if (server.inRecovery) return;
     if (sender.flushed > server.data.end()) {
-      this.#report("D9", `${sender.name} confirms ${formatLsn(sender.flushed)}, beyond its primary's end`);
+      this.#report(
+        "D9",
+        `${sender.name} confirms ${formatLsn(sender.flushed)}, beyond its primary's end`,
+      );
     }
     const twins = server.senders.list.filter(
       ({ name }) => name.toLowerCase() === sender.name.toLowerCase(),
     );
-    if (twins.length > 1) this.#report("D9", `${sender.name} is attached twice to node ${server.node}`);
+    if (twins.length > 1)
+      this.#report("D9", `${sender.name} is attached twice to node ${server.node}`);
   }
 
   rulesChanged(): void {
@@ -181,10 +216,10 @@ export class DataChecks {
   /** No set that some walsender would count as enough may be missed by every set of reports that suffices (D8). */
   checkRules(server: DataServer): void {
     const state = this.newestState();
-    const epoch = newestEpoch(state);
-    const current = epoch !== undefined && epoch.node_id === server.node && epoch.state !== "opened";
-    if (server.inRecovery || !server.ready || !current || state.cluster.mode === "async") return;
-    if (server.epoch() !== epoch.epoch || server.work.dead) return;
+    const epoch = state.epochs.at(-1);
+    const current = epoch?.node_id === server.node && epoch.state !== "opened";
+    if (server.inRecovery || !server.ready || !current || state.mode === "async") return;
+    if (server.epoch() !== Number(epoch.epoch) || server.work.dead) return;
     const rules: SyncRule[] = server.senders.list.map(({ rule }) => rule).filter(({ k }) => k > 0);
     if (!server.syncDefined) rules.push({ text: "", k: 0, names: [] });
     for (const rule of rules) {
@@ -216,24 +251,27 @@ export class DataChecks {
       }
     }
     for (const [id, key] of this.#readIds) {
-      if (!held.has(id)) this.#report("D14", `${key} was read through an open gate and is not in the final state`);
+      if (!held.has(id))
+        this.#report("D14", `${key} was read through an open gate and is not in the final state`);
     }
   }
 }
 
 /** Nodes on which a commit would rest, if some sufficient set of reports misses them all. */
-export function missedBy(state: Durable, primary: number, rule: SyncRule): number[] | undefined {
-  const { cluster, members } = state;
+export function missedBy(
+  { rule: bound, nextRule, members }: Pick<Cluster, "rule" | "nextRule" | "members">,
+  primary: number,
+  rule: SyncRule,
+): number[] | undefined {
   const listed = members
-    .filter(({ node_id, incarnation }) =>
-      rule.names.includes(standbyName(node_id, incarnation).toLowerCase()),
+    .filter(
+      ({ node_id, incarnation }) =>
+        node_id !== primary &&
+        incarnation !== null &&
+        rule.names.includes(standbyName(node_id, incarnation)),
     )
-    .map(({ node_id }) => node_id)
-    .filter((id) => id !== primary);
-  const binding = [{ k: cluster.rule_k, cohort: cluster.rule_cohort }];
-  if (cluster.next_k !== null && cluster.next_cohort !== null) {
-    binding.push({ k: cluster.next_k, cohort: cluster.next_cohort });
-  }
+    .map(({ node_id }) => node_id);
+  const binding = nextRule === null ? [bound] : [bound, nextRule];
   for (const chosen of subsets(listed, rule.k)) {
     const holders = [primary, ...chosen];
     const free = binding.every(

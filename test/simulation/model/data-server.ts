@@ -7,8 +7,8 @@ import type { Proc } from "../engine.ts";
 import type { World } from "../world.ts";
 import type { Answer, Query, Service, Session } from "./network.ts";
 import { Receiver } from "./receiver.ts";
-import { answerSql } from "./sql.ts";
 import { Senders } from "./senders.ts";
+import { answerSql } from "./sql.ts";
 import {
   dataOf,
   formatLsn,
@@ -250,21 +250,27 @@ export class DataServer implements Service {
   reload(): void {
     const { engine, files } = this.world;
     if (!this.ready) return;
-    const late = engine.random("timers").chance(this.world.checks.plan.lateReloads);
     engine.after(
       this.#ms(0.3, 4),
       "server.reload",
       () => {
         this.conf = readConf(files, this.dataDir);
         this.#readHba();
+        this.#forwardReload();
       },
       this.proc,
     );
+  }
+
+  /** The postmaster has read; each child is told now, and reads when it gets to it. */
+  #forwardReload(): void {
+    const { engine } = this.world;
+    const late = engine.random("timers").chance(this.world.checks.plan.lateReloads);
     this.reloadsPending += 1;
-    const slow = late ? this.#ms(50, 900) : this.#ms(1, 12);
     this.publishing += 1;
-    engine.after(4 + slow, "checkpointer.reload", () => this.#publishSync(), this.work);
-    engine.after(4.1 + this.#ms(0.5, 6), "startup.reload", () => this.#startupReload(), this.work);
+    engine.after(this.#ms(0.05, 1), "startup.reload", () => this.#startupReload(), this.work);
+    const slow = late ? this.#ms(50, 900) : this.#ms(0.5, 12);
+    engine.after(slow, "checkpointer.reload", () => this.#publishSync(), this.work);
     this.senders.reload(late);
   }
 
@@ -283,7 +289,8 @@ export class DataServer implements Service {
 
   #readHba(): void {
     const text = this.world.files.find(this.conf.get("hba_file") ?? "")?.text ?? "";
-    this.hbaOpen = /pgreplica_peer.*\n(.*\n)*.*pgreplica_peer/.test(text) || /\ball\b.*\ball\b.*127/.test(text);
+    this.hbaOpen =
+      /pgreplica_peer.*\n(.*\n)*.*pgreplica_peer/.test(text) || /\ball\b.*\ball\b.*127/.test(text);
   }
 
   #writePidFile(status: string): void {
@@ -292,7 +299,17 @@ export class DataServer implements Service {
     const listen = (this.conf.get("listen_addresses") ?? "").split(",")[0];
     files.write(
       `${this.dataDir}/postmaster.pid`,
-      [this.proc.pid, this.dataDir, Math.floor(engine.now), port, "sock", listen, `${1000 + this.node} ${this.segment}`, status, ""].join("\n"),
+      [
+        this.proc.pid,
+        this.dataDir,
+        Math.floor(engine.now),
+        port,
+        "sock",
+        listen,
+        `${1000 + this.node} ${this.segment}`,
+        status,
+        "",
+      ].join("\n"),
     );
   }
 

@@ -1,20 +1,25 @@
 /** One node: its control store, its data server, and the real worker on top of them, each a process of its own. */
-import { runWorker } from "../../../src/worker/worker.ts";
+
 import type { Clock } from "../../../src/clock/clock.ts";
 import type { Config } from "../../../src/config/schema.ts";
 import type { Log, LogFields } from "../../../src/log/logger.ts";
+import { runWorker } from "../../../src/worker/worker.ts";
+import type { Acceptor } from "../../oracle/twin/acceptor.ts";
 import type { Engine, Proc } from "../engine.ts";
 import type { World } from "../world.ts";
 import type { DataServer } from "./data-server.ts";
+import type { Kept } from "./seen.ts";
 import { Store } from "./store.ts";
-import type { Durable } from "./store-state.ts";
 
 const RESTART_MS = [150, 600] as const;
 
 export class Host {
   readonly id: number;
   readonly config: Config;
-  durable: Durable;
+  /** What the control store never forgets, whether it runs or not. */
+  readonly acceptor: Acceptor;
+  readonly incarnation: string;
+  readonly kept: Kept;
   store: Store | undefined;
   worker: Proc | undefined;
   #world: World;
@@ -22,11 +27,13 @@ export class Host {
   supervised = false;
   clockRate = 1;
 
-  constructor(world: World, config: Config, durable: Durable) {
+  constructor(world: World, config: Config, own: Pick<Host, "acceptor" | "incarnation" | "kept">) {
     this.#world = world;
     this.id = config.node.id;
     this.config = config;
-    this.durable = durable;
+    this.acceptor = own.acceptor;
+    this.incarnation = own.incarnation;
+    this.kept = own.kept;
   }
 
   server(): DataServer | undefined {
@@ -37,7 +44,7 @@ export class Host {
   startStore(): void {
     if (this.store !== undefined && !this.store.proc.dead) return;
     const { config } = this;
-    this.store = new Store(this.#world, this.id, this.durable, [
+    this.store = new Store(this.#world, this.id, this, [
       `${config.dir}/run/control:${config.control.port}`,
       `${config.control.host}:${config.control.port}`,
     ]);

@@ -79,7 +79,9 @@ export class Network {
   heal(from: number, to: number): void {
     this.link(from, to).cut = false;
     for (const channel of this.#blocked.get(`${from}>${to}`)?.splice(0) ?? []) {
-      this.engine.after(this.#random.between(0, RETRANSMIT_MS), "network.resent", () => channel.go());
+      this.engine.after(this.#random.between(0, RETRANSMIT_MS), "network.resent", () =>
+        channel.go(),
+      );
     }
   }
 
@@ -135,7 +137,11 @@ export class Channel {
   readonly #network: Network;
   readonly from: number;
   readonly to: number;
-  readonly #queue: { readonly ready: number; readonly label: string; readonly arrive: () => void }[] = [];
+  readonly #queue: {
+    readonly ready: number;
+    readonly label: string;
+    readonly arrive: () => void;
+  }[] = [];
   #going = false;
 
   constructor(network: Network, from: number, to: number) {
@@ -261,7 +267,10 @@ export class Session {
     if (dark.has(this.to)) return;
     const server = this.network.service(this.key);
     if (server === undefined || server.proc.dead) {
-      this.#reply("network.refused", new NetworkError(`connect ECONNREFUSED ${this.key}`, "ECONNREFUSED"));
+      this.#reply(
+        "network.refused",
+        new NetworkError(`connect ECONNREFUSED ${this.key}`, "ECONNREFUSED"),
+      );
       return;
     }
     this.server = server;
@@ -285,10 +294,20 @@ export class Session {
     engine.deliver(server.proc, "server.ask", () =>
       server.execute(this, query, (answer) => this.#answer(answer)),
     );
-    if (/from peer\.(append_entries|request_vote|pre_vote|heartbeat|report|gossip)\(/.test(query.text)) {
+    if (
+      /from peer\.(append_entries|request_vote|pre_vote|heartbeat|report|gossip|submit)\(/.test(
+        query.text,
+      )
+    ) {
       if (this.network.duplicated(this.client.node, this.to)) {
-        const later = engine.random("network").between(0, 400);
-        engine.after(later, "server.asked_twice", () => server.execute(this, query, () => undefined), server.proc);
+        // Mostly at once, while the first is still under way.
+        const later = engine.random("network").next() ** 4 * 400;
+        engine.after(
+          later,
+          "server.asked_twice",
+          () => server.execute(this, query, () => undefined),
+          server.proc,
+        );
       }
     }
   }

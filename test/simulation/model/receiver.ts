@@ -98,7 +98,9 @@ export class Receiver {
             ? "refused"
             : upstream.senders.accept(this, { name, slot: this.#slot, run });
         const back = () =>
-          engine.deliver(server.work, "walreceiver.answer", () => this.#answered(run, upstream, why));
+          engine.deliver(server.work, "walreceiver.answer", () =>
+            this.#answered(run, upstream, why),
+          );
         this.#there.send("walreceiver.answer", back);
       };
       engine.after(1, "walsender.begin", ask, upstream?.work);
@@ -174,7 +176,8 @@ export class Receiver {
     const { server } = this;
     if (this.#flushing || this.#pending.length === 0) return;
     this.#flushing = true;
-    const wait = server.world.engine.random("disk").between(0.15, 1) * server.world.checks.plan.slowDisk;
+    const wait =
+      server.world.engine.random("disk").between(0.15, 1) * server.world.checks.plan.slowDisk;
     server.world.engine.after(
       wait,
       "walreceiver.flush",
@@ -210,7 +213,8 @@ export class Receiver {
     const { server } = this;
     if (this.#replaying || this.broken) return;
     this.#replaying = true;
-    const wait = server.world.engine.random("disk").between(0.05, 0.6) * server.world.checks.plan.slowReplay;
+    const wait =
+      server.world.engine.random("disk").between(0.05, 0.6) * server.world.checks.plan.slowReplay;
     server.world.engine.after(
       wait,
       "startup.replay",
@@ -238,9 +242,7 @@ export class Receiver {
     if (upstream === undefined || this.state !== "streaming") return;
     const flushed = server.data.end();
     const hear = () => upstream.senders.heard(this, run, flushed);
-    this.#back?.send("stream.reply", () =>
-      engine.deliver(upstream.work, "walsender.heard", hear),
-    );
+    this.#back?.send("stream.reply", () => engine.deliver(upstream.work, "walsender.heard", hear));
   }
 
   /** The upstream is gone: perhaps in the middle of a record. */
@@ -264,8 +266,8 @@ export class Receiver {
       () => {
         if (run !== this.#run) return;
         this.#flush();
-        if (server.data.partial > 0 && this.received !== null) this.received = server.data.end() + 32;
-        const upstream = this.#upstream;
+        if (server.data.partial > 0 && this.received !== null)
+          this.received = server.data.end() + 32;
         this.#bye();
         this.#gone();
       },
@@ -275,7 +277,8 @@ export class Receiver {
 
   /** The server died: its kernel resets what was open. */
   died(): void {
-    if (this.state === "streaming" && !this.server.world.network.dark.has(this.server.node)) this.#bye();
+    if (this.state === "streaming" && !this.server.world.network.dark.has(this.server.node))
+      this.#bye();
     this.state = "none";
     this.#run += 1;
   }
@@ -299,6 +302,11 @@ export class Receiver {
     this.state = "none";
     this.#upstream = undefined;
     this.#run += 1;
-    engine.after(engine.random("timers").between(RETRY_MS, 2 * RETRY_MS), "startup.retry", () => this.#begin(), server.work);
+    engine.after(
+      engine.random("timers").between(RETRY_MS, 2 * RETRY_MS),
+      "startup.retry",
+      () => this.#begin(),
+      server.work,
+    );
   }
 }

@@ -64,7 +64,12 @@ export class Senders {
       heardAt: world.engine.now,
     });
     world.checks.rulesMayHaveChanged(server);
-    world.engine.after(KEEPALIVE_MS, "walsender.keepalive", () => this.#keepAlive(receiver, run), server.work);
+    world.engine.after(
+      KEEPALIVE_MS,
+      "walsender.keepalive",
+      () => this.#keepAlive(receiver, run),
+      server.work,
+    );
     return undefined;
   }
 
@@ -81,19 +86,26 @@ export class Senders {
       return;
     }
     receiver.carryTo(() => receiver.keepAlive());
-    engine.after(KEEPALIVE_MS, "walsender.keepalive", () => this.#keepAlive(receiver, run), this.#server.work);
+    engine.after(
+      KEEPALIVE_MS,
+      "walsender.keepalive",
+      () => this.#keepAlive(receiver, run),
+      this.#server.work,
+    );
   }
 
   reload(late: boolean): void {
     const { engine } = this.#server.world;
     for (const sender of this.list) {
-      const wait = late ? engine.random("timers").between(20, 800) : engine.random("timers").between(0.5, 10);
+      const wait = late
+        ? engine.random("timers").between(20, 800)
+        : engine.random("timers").between(0.5, 10);
       const read = () => {
         sender.rule = parseRule(this.#server.conf.get("synchronous_standby_names") ?? "");
         this.#server.world.checks.rulesMayHaveChanged(this.#server);
         this.#evaluateBy(sender);
       };
-      engine.after(4.1 + wait, "walsender.reload", read, this.#server.work);
+      engine.after(wait, "walsender.reload", read, this.#server.work);
     }
   }
 

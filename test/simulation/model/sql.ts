@@ -15,7 +15,8 @@ const rows =
 const NOTHING = rows(() => []);
 
 function recoveryOnly(server: DataServer, say: Say): boolean {
-  if (server.inRecovery) say(new DatabaseError("25006", "cannot execute in a read-only transaction"));
+  if (server.inRecovery)
+    say(new DatabaseError("25006", "cannot execute in a read-only transaction"));
   return server.inRecovery;
 }
 
@@ -166,34 +167,55 @@ const HANDLERS: readonly (readonly [RegExp, Handler])[] = [
   [/filter \(where state in/, rows(busy)],
   [/walreceiver/, rows((server) => [recovery(server)])],
   [/as standby_names,[\s\S]*as conninfo/, rows((server) => [shown(server)])],
-  [/pg_is_in_recovery\(\) as in_recovery,\s+case when not pg_is_in_recovery\(\)\s+then \('x'/, rows((server) => [position(server)])],
+  [
+    /pg_is_in_recovery\(\) as in_recovery,\s+case when not pg_is_in_recovery\(\)\s+then \('x'/,
+    rows((server) => [position(server)]),
+  ],
   [/as in_recovery,[\s\S]*attached/, rows((server) => [look(server)])],
   [/from pg_stat_replication/, rows(attached)],
-  [/select pg_promote/, (server, _session, _values, say) => {
-    server.promote();
-    say([]);
-  }],
+  [
+    /select pg_promote/,
+    (server, _session, _values, say) => {
+      server.promote();
+      say([]);
+    },
+  ],
   [/insert into pgreplica\.stamp/, stamp],
   [/pg_current_wal_flush_lsn\(\)::text as at/, flushedLsn],
-  [/pg_logical_emit_message/, (server, session, _values, say) => {
-    if (!recoveryOnly(server, say)) server.commit(session, { kind: "mark" }, false, say);
-  }],
-  [/backend_type = 'checkpointer'/, rows((server) => [
-    { pid: 4_000_000 + server.segment, wait_event: server.checkpointing ? null : "CheckpointerMain" },
-  ])],
+  [
+    /pg_logical_emit_message/,
+    (server, session, _values, say) => {
+      if (!recoveryOnly(server, say)) server.commit(session, { kind: "mark" }, false, say);
+    },
+  ],
+  [
+    /backend_type = 'checkpointer'/,
+    rows((server) => [
+      {
+        pid: 4_000_000 + server.segment,
+        wait_event: server.checkpointing ? null : "CheckpointerMain",
+      },
+    ]),
+  ],
   [/unnest\(\$1::int\[\]\) pid/, rows(endBackends)],
   [/^checkpoint$/, (server, _session, _values, say) => server.checkpoint(() => say([]))],
   [/to_regclass/, rows((server) => [{ there: server.data.newestStamp() !== undefined }])],
   [/from pgreplica\.stamp/, rows(stampRows)],
   [/from pg_replication_slots/, rows(slots)],
   [/pg_create_physical_replication_slot/, rows(createSlot)],
-  [/pg_drop_replication_slot/, rows((server, [name]) => {
-    server.data.slots.delete(String(name));
-    return [];
-  })],
+  [
+    /pg_drop_replication_slot/,
+    rows((server, [name]) => {
+      server.data.slots.delete(String(name));
+      return [];
+    }),
+  ],
   [/pg_replication_slot_advance/, rows(advanceSlot)],
   [/pg_ls_waldir/, rows((server) => [{ name: segmentName(server.data.oldest) }])],
-  [/select pid from pg_stat_activity/, rows((server) => [...server.sessions].map(({ id }) => ({ pid: 1_000_000 + id })))],
+  [
+    /select pid from pg_stat_activity/,
+    rows((server) => [...server.sessions].map(({ id }) => ({ pid: 1_000_000 + id }))),
+  ],
   [/pg_wal_replay_resume|pg_cancel_backend/, NOTHING],
   [/from pg_roles where rolname = \$1/, rows(() => [{ there: true }])],
   [/not exists \(select from pg_roles/, NOTHING],
@@ -203,7 +225,12 @@ const HANDLERS: readonly (readonly [RegExp, Handler])[] = [
   [/^select 1$/, rows(() => [{ one: 1 }])],
 ];
 
-function flushedLsn(server: DataServer, _session: Session, _values: readonly unknown[], say: Say): void {
+function flushedLsn(
+  server: DataServer,
+  _session: Session,
+  _values: readonly unknown[],
+  say: Say,
+): void {
   if (!recoveryOnly(server, say)) say([{ at: formatLsn(server.data.end()) }]);
 }
 

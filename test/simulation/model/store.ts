@@ -1,17 +1,16 @@
 /** One node's control store as a process: it answers calls one transaction at a time, and a crash keeps what it committed. */
-import { DatabaseError, type Client } from "../adapters/pg.ts";
+import type { Acceptor } from "../../oracle/twin/acceptor.ts";
+import { SqlError } from "../../oracle/twin/sql-error.ts";
+import { type Client, DatabaseError } from "../adapters/pg.ts";
 import type { Proc } from "../engine.ts";
 import type { World } from "../world.ts";
-import { type Args, checkSender, PEER } from "./acceptor.ts";
+import { type Args, OWN, PEER } from "./functions.ts";
 import type { Answer, Query, Row, Service, Session } from "./network.ts";
-import { OWN } from "./node-functions.ts";
-import { type Body, type Durable, emptyUnlogged, type ObservedRow, type Unlogged } from "./store-state.ts";
-
-type Call = (store: Store, args: Args) => readonly Row[];
+import { type Kept, Seen } from "./seen.ts";
 
 interface Parsed {
   readonly name: string;
-  readonly call: Call;
+  readonly call: (store: Store, args: Args) => readonly Row[];
   readonly fromPeer: boolean;
   /** Takes the lock and forces the log: it waits its turn, and takes longer. */
   readonly durable: boolean;
@@ -31,7 +30,8 @@ const parsed = new Map<string, Parsed>();
 function parse(text: string): Parsed {
   let found = parsed.get(text);
   if (found !== undefined) return found;
-  const [, name = "", list = ""] = /\b((?:raft|peer|node|cluster)\.\w+)\s*\(([^]*?)\)/.exec(text) ?? [];
+  const pattern = /\b((?:raft|peer|node|cluster)\.\w+)\s*\(([\s\S]*?)\)/;
+  const [, name = "", list = ""] = pattern.exec(text) ?? [];
   const call = PEER[name] ?? OWN[name];
   if (call === undefined) throw new Error(`the twin knows no answer to: ${text}`);
   const names: (string | number)[] = [];
@@ -50,24 +50,32 @@ function parse(text: string): Parsed {
 export class Store implements Service {
   readonly world: World;
   readonly node: number;
+  readonly incarnation: string;
   readonly proc: Proc;
-  readonly durable: Durable;
-  readonly unlogged: Unlogged;
+  readonly acceptor: Acceptor;
+  readonly seen: Seen;
   readonly #keys: readonly string[];
   readonly #listeners = new Map<Client, (payload: string) => void>();
   #notices: string[] = [];
   #busyUntil = 0;
 
-  constructor(world: World, node: number, durable: Durable, keys: readonly string[]) {
+  constructor(
+    world: World,
+    node: number,
+    { acceptor, incarnation, kept }: { acceptor: Acceptor; incarnation: string; kept: Kept },
+    keys: readonly string[],
+  ) {
     this.world = world;
     this.node = node;
-    this.durable = durable;
+    this.incarnation = incarnation;
+    this.acceptor = acceptor;
+    acceptor.crash(this.uuid());
+    this.seen = new Seen(this, kept);
     this.#keys = keys;
     this.proc = world.engine.spawn("control", node);
     world.procs.set(this.proc.pid, this.proc);
-    this.unlogged = emptyUnlogged(this.uuid());
     for (const key of keys) world.network.listen(key, this);
-    world.checks.storeStarted(this);
+    world.checks.afterCall(this);
     this.proc.onDeath.push(() => this.#ended());
   }
 
@@ -78,10 +86,6 @@ export class Store implements Service {
   /** For display only, and the same in every run. */
   displayTime(): string {
     return new Date(1_700_000_000_000 + Math.floor(this.world.engine.now)).toISOString();
-  }
-
-  assert(holds: boolean, invariant: string, message: string): void {
-    if (!holds) this.world.checks.violated(invariant, `node ${this.node}: ${message}`);
   }
 
   login(): Error | undefined {
@@ -103,35 +107,47 @@ export class Store implements Service {
       wait = Math.max(0, this.#busyUntil - engine.now) + took;
       this.#busyUntil = engine.now + wait;
     }
-    engine.after(
-      wait,
-      call.name,
-      () => {
-        if (call.durable) this.world.durableStep(this.proc);
-        if (this.proc.dead) return;
-        answer(this.#transact(call, args));
-        if (call.durable) this.world.durableStep(this.proc);
-      },
-      this.proc,
-    );
+    const run = () => {
+      // A step a fault may hit: before the COMMIT, or after it and before the answer.
+      if (call.durable) this.world.durableStep(this.proc);
+      if (this.proc.dead) return;
+      const rows = this.#transact(call, args);
+      if (call.durable) this.world.durableStep(this.proc);
+      if (!this.proc.dead) answer(rows);
+    };
+    engine.after(wait, call.name, run, this.proc);
   }
 
   #transact({ name, call, fromPeer }: Parsed, args: Args): Answer {
     const { checks } = this.world;
+    const before = this.acceptor.dump();
     try {
-      if (fromPeer) {
-        checkSender(this, args);
-        checks.called(name, args);
-      }
       const rows = call(this, args);
-      checks.afterCall(this);
+      if (fromPeer) checks.called(this, name, args, rows);
+      const after = this.acceptor.dump();
+      if (after !== before) this.#told(before, after);
       this.#sendNotices();
       return rows;
     } catch (error) {
       this.#notices = [];
-      if (error instanceof DatabaseError) return error;
-      throw error;
+      if (!(error instanceof SqlError)) throw error;
+      if (error.code === "P0004") {
+        checks.violated("broken", `node ${this.node}, ${name}: ${error.message}`);
+      }
+      return new DatabaseError(error.code, error.message);
     }
+  }
+
+  #told(before: ReturnType<Acceptor["dump"]>, after: ReturnType<Acceptor["dump"]>): void {
+    const { checks } = this.world;
+    if (after.log !== before.log) checks.stored(this);
+    if (after.state.commitIndex > before.state.commitIndex) checks.committed(this);
+    if (after.state.appliedIndex > before.state.appliedIndex) {
+      checks.applied(this, before);
+      this.notify("applied");
+    }
+    if (after.state.leaderId !== before.state.leaderId) this.notify("leader");
+    checks.afterCall(this);
   }
 
   ended(): void {}
@@ -142,6 +158,15 @@ export class Store implements Service {
 
   notify(payload: string): void {
     this.#notices.push(payload);
+  }
+
+  /** A proposal of a SQL caller on this node, which leads. */
+  handIn(key: string, kind: string, body: Record<string, unknown>): void {
+    const { clusterId } = this.acceptor.identity;
+    const me = { clusterId, nodeId: this.node, incarnation: this.incarnation };
+    this.acceptor.submit(me, key, kind, body);
+    this.notify("inbox");
+    this.#sendNotices();
   }
 
   #sendNotices(): void {
@@ -157,43 +182,6 @@ export class Store implements Service {
         for (const payload of payloads) hear(payload);
       };
       engine.after(engine.random("network").between(0.05, 0.3), "store.notify", tell, client.proc);
-    }
-  }
-
-  /** A proposal of a SQL caller on this node. */
-  handIn(client: string, kind: string, body: Body): void {
-    this.unlogged.inbox.push({ client, sequence: 1, kind, body });
-    this.notify("inbox");
-    this.#sendNotices();
-  }
-
-  ownRow(): ObservedRow | null {
-    const { identity, hard } = this.durable;
-    const own = this.unlogged.observed.get(identity.node_id);
-    if (own === undefined) return null;
-    const raft_role =
-      hard.leader_id === identity.node_id ? "leader" : hard.leader_id !== null ? "follower" : "candidate";
-    return {
-      ...own,
-      reported: Math.max(0, ...this.unlogged.reports.keys()) || null,
-      handed_over: Math.max(0, ...this.unlogged.handedOver.keys()) || null,
-      progress: this.unlogged.progress.get(identity.node_id) ?? null,
-      raft_role,
-    };
-  }
-
-  /** Of itself a node knows better; the newest row of each other counts. */
-  takeGossip(rows: unknown): void {
-    const { identity, members } = this.durable;
-    for (const row of JSON.parse(String(rows)) as ObservedRow[]) {
-      const { node_id } = row;
-      if (node_id === identity.node_id || !members.some((one) => one.node_id === node_id)) continue;
-      const { reported: _r, handed_over: _h, progress, ...kept } = row;
-      if (progress === null || progress === undefined) this.unlogged.progress.delete(node_id);
-      else this.unlogged.progress.set(node_id, progress as Body);
-      const known = this.unlogged.observed.get(node_id);
-      if (known !== undefined && known.beat >= row.beat) continue;
-      this.unlogged.observed.set(node_id, { ...kept, node_id, beat: row.beat, observed_at: this.displayTime() });
     }
   }
 

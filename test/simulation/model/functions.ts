@@ -1,0 +1,305 @@
+/**
+ * The control store's functions as the wire has them: named arguments in, rows as `pg` hands them out. What they do
+ * is the twin's (test/oracle/twin), which the oracle holds to the SQL; only what that leaves out stands here.
+ */
+import { formatLsn, parseLsn } from "../../../src/core/ids.ts";
+import type { Sender, VoteRequest } from "../../../src/db/peer.ts";
+import { type Cluster, standbyNames, viewOf } from "../../oracle/twin/cluster.ts";
+import { SqlError } from "../../oracle/twin/sql-error.ts";
+import type { Row } from "./network.ts";
+import type { Store } from "./store.ts";
+
+export type Args = Readonly<Record<string, unknown>>;
+type Call = (store: Store, args: Args) => readonly Row[];
+
+const big = (value: unknown) => BigInt(value as string);
+const sender = (args: Args): Sender => ({
+  clusterId: String(args.p_cluster),
+  nodeId: Number(args.p_from),
+  incarnation: String(args.p_incarnation),
+});
+const ask = (args: Args): VoteRequest => ({
+  term: big(args.p_term),
+  lastTerm: big(args.p_last_term),
+  lastIndex: big(args.p_last_index),
+  counter:
+    args.p_boot_id === null || args.p_boot_id === undefined
+      ? undefined
+      : { bootId: String(args.p_boot_id), heard: big(args.p_heard) },
+});
+const lsnText = (lsn: bigint | null) => (lsn === null ? null : formatLsn(lsn));
+
+/** 64-bit numbers leave as text, as they do from PostgreSQL. */
+function texts(row: object): Row {
+  return Object.fromEntries(
+    Object.entries(row).map(([key, value]) => [
+      key,
+      typeof value === "bigint" ? value.toString() : (value ?? null),
+    ]),
+  );
+}
+
+function epochJson(epoch: Cluster["epochs"][number]): Row {
+  const { from_lsn, switch_lsn, stamp_lsn, ...rest } = epoch;
+  return {
+    ...texts(rest),
+    reason: "",
+    from_lsn: lsnText(from_lsn),
+    switch_lsn: lsnText(switch_lsn),
+    stamp_lsn: lsnText(stamp_lsn),
+  };
+}
+
+/** The functions that peers call. */
+export const PEER: Readonly<Record<string, Call>> = {
+  "peer.hello": (store, args) => {
+    // The twin has no such function: a stranger is refused as by all others.
+    store.acceptor.report(sender(args), 0n);
+    const { bootId, heard } = store.acceptor.counter;
+    const { node, incarnation } = store;
+    return [{ node_id: node, incarnation, boot_id: bootId, heard: heard.toString() }];
+  },
+  "peer.heartbeat": ({ acceptor }, args) => [
+    texts(acceptor.heartbeat(sender(args), big(args.p_term))),
+  ],
+  "peer.pre_vote": ({ acceptor }, args) => [texts(acceptor.preVote(sender(args), ask(args)))],
+  "peer.request_vote": ({ acceptor }, args) => [
+    texts(acceptor.requestVote(sender(args), { ...ask(args), transfer: args.p_transfer === true })),
+  ],
+  "peer.append_entries": ({ acceptor }, args) => {
+    const wire = JSON.parse(String(args.p_entries)) as WireEntry[];
+    const entries = wire.map(({ i, t, k, c, s, b }) => ({
+      index: BigInt(i),
+      term: BigInt(t),
+      kind: k,
+      client: c,
+      sequence: BigInt(s),
+      body: b,
+    }));
+    const append = {
+      term: big(args.p_term),
+      prevIndex: big(args.p_prev_index),
+      prevTerm: big(args.p_prev_term),
+      entries,
+      commit: big(args.p_commit),
+    };
+    return [texts(acceptor.appendEntries(sender(args), append))];
+  },
+  "peer.take_lead": (store, args) => {
+    const taken = store.acceptor.takeLead(sender(args), big(args.p_term));
+    if (taken) store.notify("transfer");
+    return [{ taken }];
+  },
+  "peer.report": ({ acceptor }, args) => {
+    const { lsn, shutdown_lsn, ...rest } = acceptor.report(sender(args), big(args.p_epoch));
+    return [{ ...texts(rest), lsn: lsnText(lsn), shutdown_lsn: lsnText(shutdown_lsn) }];
+  },
+  "peer.gossip": (store, args) => {
+    store.acceptor.report(sender(args), 0n);
+    store.seen.take(args.p_rows);
+    const own = store.seen.own();
+    return [{ own: own === null ? null : JSON.stringify(own) }];
+  },
+  "peer.suspect": (store, args) => {
+    store.acceptor.report(sender(args), 0n);
+    const row = JSON.parse(String(args.p_row));
+    if (row.node_id !== Number(args.p_from)) {
+      throw new SqlError("RF008", `node ${args.p_from} may only speak of itself`);
+    }
+    store.seen.take(JSON.stringify([row]));
+    store.notify("suspect");
+    return [{ suspect: "" }];
+  },
+  "peer.submit": (store, args) => {
+    const body = JSON.parse(String(args.p_body));
+    store.acceptor.submit(sender(args), String(args.p_key), String(args.p_kind), body);
+    store.notify("inbox");
+    return [{ submit: "" }];
+  },
+};
+
+interface WireEntry {
+  readonly i: number;
+  readonly t: number;
+  readonly k: string;
+  readonly c: string;
+  readonly s: number;
+  readonly b: unknown;
+}
+
+/** Twin of the view `cluster.goal`, for this node. */
+function goalOf({ node, acceptor: { cluster } }: Store): readonly [string, string] {
+  const epoch = cluster.epochs.at(-1);
+  const own = cluster.members.find(({ node_id }) => node_id === node);
+  if (own === undefined || own.data_port === null) return ["none", "a witness has no data server"];
+  if (epoch === undefined) return ["none", "no primary was ever appointed"];
+  if (epoch.state === "opened") return ["pledged", `epoch ${epoch.epoch} is being decided`];
+  if (epoch.node_id !== node) {
+    return ["standby", `node ${epoch.node_id} is primary of epoch ${epoch.epoch}`];
+  }
+  if (epoch.handover_to !== null) {
+    return ["hand_over", `the primary role moves to node ${epoch.handover_to}`];
+  }
+  return ["primary", `appointed in epoch ${epoch.epoch}`];
+}
+
+/** Twin of `node.agent_view`. */
+function agentView(store: Store): Row {
+  const { acceptor, node, incarnation } = store;
+  const { state, cluster, unlogged, identity } = acceptor;
+  const epoch = cluster.epochs.at(-1);
+  const [goal, why] = goalOf(store);
+  const rule = cluster.nextRule ?? cluster.rule;
+  return texts({
+    node_id: node,
+    cluster_id: identity.clusterId,
+    incarnation,
+    term: state.term,
+    leader_id: state.leaderId,
+    system_identifier: cluster.systemIdentifier,
+    formed: cluster.formed,
+    paused: cluster.pausedWhy !== null,
+    pledge: state.pledge,
+    followed: state.followed,
+    epoch: epoch?.epoch ?? 0n,
+    epoch_state: epoch?.state ?? "none",
+    primary_id: epoch?.node_id,
+    old_primary: epoch?.old_primary,
+    goal,
+    goal_why: why,
+    timeline: epoch?.timeline,
+    from_lsn: lsnText(epoch?.from_lsn ?? null),
+    switch_lsn: lsnText(epoch?.switch_lsn ?? null),
+    stamp_lsn: lsnText(epoch?.stamp_lsn ?? null),
+    handover_to: epoch?.handover_to,
+    highest_timeline: Math.max(1, ...cluster.epochs.map(({ timeline }) => timeline ?? 1)),
+    mode: cluster.mode,
+    rule_version: cluster.ruleVersion + (cluster.nextRule === null ? 0n : 1n),
+    rule_k: rule.k,
+    rule_cohort: rule.cohort,
+    standby_names: standbyNames(cluster),
+    members: cluster.members,
+    history: cluster.epochs
+      .filter(({ node_id }) => node_id !== null)
+      .map((one) => ({
+        epoch: one.epoch.toString(),
+        node_id: one.node_id,
+        timeline: one.timeline,
+        switch_lsn: formatLsn(one.switch_lsn ?? one.from_lsn ?? 0n),
+      })),
+    reported:
+      epoch !== undefined && state.pledge === epoch.epoch && unlogged.reports.has(epoch.epoch),
+    handed_over: epoch !== undefined && unlogged.handedOver.has(epoch.epoch),
+  });
+}
+
+function clusterView(store: Store): Row {
+  const { acceptor, node, seen } = store;
+  const { cluster, identity } = acceptor;
+  const view = viewOf(cluster, { nodeId: node, clusterId: identity.clusterId });
+  return {
+    ...view,
+    rule: texts(view.rule),
+    epochs: cluster.epochs.slice(-5).toReversed().map(epochJson),
+    requests: view.requests.map(texts),
+    observed: seen.rows(),
+  };
+}
+
+function announcements({ acceptor: { cluster }, seen }: Store, after: bigint): readonly Row[] {
+  const own = seen.own();
+  if (own?.role !== "primary" || own.gate_open !== true) return [];
+  const from = Math.max(Number(after), cluster.events.length - 20);
+  return cluster.events.slice(from).map(({ event }, place) => ({
+    event_id: String(from + place + 1),
+    channel: "pg_replica_event",
+    payload: event,
+  }));
+}
+
+/** The functions that the own worker calls. */
+export const OWN: Readonly<Record<string, Call>> = {
+  "raft.sample": ({ acceptor }) => {
+    const seen = acceptor.sample();
+    return [
+      texts({
+        boot_id: seen.bootId,
+        heard: seen.heard,
+        term: seen.term,
+        leader_id: seen.leaderId,
+        last_index: seen.lastIndex,
+        last_term: seen.lastTerm,
+        commit_index: seen.commitIndex,
+        applied_index: seen.appliedIndex,
+        alarm: seen.alarm,
+        inbox: seen.inbox,
+        transfer_term: seen.transferTerm,
+      }),
+    ];
+  },
+  "raft.mark_silent": ({ acceptor }, args) => [
+    { marked: acceptor.markSilent({ bootId: String(args.p_boot_id), heard: big(args.p_heard) }) },
+  ],
+  "raft.test_append": () => [{ test_append: "" }],
+  "raft.read_log": ({ acceptor }, args) =>
+    acceptor.readLog(big(args.p_from), Number(args.p_max_entries)).map(texts),
+  "raft.term_at": ({ acceptor }, args) => [texts({ term: acceptor.termAt(big(args[0])) })],
+  "raft.take_inbox": ({ acceptor }, args) => acceptor.takeInbox(Number(args.p_max)).map(texts),
+  "raft.outcome": (store, args) => {
+    const client = String(args.p_client);
+    const found = store.acceptor.outcome(client, big(args.p_sequence));
+    if (found === undefined) return [];
+    store.world.checks.answered(store, `${client}/${args.p_sequence}`, found);
+    return [{ log_index: found.index.toString(), outcome: found.outcome }];
+  },
+  "cluster.view": (store) => [{ view: clusterView(store) }],
+  "node.agent_view": (store) => [{ view: agentView(store) }],
+  "node.observe": (store, args) => {
+    if (store.seen.observe(String(args.p_row))) store.notify("observed");
+    return [{ observe: "" }];
+  },
+  "node.make_report": (store, args) => {
+    const lsn = parseLsn(String(args.p_lsn));
+    store.acceptor.makeReport(big(args.p_epoch), lsn);
+    store.world.checks.reported(store, Number(args.p_epoch), Number(lsn));
+    store.notify("reported");
+    return [{ make_report: "" }];
+  },
+  "node.follow": (store, args) => {
+    store.acceptor.follow(big(args.p_epoch));
+    store.world.checks.followed(store, Number(args.p_epoch));
+    return [{ follow: "" }];
+  },
+  "node.hand_over_done": (store, args) => {
+    const lsn = args.p_shutdown_lsn === null ? null : parseLsn(String(args.p_shutdown_lsn));
+    const problem = args.p_problem === null ? null : String(args.p_problem);
+    store.acceptor.handOverDone(big(args.p_epoch), lsn, problem);
+    store.notify("handed_over");
+    return [{ hand_over_done: "" }];
+  },
+  "node.note_act": (store, args) => {
+    const detail = JSON.parse(String(args.p_detail));
+    store.seen.note({ event: String(args.p_event), reason: String(args.p_reason), detail });
+    store.notify("act");
+    return [{ note_act: "" }];
+  },
+  "node.set_progress": (store, args) => {
+    store.seen.setProgress({ node_id: store.node, job: args.p_job, phase: args.p_phase });
+    return [{ set_progress: "" }];
+  },
+  "node.clear_progress": (store) => {
+    store.seen.setProgress(null);
+    return [{ clear_progress: "" }];
+  },
+  "node.own_row": ({ seen }) => {
+    const own = seen.own();
+    return [{ own: own === null ? null : JSON.stringify(own) }];
+  },
+  "node.observed_rows": ({ seen }) => [{ rows: JSON.stringify(seen.shared()) }],
+  "node.gossip": ({ seen }, args) => {
+    seen.take(args.p_rows);
+    return [{ gossip: "" }];
+  },
+  "node.pending_acts": ({ seen }) => seen.pendingActs(),
+  "node.announcements": (store, args) => announcements(store, big(args.p_after)),
+};

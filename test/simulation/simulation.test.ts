@@ -1,0 +1,51 @@
+/** The simulated seeds of this suite, in two processes; every invariant holds, and the runs were not empty. */
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { type Summary, simulate } from "./programs.ts";
+
+const LIMIT_MS = 14 * 60_000;
+const SEEDS = Number(process.env.SIMULATE_SEEDS ?? 2000);
+const CORPUS = join(import.meta.dirname, "corpus");
+
+test(`${SEEDS} seeds hold`, { timeout: LIMIT_MS }, async () => {
+  const half = Math.ceil(SEEDS / 2);
+  const runs = await Promise.all([
+    simulate(["--seeds", String(half), "--from", "1"]),
+    simulate(["--seeds", String(SEEDS - half), "--from", String(half + 1)]),
+  ]);
+  for (const { summary, output } of runs) {
+    expect(summary.failed, output.slice(-12_000)).toEqual([]);
+  }
+  const all = (of: (one: Summary) => number) =>
+    runs.reduce((sum, { summary }) => sum + of(summary), 0);
+  // Not empty: writes were acknowledged, entries committed, primaries died, and others took over.
+  expect(all((one) => one.seeds)).toBe(SEEDS);
+  expect(all((one) => one.acknowledged)).toBeGreaterThan(SEEDS * 50);
+  expect(all((one) => one.committed)).toBeGreaterThan(SEEDS * 20);
+  expect(all((one) => one.primaryFaults)).toBeGreaterThan(SEEDS / 10);
+  expect(all((one) => one.promotions)).toBeGreaterThan(SEEDS + all((one) => one.primaryFaults) / 2);
+  expect(all((one) => one.leaders)).toBeGreaterThan(SEEDS);
+});
+
+test("20 seeds twice, in two processes, leave the same traces", { timeout: LIMIT_MS }, async () => {
+  const again = () => simulate(["--seeds", "20", "--from", "5001", "--no-shrink"]);
+  const [first, second] = await Promise.all([again(), again()]);
+  expect(Object.keys(first.summary.hashes)).toHaveLength(20);
+  expect(second.summary.hashes).toEqual(first.summary.hashes);
+});
+
+test("runs that failed once hold now", { timeout: LIMIT_MS }, async () => {
+  const names = (await readdir(CORPUS)).filter((name) => name.endsWith(".json"));
+  expect(names.length).toBeGreaterThan(0);
+  for (const name of names) {
+    const { scenario } = JSON.parse(await readFile(join(CORPUS, name), "utf8"));
+    const ran = await simulate([
+      "--seed",
+      String(scenario.seed),
+      "--scenario",
+      JSON.stringify(scenario),
+    ]);
+    expect(ran.summary.failed, `${name}:\n${ran.output.slice(-6000)}`).toEqual([]);
+  }
+});
