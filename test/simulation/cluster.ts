@@ -1,4 +1,7 @@
-/** A simulated cluster: made anew, or from an image of one that has formed, so that each seed begins with a cold start. */
+/**
+ * A simulated cluster: made anew, or from an image of one that has formed, so that each seed begins with a cold
+ * start.
+ */
 import type { Config } from "../../src/config/schema.ts";
 import { Acceptor, type Durable } from "../oracle/twin/acceptor.ts";
 import type { Member } from "../oracle/twin/cluster.ts";

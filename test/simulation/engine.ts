@@ -1,5 +1,6 @@
 /**
- * Virtual time: one queue of events ordered by (time, seeded tiebreak), one event at a time, then microtasks until idle.
+ * Virtual time: one queue of events ordered by (time, seeded tiebreak), one event at a time, then microtasks
+ * until idle.
  * Nothing real is waited for. Every process of the simulated cluster is a `Proc`: killed, its code never goes on;
  * paused, whatever is due to it waits.
  */

@@ -1,4 +1,7 @@
-/** What goes wrong in one run, drawn from its seed: a random subset of faults (swarm), each an action that can be left out. */
+/**
+ * What goes wrong in one run, drawn from its seed: a random subset of faults (swarm), each an action that can
+ * be left out.
+ */
 import type { Plan } from "./checkers/checks.ts";
 import { CALM } from "./checkers/checks.ts";
 import type { Cluster, Mode, Shape } from "./cluster.ts";

@@ -1,4 +1,7 @@
-/** Runs scripts/simulate.ts in processes of its own: the simulator takes real time away, which a test runner needs. */
+/**
+ * Runs scripts/simulate.ts in processes of its own: the simulator takes real time away, which a test runner
+ * needs.
+ */
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,4 +1,7 @@
-/** One run: a cold start, writers on every node, faults, healing, and then everything must be well again within bounded time. */
+/**
+ * One run: a cold start, writers on every node, faults, healing, and then everything must be well again within
+ * bounded time.
+ */
 import { imageOf } from "./bootstrap.ts";
 import type { Violation } from "./checkers/checks.ts";
 import { Cluster } from "./cluster.ts";

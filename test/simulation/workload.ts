@@ -1,4 +1,7 @@
-/** Clients: one writer that tries every node's own data server (W6), so that a second primary would show itself at once. */
+/**
+ * Clients: one writer that tries every node's own data server (W6), so that a second primary would show itself
+ * at once.
+ */
 import { Client, DatabaseError } from "./adapters/pg.ts";
 import type { Cluster } from "./cluster.ts";
 

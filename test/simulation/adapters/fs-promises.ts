@@ -1,4 +1,7 @@
-/** `node:fs/promises` over files in memory. What must survive a power cut takes time, and is a step a fault may hit. */
+/**
+ * `node:fs/promises` over files in memory. What must survive a power cut takes time, and is a step a fault may
+ * hit.
+ */
 import { currentProc } from "../engine.ts";
 import { missing } from "../files.ts";
 import { world } from "../world.ts";

@@ -1,4 +1,7 @@
-/** `owner.ts`, `binaries.ts`, `initdb.ts` of src/postgres, and `src/db/install.ts`: programs and schemas that are there. */
+/**
+ * `owner.ts`, `binaries.ts`, `initdb.ts` of src/postgres, and `src/db/install.ts`: programs and schemas that
+ * are there.
+ */
 import { PgData, SEGMENT } from "../model/wal.ts";
 import { world } from "../world.ts";
 

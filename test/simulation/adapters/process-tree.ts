@@ -1,4 +1,7 @@
-/** `src/postgres/process-tree.ts`: the kernel's list of processes. A postmaster and its children are two of them here. */
+/**
+ * `src/postgres/process-tree.ts`: the kernel's list of processes. A postmaster and its children are two of them
+ * here.
+ */
 import type { Proc } from "../engine.ts";
 import type { DataServer } from "../model/data-server.ts";
 import { world } from "../world.ts";

@@ -1,32 +1,19 @@
 /**
- * A running data server, modelled: start and end, recovery and promotion, sessions, and commits that wait for standbys.
- * Two processes stand for all: the postmaster, which takes connections and reloads, and `work`, which is everything else.
+ * A running data server, modelled: start and end, recovery and promotion, sessions, and commits that wait for
+ * standbys.
+ * Two processes stand for all: the postmaster, which takes connections and reloads, and `work`, which is
+ * everything else.
  */
 import { DatabaseError } from "../adapters/pg.ts";
 import type { Proc } from "../engine.ts";
 import type { World } from "../world.ts";
+import { Commits } from "./commits.ts";
+import { cannotFollow, isOpen, writeHistory, writePidFile } from "./data-files.ts";
 import type { Answer, Query, Service, Session } from "./network.ts";
 import { Receiver } from "./receiver.ts";
 import { Senders } from "./senders.ts";
 import { answerSql } from "./sql.ts";
-import {
-  dataOf,
-  formatLsn,
-  historyName,
-  newestTimeline,
-  type PgData,
-  parseRule,
-  type Rec,
-  readConf,
-  readHistory,
-  type StampRow,
-} from "./wal.ts";
-
-interface Waiter {
-  readonly record: Rec;
-  readonly session: Session | undefined;
-  readonly answer: (answer: Answer) => void;
-}
+import { dataOf, formatLsn, newestTimeline, type PgData, readConf } from "./wal.ts";
 
 /** What `spawn("postgres", ["-D", dir])` leaves behind: a process that will be a server, or will end. */
 export function startPostmaster(world: World, dataDir: string, node: number): DataServer {
@@ -47,14 +34,11 @@ export class DataServer implements Service {
   inRecovery = true;
   ready = false;
   stopping = false;
-  /** Records written and not yet flushed; a crash forgets them. */
-  tail: Rec[] = [];
   replayed: number;
   /** Whether commits wait for anybody at all: published by the checkpointer, later than a reload (H17). */
   syncDefined = false;
   readonly sessions = new Set<Session>();
-  readonly waiters: Waiter[] = [];
-  readonly visible = new Set<number>();
+  readonly commits: Commits;
   readonly senders: Senders;
   readonly receiver: Receiver;
   promoting = false;
@@ -63,7 +47,6 @@ export class DataServer implements Service {
   checkpointing = false;
   /** Reloads the checkpointer has not taken yet. */
   publishing = 0;
-  #flushing = false;
   #keys: string[] = [];
 
   constructor(world: World, dataDir: string, node: number, serial: number) {
@@ -78,6 +61,7 @@ export class DataServer implements Service {
     if (data === undefined) throw new Error(`${dataDir}: no data`);
     this.data = data;
     this.replayed = 0;
+    this.commits = new Commits(this);
     this.senders = new Senders(this);
     this.receiver = new Receiver(this);
     world.procs.set(this.proc.pid, this.proc);
@@ -121,11 +105,11 @@ export class DataServer implements Service {
     const signalled = files.has(`${this.dataDir}/standby.signal`);
     checks.serverStarts(this, { signalled, marked: files.has(`${this.dataDir}.marker`) });
     this.conf = readConf(files, this.dataDir);
-    this.#readHba();
+    this.hbaOpen = isOpen(files, this.conf);
     files.remove(`${this.dataDir}/promote`);
-    this.#writePidFile("starting");
+    writePidFile(this, "starting");
     this.inRecovery = signalled;
-    const why = signalled ? this.#cannotFollow() : undefined;
+    const why = signalled ? cannotFollow(files, this.dataDir, this.data) : undefined;
     if (why !== undefined || this.data.torn) {
       this.trace(`does not start: ${why ?? "the files are of no one history"}`);
       this.end();
@@ -135,23 +119,12 @@ export class DataServer implements Service {
     this.world.engine.after(this.#ms(8, 60), "server.ready", () => this.#becomeReady(), this.work);
   }
 
-  /** Recovery follows the newest history file there is; one that forked off earlier ends the server (H35). */
-  #cannotFollow(): string | undefined {
-    const { files } = this.world;
-    const own = Math.max(this.data.timeline, this.data.lastTimeline());
-    const newest = newestTimeline(files, this.dataDir, own);
-    if (newest === own) return undefined;
-    const fork = readHistory(files, this.dataDir, newest)?.find(({ timeline }) => timeline === own);
-    if (fork !== undefined && fork.at >= this.data.checkpointLsn) return undefined;
-    return `requested timeline ${newest} is not a child of this server's history`;
-  }
-
   #becomeReady(): void {
     if (this.proc.dead) return;
     this.replayed = this.data.wal.length;
     this.syncDefined = this.conf.get("synchronous_standby_names") !== "";
     this.ready = true;
-    this.#writePidFile("ready");
+    writePidFile(this, "ready");
     const port = this.conf.get("port") ?? "0";
     this.#keys = [`${this.conf.get("unix_socket_directories")}:${port}`];
     const listen = this.conf.get("listen_addresses") ?? "";
@@ -179,7 +152,7 @@ export class DataServer implements Service {
     this.senders.endAll();
     this.receiver.end();
     const orphan = engine.random("crash").chance(this.world.checks.plan.orphans);
-    for (const waiter of this.waiters.splice(0)) this.visible.add(waiter.record.id);
+    this.commits.abandon();
     if (!orphan) {
       engine.after(this.#ms(0.2, 3), "server.children", () => engine.kill(this.work));
       return;
@@ -200,13 +173,12 @@ export class DataServer implements Service {
   #workEnded(): void {
     const { network } = this.world;
     this.ready = false;
-    this.tail = [];
     if (this.world.checks.plan.lyingDisk && !this.stopping) this.data.wal.splice(-2);
     network.dropServedBy(this.proc, network.dark.has(this.node));
     this.senders.endAll();
     this.receiver.died();
     for (const slot of this.data.slots.values()) slot.active = false;
-    this.waiters.length = 0;
+    this.commits.abandon();
     this.sessions.clear();
     if (!this.proc.dead) this.world.engine.kill(this.proc);
   }
@@ -225,7 +197,7 @@ export class DataServer implements Service {
     const finish = () => {
       if (this.inRecovery) this.data.state = "shut_down_in_recovery";
       else {
-        this.#flushAll();
+        this.commits.flushAll();
         this.data.append("shutdown", 120);
         this.replayed = this.data.wal.length;
         this.data.state = "shut_down";
@@ -255,7 +227,7 @@ export class DataServer implements Service {
       "server.reload",
       () => {
         this.conf = readConf(files, this.dataDir);
-        this.#readHba();
+        this.hbaOpen = isOpen(files, this.conf);
         this.#forwardReload();
       },
       this.proc,
@@ -282,35 +254,9 @@ export class DataServer implements Service {
   #publishSync(): void {
     this.publishing -= 1;
     const defined = this.conf.get("synchronous_standby_names") !== "";
-    if (this.syncDefined && !defined) this.release(Number.POSITIVE_INFINITY);
+    if (this.syncDefined && !defined) this.commits.release(Number.POSITIVE_INFINITY);
     this.syncDefined = defined;
     this.world.checks.rulesMayHaveChanged(this);
-  }
-
-  #readHba(): void {
-    const text = this.world.files.find(this.conf.get("hba_file") ?? "")?.text ?? "";
-    this.hbaOpen =
-      /pgreplica_peer.*\n(.*\n)*.*pgreplica_peer/.test(text) || /\ball\b.*\ball\b.*127/.test(text);
-  }
-
-  #writePidFile(status: string): void {
-    const { files, engine } = this.world;
-    const port = this.conf.get("port") ?? "0";
-    const listen = (this.conf.get("listen_addresses") ?? "").split(",")[0];
-    files.write(
-      `${this.dataDir}/postmaster.pid`,
-      [
-        this.proc.pid,
-        this.dataDir,
-        Math.floor(engine.now),
-        port,
-        "sock",
-        listen,
-        `${1000 + this.node} ${this.segment}`,
-        status,
-        "",
-      ].join("\n"),
-    );
   }
 
   //  Promotion
@@ -336,11 +282,7 @@ export class DataServer implements Service {
     const old = data.lastTimeline();
     const timeline = newestTimeline(files, this.dataDir, old) + 1;
     const at = data.end();
-    const before = files.find(`${this.dataDir}/pg_wal/${historyName(old)}`)?.text ?? "";
-    files.write(
-      `${this.dataDir}/pg_wal/${historyName(timeline)}`,
-      `${before}${old}\t${formatLsn(at)}\tno recovery target specified\n`,
-    );
+    writeHistory(files, this.dataDir, { old, timeline, at });
     data.partial = 0;
     data.append("switch", 48, { timeline });
     this.replayed = data.wal.length;
@@ -387,109 +329,8 @@ export class DataServer implements Service {
 
   endSession(session: Session): void {
     this.sessions.delete(session);
-    this.#publishWaitersOf(session);
+    this.commits.publishOf(session);
     session.serverGone();
-  }
-
-  #publishWaitersOf(session: Session): void {
-    for (let at = this.waiters.length - 1; at >= 0; at -= 1) {
-      const waiter = this.waiters[at] as Waiter;
-      if (waiter.session !== session) continue;
-      this.waiters.splice(at, 1);
-      this.visible.add(waiter.record.id);
-    }
-  }
-
-  /** A wait that is cancelled ends with success and a warning, and nothing more was promised (H06). */
-  cancelWaits(): void {
-    for (const waiter of this.waiters.splice(0)) {
-      this.visible.add(waiter.record.id);
-      waiter.answer([{ warning: "canceling wait for synchronous replication" }]);
-    }
-  }
-
-  /** Write and flush one record; with `wait`, answer once enough standbys hold it. */
-  commit(
-    session: Session | undefined,
-    more: { readonly kind: Rec["kind"]; readonly key?: string; readonly stamp?: StampRow },
-    wait: boolean,
-    answer: (answer: Answer) => void,
-  ): void {
-    const record = this.data.append(more.kind, this.#ms(60, 240), more, this.tail);
-    this.#flushSoon(() => {
-      if (!wait || !this.syncDefined) {
-        this.visible.add(record.id);
-        if (wait && more.key !== undefined) this.world.checks.acknowledged(this, record);
-        answer([]);
-        return;
-      }
-      this.waiters.push({ record, session, answer });
-      this.senders.evaluate();
-    });
-  }
-
-  #flushed: (() => void)[] = [];
-
-  #flushSoon(then: () => void): void {
-    this.#flushed.push(then);
-    if (this.#flushing) return;
-    this.#flushing = true;
-    this.world.engine.after(
-      this.#ms(0.15, 1.2) * this.world.checks.plan.slowDisk,
-      "server.flush",
-      () => {
-        this.#flushing = false;
-        this.#flushAll();
-        for (const one of this.#flushed.splice(0)) one();
-        this.senders.push();
-      },
-      this.work,
-    );
-  }
-
-  #flushAll(): void {
-    this.data.wal.push(...this.tail.splice(0));
-    this.replayed = this.data.wal.length;
-  }
-
-  /** Waiters up to here have enough standbys. */
-  release(upTo: number): void {
-    for (let at = 0; at < this.waiters.length; ) {
-      const waiter = this.waiters[at] as Waiter;
-      if (waiter.record.end > upTo) {
-        at += 1;
-        continue;
-      }
-      this.waiters.splice(at, 1);
-      this.visible.add(waiter.record.id);
-      if (waiter.record.key !== undefined) this.world.checks.acknowledged(this, waiter.record);
-      waiter.answer([]);
-    }
-  }
-
-  checkpoint(done: () => void): void {
-    this.checkpointing = true;
-    this.world.engine.after(
-      this.#ms(5, 120),
-      "server.checkpoint",
-      () => {
-        this.checkpointing = false;
-        if (!this.inRecovery) {
-          this.#flushAll();
-          this.data.append("checkpoint", 120);
-          this.replayed = this.data.wal.length;
-          this.data.timeline = this.timeline();
-          this.data.checkpointLsn = this.data.end();
-          this.senders.push();
-        }
-        done();
-      },
-      this.work,
-    );
-  }
-
-  rule() {
-    return parseRule(this.conf.get("synchronous_standby_names") ?? "");
   }
 
   #ms(low: number, high: number): number {

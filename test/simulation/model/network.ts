@@ -1,4 +1,7 @@
-/** Links between nodes, and connections over them: TCP as its users see it (delayed, held back, reset, refused, silent). */
+/**
+ * Links between nodes, and connections over them: TCP as its users see it (delayed, held back, reset, refused,
+ * silent).
+ */
 import type { Engine, Proc } from "../engine.ts";
 import type { Random } from "../random.ts";
 

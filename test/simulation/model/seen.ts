@@ -1,4 +1,7 @@
-/** What one node has seen of every member, and its acts that are not events yet: node.observed, node.progress, node.act. */
+/**
+ * What one node has seen of every member, and its acts that are not events yet: node.observed, node.progress,
+ * node.act.
+ */
 import type { Row } from "./network.ts";
 import type { Store } from "./store.ts";
 

@@ -151,7 +151,7 @@ export class Senders {
       .map((one) => one.flushed)
       .sort((a, b) => b - a);
     const enough = flushed[rule.k - 1];
-    if (enough !== undefined) server.release(enough);
+    if (enough !== undefined) server.commits.release(enough);
   }
 
   evaluate(): void {

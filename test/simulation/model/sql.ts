@@ -89,20 +89,20 @@ function stamp(server: DataServer, session: Session, values: readonly unknown[],
     switch_lsn: String(at),
   };
   server.world.checks.stamped(server, row);
-  server.commit(session, { kind: "stamp", stamp: row }, false, say);
+  server.commits.commit(session, { kind: "stamp", stamp: row }, false, say);
 }
 
 function insert(server: DataServer, session: Session, values: readonly unknown[], say: Say): void {
   if (recoveryOnly(server, say)) return;
   const key = String(values[0]);
   server.world.checks.attempted(server, key);
-  server.commit(session, { kind: "commit", key }, true, say);
+  server.commits.commit(session, { kind: "commit", key }, true, say);
 }
 
 /** Rows a client may see: replayed or committed here, and not still waiting. */
 function readAll(server: DataServer): readonly Row[] {
   if (server.inRecovery) return [];
-  const waiting = new Set(server.waiters.map(({ record }) => record.id));
+  const waiting = new Set(server.commits.waiters.map(({ record }) => record.id));
   server.world.checks.read(
     server,
     server.data.wal.slice(0, server.replayed).filter(({ id }) => !waiting.has(id)),
@@ -127,7 +127,7 @@ function endBackends(server: DataServer, values: readonly unknown[]): readonly R
 
 function busy(server: DataServer, values: readonly unknown[]): readonly Row[] {
   const own = new Set(values[0] as number[]);
-  const waiting = server.waiters.filter(
+  const waiting = server.commits.waiters.filter(
     ({ session }) => session !== undefined && !own.has(1_000_000 + session.id),
   ).length;
   return [{ running: waiting, waiting }];
@@ -185,7 +185,7 @@ const HANDLERS: readonly (readonly [RegExp, Handler])[] = [
   [
     /pg_logical_emit_message/,
     (server, session, _values, say) => {
-      if (!recoveryOnly(server, say)) server.commit(session, { kind: "mark" }, false, say);
+      if (!recoveryOnly(server, say)) server.commits.commit(session, { kind: "mark" }, false, say);
     },
   ],
   [
@@ -198,7 +198,7 @@ const HANDLERS: readonly (readonly [RegExp, Handler])[] = [
     ]),
   ],
   [/unnest\(\$1::int\[\]\) pid/, rows(endBackends)],
-  [/^checkpoint$/, (server, _session, _values, say) => server.checkpoint(() => say([]))],
+  [/^checkpoint$/, (server, _session, _values, say) => server.commits.checkpoint(() => say([]))],
   [/to_regclass/, rows((server) => [{ there: server.data.newestStamp() !== undefined }])],
   [/from pgreplica\.stamp/, rows(stampRows)],
   [/from pg_replication_slots/, rows(slots)],

@@ -1,4 +1,7 @@
-/** One node's control store as a process: it answers calls one transaction at a time, and a crash keeps what it committed. */
+/**
+ * One node's control store as a process: it answers calls one transaction at a time, and a crash keeps what it
+ * committed.
+ */
 import type { Acceptor } from "../../oracle/twin/acceptor.ts";
 import { SqlError } from "../../oracle/twin/sql-error.ts";
 import { type Client, DatabaseError } from "../adapters/pg.ts";
