@@ -1,5 +1,16 @@
 /** A cluster from nothing, by the real code: founded, cloned, its commit rule raised, formed. Its image is kept. */
+import type { Violation } from "./checkers/checks.ts";
 import { Cluster, type Image, type Shape } from "./cluster.ts";
+
+/** No cluster formed, or not as it must: that is a run that failed. */
+export class BootstrapFailed extends Error {
+  override readonly name = "BootstrapFailed";
+  readonly violations: readonly Violation[];
+  constructor(message: string, violations: readonly Violation[]) {
+    super(message);
+    this.violations = violations;
+  }
+}
 
 const LIMIT_MS = 60_000;
 const images = new Map<string, Promise<Image>>();
@@ -26,12 +37,10 @@ async function bootstrap(shape: Shape): Promise<Image> {
   };
   await cluster.engine.runUntil(LIMIT_MS, formed);
   await cluster.engine.runUntil(cluster.engine.now + 3000);
-  if (!formed() || cluster.checks.violations.length > 0) {
-    const told = cluster.checks.violations.map(
-      ({ invariant, message }) => `${invariant}: ${message}`,
-    );
-    const last = [...cluster.engine.ring.slice(-60), ...told].join("\n");
-    throw new Error(`no cluster of ${shape.nodes} formed within ${LIMIT_MS} virtual ms:\n${last}`);
+  if (!formed()) cluster.checks.violated("D11", `no cluster formed within ${LIMIT_MS} ms`);
+  const { violations } = cluster.checks;
+  if (violations.length > 0) {
+    throw new BootstrapFailed(cluster.engine.ring.slice(-100).join("\n"), violations);
   }
   for (const host of cluster.hosts.values()) {
     host.supervised = false;

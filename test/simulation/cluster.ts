@@ -154,7 +154,9 @@ function configOf(id: number, ids: readonly number[], syncMode: Mode): Config {
     runAs: "postgres",
     peerSecret: "simulated",
     syncMode,
-    timing: { heartbeatMs: 100, electionMs: 1000, probeMs: 200, silentMs: 1000 },
+    timing: { heartbeatMs: 100, electionMs: 1000, probeMs: 200, silentMs: 1000, leaseMs: 3000 },
+    watchdog: "off",
+    strictReads: false,
     logLevel: "info",
   };
 }

@@ -33,6 +33,7 @@ export const KINDS = [
   "cut_primary",
   "kill_all",
   "drop_stream",
+  "deaf_leader",
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
@@ -126,6 +127,8 @@ export class Faults {
   primaryFaults = 0;
   injected = 0;
   switchovers = 0;
+  /** The node that hears nobody, and is not counted on any more. */
+  deaf: number | undefined;
 
   constructor(cluster: Cluster, scenario: Scenario) {
     this.#cluster = cluster;
@@ -154,8 +157,21 @@ export class Faults {
     engine.trace("--", "everything heals");
   }
 
+  /** A leader that hears nobody and is heard by all, and stays so: the others must do without it (F14). */
+  #deafen(): void {
+    const { hosts, network, engine } = this.#cluster;
+    const leader = [...hosts.values()].find(
+      ({ id, store }) => store?.proc.dead === false && store.acceptor.state.leaderId === id,
+    );
+    if (leader === undefined || this.deaf !== undefined) return;
+    this.deaf = leader.id;
+    engine.trace(leader.id, "hears nobody from now on");
+    for (const other of hosts.keys()) if (other !== leader.id) network.cut(other, leader.id);
+  }
+
   /** One node may stay dead, if the others have all the data a failover needs. */
   loseOne(): number | undefined {
+    if (this.deaf !== undefined) return this.deaf;
     const { hosts, files, network, engine } = this.#cluster;
     const random = engine.random("core");
     if (!random.chance(0.25)) return undefined;
@@ -330,6 +346,9 @@ export class Faults {
         return;
       case "drop_stream":
         server?.receiver.end();
+        return;
+      case "deaf_leader":
+        this.#deafen();
         return;
     }
   }

@@ -2,6 +2,8 @@
 
 export interface VirtualFile {
   text: string;
+  /** Another one after each change. */
+  version?: number;
   /** What a binary file means; `copy` is called when the folder it lies in is copied. */
   object?: unknown;
 }
@@ -14,6 +16,7 @@ export function missing(path: string): Error {
 
 export class Files {
   readonly #files = new Map<string, VirtualFile>();
+  #writes = 0;
   readonly #folders = new Map<string, Set<string>>([["/", new Set()]]);
 
   has(path: string): boolean {
@@ -36,7 +39,13 @@ export class Files {
 
   write(path: string, text: string, object?: unknown): void {
     this.#enter(path);
-    this.#files.set(path, object === undefined ? { text } : { text, object });
+    this.#writes += 1;
+    const version = this.#writes;
+    this.#files.set(path, object === undefined ? { text, version } : { text, version, object });
+  }
+
+  version(path: string): number {
+    return this.#files.get(path)?.version ?? 0;
   }
 
   makeFolder(path: string): void {

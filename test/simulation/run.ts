@@ -2,9 +2,9 @@
  * One run: a cold start, writers on every node, faults, healing, and then everything must be well again within
  * bounded time.
  */
-import { imageOf } from "./bootstrap.ts";
+import { BootstrapFailed, imageOf } from "./bootstrap.ts";
 import type { Violation } from "./checkers/checks.ts";
-import { Cluster } from "./cluster.ts";
+import { Cluster, type Image } from "./cluster.ts";
 import { Faults, type Scenario } from "./faults.ts";
 import { Workload } from "./workload.ts";
 import { enter } from "./world.ts";
@@ -36,7 +36,23 @@ export interface RunOptions {
 }
 
 export async function run(scenario: Scenario, options: RunOptions = {}): Promise<Outcome> {
-  const image = await imageOf(scenario.shape);
+  try {
+    return await runFrom(await imageOf(scenario.shape), scenario, options);
+  } catch (error) {
+    if (error instanceof BootstrapFailed) return failed(scenario, error.violations, error.message);
+    const { message, stack } = error as Error;
+    return failed(scenario, [{ invariant: "broken", at: 0, message }], stack ?? "");
+  }
+}
+
+/** A run that did not get to its end. */
+function failed(scenario: Scenario, violations: readonly Violation[], events: string): Outcome {
+  const none = { steps: 0, virtualMs: 0, acknowledged: 0, committed: 0, promotions: 0, leaders: 0 };
+  const nothing = { ...none, injected: 0, primaryFaults: 0, hash: "" };
+  return { scenario, violations, ...nothing, events: events.split("\n") };
+}
+
+async function runFrom(image: Image, scenario: Scenario, options: RunOptions): Promise<Outcome> {
   const cluster = new Cluster(scenario.seed, scenario.shape, image);
   const { engine, checks, hosts, network } = cluster;
   if (options.onTrace !== undefined) engine.onTrace = options.onTrace;

@@ -32,6 +32,8 @@ const MODULES: Readonly<Record<string, string>> = {
   "postgres/binaries.ts": "host-programs.ts",
   "postgres/initdb.ts": "host-programs.ts",
   "db/install.ts": "host-programs.ts",
+  "db/prepared.ts": "prepared.ts",
+  "postgres/deadman.ts": "deadman.ts",
   "replication/apart.ts": "apart.ts",
   "worker/control-store.ts": "control-store.ts",
   "agent/wal-end.ts": "wal-end.ts",

@@ -15,7 +15,9 @@ async function durable(): Promise<void> {
   await engine.sleep(engine.random("disk").between(0.1, 0.8), "file.sync");
 }
 
-export async function access(path: string): Promise<void> {
+export const constants = { R_OK: 4, W_OK: 2, F_OK: 0 };
+
+export async function access(path: string, _mode?: number): Promise<void> {
   if (!world().files.has(path)) throw missing(path);
 }
 
@@ -51,10 +53,16 @@ export async function rm(path: string, options?: { readonly force?: boolean }): 
   files.remove(path);
 }
 
-export async function stat(path: string) {
+export async function stat(path: string, _options?: object) {
   const { files } = world();
   if (!files.has(path)) throw missing(path);
-  return { size: files.find(path)?.text.length ?? 0, isDirectory: () => files.isFolder(path) };
+  const { length } = files.find(path)?.text ?? "";
+  return {
+    size: length,
+    ino: 1,
+    ctimeNs: files.version(path),
+    isDirectory: () => files.isFolder(path),
+  };
 }
 
 export async function realpath(path: string): Promise<string> {

@@ -7,7 +7,12 @@ export interface Rest {
   readonly sleeps: number | undefined;
 }
 
+/** Told by the simulated kernel. */
+export const tellsRest = true;
+
 export function restOf(pid: number): Rest {
+  const postmaster = [...world().servers.values()].find((one) => one.proc.pid === pid);
+  if (postmaster !== undefined) return { asleep: !postmaster.reloading, sleeps: undefined };
   const server = startupOf(pid);
   if (server === undefined) return { asleep: true, sleeps: undefined };
   const asleep =

@@ -45,6 +45,8 @@ export class DataServer implements Service {
   /** Monotone count of the startup process's rests, and reloads it has not taken yet. */
   reloadsPending = 0;
   checkpointing = false;
+  /** The postmaster has a reload to take. */
+  reloading = false;
   /** Reloads the checkpointer has not taken yet. */
   publishing = 0;
   #keys: string[] = [];
@@ -222,6 +224,7 @@ export class DataServer implements Service {
   reload(): void {
     const { engine, files } = this.world;
     if (!this.ready) return;
+    this.reloading = true;
     engine.after(
       this.#ms(0.3, 4),
       "server.reload",
@@ -229,6 +232,7 @@ export class DataServer implements Service {
         this.conf = readConf(files, this.dataDir);
         this.hbaOpen = isOpen(files, this.conf);
         this.#forwardReload();
+        this.reloading = false;
       },
       this.proc,
     );

@@ -94,6 +94,12 @@ export const PEER: Readonly<Record<string, Call>> = {
     const { lsn, shutdown_lsn, ...rest } = acceptor.report(sender(args), big(args.p_epoch));
     return [{ ...texts(rest), lsn: lsnText(lsn), shutdown_lsn: lsnText(shutdown_lsn) }];
   },
+  "peer.ask_lease": (store, args) => {
+    const hurry = args.p_hurry === true;
+    const reply = store.acceptor.askLease(sender(args), { nonce: big(args.p_nonce) });
+    if (hurry) store.notify("lease");
+    return [texts(reply)];
+  },
   "peer.gossip": (store, args) => {
     store.acceptor.report(sender(args), 0n);
     store.seen.take(args.p_rows);
@@ -172,6 +178,7 @@ function agentView(store: Store): Row {
     switch_lsn: lsnText(epoch?.switch_lsn ?? null),
     stamp_lsn: lsnText(epoch?.stamp_lsn ?? null),
     handover_to: epoch?.handover_to,
+    old_fenced: epoch?.old_fenced ?? false,
     highest_timeline: Math.max(1, ...cluster.epochs.map(({ timeline }) => timeline ?? 1)),
     mode: cluster.mode,
     rule_version: cluster.ruleVersion + (cluster.nextRule === null ? 0n : 1n),
@@ -234,6 +241,9 @@ export const OWN: Readonly<Record<string, Call>> = {
         alarm: seen.alarm,
         inbox: seen.inbox,
         transfer_term: seen.transferTerm,
+        epoch: seen.epoch,
+        primary_id: seen.primaryId,
+        lease_asked: seen.leaseAsked,
       }),
     ];
   },
@@ -296,9 +306,10 @@ export const OWN: Readonly<Record<string, Call>> = {
     return [{ own: own === null ? null : JSON.stringify(own) }];
   },
   "node.observed_rows": ({ seen }) => [{ rows: JSON.stringify(seen.shared()) }],
-  "node.gossip": ({ seen }, args) => {
-    seen.take(args.p_rows);
-    return [{ gossip: "" }];
+  "node.gossip": ({ seen }, args) => [{ news: seen.take(args.p_rows) }],
+  "raft.echo_lease": ({ acceptor }, args) => {
+    acceptor.echoLease(big(args.p_nonce));
+    return [{ echo_lease: "" }];
   },
   "node.pending_acts": ({ seen }) => seen.pendingActs(),
   "node.announcements": (store, args) => announcements(store, big(args.p_after)),

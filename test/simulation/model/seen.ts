@@ -63,7 +63,7 @@ export class Seen {
     };
     this.#rows.set(node, row);
     if (row.state === "fenced") this.#store.world.checks.claimedFenced(node);
-    return WAKING.some((name) => JSON.stringify(before?.[name]) !== JSON.stringify(row[name]));
+    return tellsNews(before, row);
   }
 
   own(): ObservedRow | null {
@@ -92,9 +92,10 @@ export class Seen {
     );
   }
 
-  /** Of itself a node knows better; the newest row of each other counts. */
-  take(rows: unknown): void {
+  /** Of itself a node knows better; the newest row of each other counts. True when one tells something new. */
+  take(rows: unknown): boolean {
     const { node, acceptor } = this.#store;
+    let news = false;
     for (const row of JSON.parse(String(rows)) as ObservedRow[]) {
       const { node_id, beat } = row;
       if (node_id === node || !acceptor.cluster.members.some((one) => one.node_id === node_id)) {
@@ -105,8 +106,10 @@ export class Seen {
       else this.#progress.set(node_id, progress as Row);
       const known = this.#rows.get(node_id);
       if (known !== undefined && known.beat >= beat) continue;
+      news ||= tellsNews(known, row);
       this.#rows.set(node_id, { ...kept, node_id, beat, observed_at: this.#store.displayTime() });
     }
+    return news;
   }
 
   setProgress(row: Row | null): void {
@@ -127,4 +130,9 @@ export class Seen {
       body: { at: this.#store.displayTime(), node_id: node, ...act },
     }));
   }
+}
+
+/** Positions and beats change all the time, and are no news. */
+function tellsNews(before: ObservedRow | undefined, row: ObservedRow): boolean {
+  return WAKING.some((name) => JSON.stringify(before?.[name]) !== JSON.stringify(row[name]));
 }
