@@ -3,12 +3,15 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { runAgentOn } from "../../src/agent/agent.ts";
 import type { LeaseSource } from "../../src/agent/lease.ts";
 import { monotonicClock, waitUntil } from "../../src/clock/clock.ts";
+import { surelyOverMs } from "../../src/core/lease.ts";
 import { type Hints, quietHints } from "../../src/db/hints.ts";
 import { silentLog } from "../../src/log/logger.ts";
+import { readDeadman } from "../../src/postgres/deadman.ts";
 import { readPidFile } from "../../src/postgres/pid-file.ts";
 import {
   alwaysConfirmed,
   type Bench,
+  client,
   type Node,
   openBench,
   serve,
@@ -20,7 +23,12 @@ let bench: Bench;
 let node: Node;
 let stop: () => Promise<void> = async () => undefined;
 let hints: Hints;
-const source: LeaseSource = alwaysConfirmed;
+/** Whether a majority confirms this node. */
+let confirmed = true;
+const source: LeaseSource = {
+  ...alwaysConfirmed,
+  confirmedAt: (epoch) => (confirmed ? alwaysConfirmed.confirmedAt(epoch) : undefined),
+};
 
 /** A worker's agent over the same promises; `stop` ends it and leaves the server. */
 function runWorker(): void {
@@ -126,5 +134,39 @@ test("an open epoch ends a running primary, and it reports as a standby", async 
   hints.nudge();
   await waitUntil("its report", within(20_000), () => node.kept.reports.at(-1)?.epoch === 3n);
   expect(node.kept.acts.map(({ event }) => event)).toContain("fenced");
+  expect(await sql(node, "select pg_is_in_recovery() as r")).toEqual([{ r: true }]);
+}, 60_000);
+
+test("D7: a lease that nobody renews ends a serving primary in time, and it comes back read-only", async () => {
+  const { lsn = 0n } = node.kept.reports.at(-1) ?? {};
+  bench.commit(
+    { epoch_state: "appointed", primary_id: 1, timeline: 4, from_lsn: lsn },
+    () => "primary",
+  );
+  hints.nudge();
+  await seen("it serves epoch 3", { role: "primary", gate_open: true, writable: true, epoch: "3" });
+  const session = await client(node);
+  const deadman = readDeadman(node.agent.paths.deadmanDir);
+  expect(deadman?.server.pid).toBe(readPidFile(node.agent.paths.dataDir)?.pid);
+
+  confirmed = false;
+  const since = monotonicClock.now();
+  let last = since;
+  for (let served = true; served; ) {
+    served = await session.query("select 1").then(
+      () => true,
+      () => false,
+    );
+    if (served) last = monotonicClock.now();
+    await monotonicClock.sleep(10);
+  }
+  console.log(`served for ${Math.round(last - since)} ms without a renewal`);
+  expect(last - since).toBeLessThan(surelyOverMs({ leaseMs: node.agent.config.timing.leaseMs }));
+  await seen("it is a standby", { role: "standby", writable: false }, 20_000);
+  const fenced = node.kept.acts.filter(({ event }) => event === "fenced");
+  expect(fenced.at(-1)?.reason).toMatch(/no majority renewed|lease was not renewed/);
+  expect(readDeadman(node.agent.paths.deadmanDir)).toBeUndefined();
+  // It takes more than a majority that is back: this epoch's one promotion is spent.
+  confirmed = true;
   expect(await sql(node, "select pg_is_in_recovery() as r")).toEqual([{ r: true }]);
 }, 60_000);

@@ -1,4 +1,5 @@
 /** The deadman on real servers: it fires at the end of the lease and at nothing else, and proves what it did. */
+import { existsSync } from "node:fs";
 import { appendFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, test } from "vitest";
@@ -56,7 +57,13 @@ function livesOn(pid: number): boolean {
   return info !== undefined && isAlive(info);
 }
 
-async function actsIn(dir: string): Promise<{ event: string; reason: string }[]> {
+interface Act {
+  readonly event: string;
+  readonly reason: string;
+  readonly detail: { readonly at: string };
+}
+
+async function actsIn(dir: string): Promise<Act[]> {
   const names = await readdir(join(dir, "acts")).catch(() => []);
   const texts = await Promise.all(names.map((name) => readFile(join(dir, "acts", name), "utf8")));
   return texts.map((text) => JSON.parse(text));
@@ -202,6 +209,39 @@ test("H30: whoever renews too late renews nothing: an end that has passed is no 
   await appendFile(log, "");
   const armedLate = armDeadman({ server, dataDir: place.dataDir }, { dir, logFile: log, clock });
   await expect(armedLate).rejects.toThrow(/ended at once/);
+});
+
+test("F30: a wall clock that is stepped back and forth changes nothing", async (context) => {
+  const library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+  if (!existsSync(library)) return context.skip(`skipped (capability): no ${library}`);
+  const place = await newPlace(installed);
+  const server = await startReady(place);
+  const clockFile = join(workDir, "faketime");
+  await writeFile(clockFile, "+0s\n");
+  const faked = {
+    LD_PRELOAD: library,
+    FAKETIME_TIMESTAMP_FILE: clockFile,
+    FAKETIME_NO_CACHE: "1",
+    FAKETIME_DONT_FAKE_MONOTONIC: "1",
+  };
+  Object.assign(process.env, faked);
+  const started = clock.now();
+  const { dir, pid } = await arm(place, server, 2500);
+  for (const name of Object.keys(faked)) delete process.env[name];
+  for (const step of ["-3600s", "+7200s", "-60s"]) {
+    await clock.sleep(500);
+    await writeFile(clockFile, `${step}\n`);
+  }
+  expect(server.alive()).toBe(true);
+  await server.exited;
+  const late = clock.now() - started - 2500;
+  await gone(pid);
+  expect(late).toBeGreaterThan(-20);
+  expect(late).toBeLessThan(1000);
+  // It did live by the other clock: the note is dated by it.
+  const [act] = await actsIn(dir);
+  const dated = Date.parse(act?.detail.at ?? "");
+  expect(Math.abs(Date.now() - 60_000 - dated)).toBeLessThan(20_000);
 });
 
 test("a half-written line leaves the earlier end in force", async () => {
