@@ -5,6 +5,11 @@ declare
   v_row  node.observed;
   v_news boolean := false;
 begin
+  -- A store made anew counts its looks from one again: beyond those of its former life, or they are taken for older.
+  perform setval('node.beat', r.beat)
+    from jsonb_populate_recordset(null::node.observed, p_rows) as r
+    join node.identity as i on i.node_id = r.node_id
+   where r.beat > (select b.last_value from node.beat as b);
   for v_row in
     select r.* from jsonb_populate_recordset(null::node.observed, p_rows) as r
       join cluster.member as m on m.node_id = r.node_id

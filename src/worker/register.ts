@@ -41,7 +41,7 @@ export async function registerMembers(
   }
 }
 
-/** True when every member is known, and votes. */
+/** True when there is nothing more to do soon: every member is known, and votes, or was refused. */
 async function registerOnce(
   leadership: Leadership,
   { raft, store }: { readonly raft: Raft; readonly store: Queryable },
@@ -50,12 +50,15 @@ async function registerOnce(
   const due = members
     .map((member) => nextFor(member, raft.incarnations().get(member.node_id)))
     .filter((step) => step !== undefined);
+  let refused = false;
   for (const { kind, body } of due) {
     // One change of the voters at a time, each committed before the next (H53).
     if (kind === "voter" && !leadership.caughtUp(body.node_id)) continue;
-    await leadership.propose(kind, body);
+    const { outcome } = await leadership.propose(kind, body);
+    refused ||= outcome !== "ok";
   }
-  return due.length === 0 && members.every(({ incarnation }) => incarnation !== null);
+  // What was refused was heard from a life that has ended: its connection will say so.
+  return refused || (due.length === 0 && members.every(({ incarnation }) => incarnation !== null));
 }
 
 interface Step {

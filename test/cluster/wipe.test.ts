@@ -33,9 +33,10 @@ async function wipe(id: number): Promise<void> {
 }
 
 async function comesBack(id: number, before: Member, after: string): Promise<void> {
-  await until("it votes again", { limitMs: 60_000 }, async () => (await memberRow(id)).voter);
-  const { incarnation } = await memberRow(id);
-  expect(incarnation).not.toBe(before.incarnation);
+  const { incarnation } = await until("another life votes", { limitMs: 60_000 }, async () => {
+    const now = await memberRow(id);
+    return now.voter && now.incarnation !== before.incarnation && now;
+  });
   const names = (await eventsAfter(cluster(), after))
     .filter(({ node_id }) => node_id === id)
     .map(({ event }) => event);
