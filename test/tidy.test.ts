@@ -75,7 +75,6 @@ const PURE = ["core", "coordinator"];
 const HOMES: Readonly<Record<string, readonly string[]>> = {
   pg: ["db"],
   "pg-listen": ["db"],
-  execa: ["postgres"],
   "graphile-worker": ["jobs"],
   pino: ["log"],
   zod: ["config", "db", "jobs", "http", "logical", "client"],

@@ -2,12 +2,13 @@
  * Keeps the primary's lease, beside the agent's loop and independent of it: renews it, arms the deadman with it, and
  * fences the data server when it ends (D7, H09, H30, H31).
  */
-import { waitUntil } from "../clock/clock.ts";
+import { untilBeat, waitUntil } from "../clock/clock.ts";
 import type { Epoch } from "../core/ids.ts";
 import { invariant } from "../core/invariant.ts";
 import {
   isFresh,
   isHeld,
+  LEASE_TICK_MS,
   type LeaseEffect,
   type LeaseEvent,
   type LeaseState,
@@ -60,7 +61,10 @@ export class LeaseKeeper {
     const { clock } = this.#agentOf();
     while (!signal.aborted) {
       this.#beat();
-      await clock.sleep(nextTickMs(this.#state(), clock.now()), signal);
+      const now = clock.now();
+      // In step with the worker's other loops, never later than due.
+      const due = nextTickMs(this.#state(), now);
+      await clock.sleep(Math.min(due, untilBeat(now, Math.max(due, LEASE_TICK_MS))), signal);
     }
     await this.#fencing;
     // A successor has as long as there can be.

@@ -1,5 +1,5 @@
 /** Run a program to its end: with a limit, a way out, and the tail of what it complained about. */
-import { execa } from "execa";
+import { type SpawnOptions, spawn } from "node:child_process";
 import type { Owner } from "./owner.ts";
 
 export interface RunOptions {
@@ -11,7 +11,7 @@ export interface RunOptions {
   /** Default: the root folder for another user (ours may be closed to it), else our own. */
   readonly cwd?: string;
   /** What it complains of, or how far it is, as it comes. */
-  readonly onStderr?: (text: string) => void;
+  readonly onStderr?: ((text: string) => void) | undefined;
 }
 
 export interface RunResult {
@@ -39,31 +39,61 @@ export async function runProgram(
   args: readonly string[],
   { owner, limitMs, signal, env = {}, cwd, onStderr }: RunOptions,
 ): Promise<RunResult> {
+  signal?.throwIfAborted();
   const folder = cwd ?? (owner === undefined ? undefined : "/");
-  const running = execa(path, args, {
-    reject: false,
-    stdin: "ignore",
+  const { exitCode, died, stdout, stderr } = await execute(path, args, {
     timeout: limitMs,
     killSignal: "SIGKILL",
-    extendEnv: false,
     env: { ...serverEnvironment(), LC_ALL: "C", ...env },
     ...(folder === undefined ? {} : { cwd: folder }),
-    ...(signal === undefined ? {} : { cancelSignal: signal }),
+    ...(signal === undefined ? {} : { signal }),
     ...(owner === undefined ? {} : { uid: owner.uid, gid: owner.gid }),
+    onStderr,
   });
-  if (onStderr !== undefined) {
-    running.stderr?.on("data", (chunk: Buffer | string) => onStderr(chunk.toString()));
-  }
-  const result = await running;
-  if (result.isCanceled) signal?.throwIfAborted();
-  const stderrTail = (result.stderr ?? "").slice(-TAIL);
-  if (result.exitCode === undefined) {
-    const why = result.timedOut ? `not within ${limitMs} ms` : (result.originalMessage ?? "died");
-    throw new RunFailed(`${path}: ${why}${stderrTail === "" ? "" : `: ${stderrTail}`}`, {
-      cause: result.cause,
+  if (died === undefined) return { exitCode, stdout: stdout.trimEnd(), stderrTail: tail(stderr) };
+  signal?.throwIfAborted();
+  const why = died.late ? `not within ${limitMs} ms` : died.why;
+  const last = tail(stderr);
+  throw new RunFailed(`${path}: ${why}${last === "" ? "" : `: ${last}`}`, { cause: died.cause });
+}
+
+function tail(text: string): string {
+  return text.trimEnd().slice(-TAIL);
+}
+
+interface Ended {
+  readonly exitCode: number;
+  /** It was not started, or ended by a signal: of ours when it was late. */
+  readonly died: { why: string; late: boolean; cause?: Error } | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Resolves when the program has ended and its output is read. */
+function execute(
+  path: string,
+  args: readonly string[],
+  { onStderr, ...options }: SpawnOptions & Pick<RunOptions, "onStderr">,
+): Promise<Ended> {
+  return new Promise((resolve) => {
+    const said = { stdout: "", stderr: "" };
+    const child = spawn(path, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
+    for (const name of ["stdout", "stderr"] as const) {
+      child[name]?.setEncoding("utf8").on("data", (text: string) => {
+        said[name] += text;
+        if (name === "stderr") onStderr?.(text);
+      });
+    }
+    child.once("error", (cause) => {
+      // One that runs is being killed: how it ends is told by its end.
+      if (child.pid !== undefined) return;
+      resolve({ ...said, exitCode: -1, died: { why: cause.message, late: false, cause } });
     });
-  }
-  return { exitCode: result.exitCode, stdout: result.stdout ?? "", stderrTail };
+    child.once("close", (code, by) => {
+      const died = code === null ? { why: `ended by ${by}`, late: child.killed } : undefined;
+      resolve({ ...said, exitCode: code ?? -1, died });
+    });
+  });
 }
 
 /**
