@@ -87,7 +87,8 @@ export async function faultWindow(
   const healed = monotonicClock.now();
   const after = await untilHealthy(bed, NEVER_MS);
   const convergedMs = monotonicClock.now() - healed;
-  const gapMs = load.hasty.gapSince(from).ms;
+  // The hasty one gives up on a slow server, the patient one waits long for a dead one.
+  const gapMs = Math.min(load.hasty.gapSince(from).ms, load.patient.gapSince(from).ms);
   const lagMs = lag.stop();
   const lost = await forgotten(bed, promised);
   return {
