@@ -55,6 +55,8 @@ export async function makeVolume(options: VolumeOptions): Promise<Volume> {
     empty: async () => {
       await rm(join(path, FILLER), { force: true });
       await rm(join(path, `${FILLER}.2`), { force: true });
+      // A power cut must not bring them back.
+      await mustRun("sync", ["-f", path]);
     },
     snapshot: async () => void (await mustRun("cp", ["--sparse=always", image, snapshot])),
     restore: async () => {

@@ -1,4 +1,5 @@
 /** Every fault we can inject, in order of its number. */
+import { AMNESIA } from "./amnesia.ts";
 import { CLOCKS } from "./clocks.ts";
 import { CRASHES } from "./crashes.ts";
 import { DISKS } from "./disks.ts";
@@ -12,6 +13,7 @@ export const CATALOGUE: readonly Fault[] = [
   ...LINKS,
   ...DISKS,
   ...CLOCKS,
+  ...AMNESIA,
   ...TRESPASSES,
   ...RESTARTS,
 ];
