@@ -78,10 +78,10 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: REPLICATOR,
-        find: "const commit = committedIndex(voters, this.#progress, this.#firstOfTerm);",
+        find: "const commit = committedIndex(voters(), known, this.#firstOfTerm);",
         replace: `const own = { next: 0n, match: this.#lastIndex(), commit: 0n };
-    const early = new Map(this.#progress).set(this.#options.me.nodeId, own);
-    const commit = committedIndex(voters, early, this.#firstOfTerm);`,
+    const early = new Map(known).set(this.#options.me.nodeId, own);
+    const commit = committedIndex(voters(), early, this.#firstOfTerm);`,
       },
     ],
   },
@@ -139,8 +139,8 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
       onHigherTerm(reply.term);
       return false;
     }
-    onAcked(link.id);`,
-        replace: "    void onHigherTerm;\n    onAcked(link.id);",
+    this.#acked(link.id);`,
+        replace: "    void onHigherTerm;\n    this.#acked(link.id);",
       },
     ],
     args: AIMED,

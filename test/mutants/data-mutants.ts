@@ -63,8 +63,9 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: REPORT,
-        find: "    isParked(sample) ? agreed(first, sample) : undefined;",
-        replace: "    isParked(sample) || sample.at > 0 ? agreed(first, sample) : undefined;",
+        find: "    first = isParked(sample) ? agreed(first, sample) : undefined;",
+        replace:
+          "    first = isParked(sample) || sample.at > 0 ? agreed(first, sample) : undefined;",
       },
       {
         file: REPORT,
@@ -96,8 +97,8 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: PROMOTE,
-        find: "  for (let number = newest + 1; number < planned; number += 1) {",
-        replace: "  for (let number = newest + 1; number < 0; number += 1) {",
+        find: "  for (const number of missing) {",
+        replace: "  for (const number of missing.slice(missing.length)) {",
       },
       {
         file: PROMOTE,
@@ -115,8 +116,8 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: "src/agent/follow.ts",
-        find: "  if (doubt !== undefined) {",
-        replace: '  if (doubt === "never") {',
+        find: '  if (seen.chain !== "same") {',
+        replace: '  if (seen.chain !== "same" && seen.why === "never") {',
       },
     ],
     args: AIMED,
@@ -183,8 +184,8 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: SERVERS,
-        find: '      gate: "closed",\n      standbyNames: view.standby_names,\n      ...wanted,',
-        replace: '      standbyNames: view.standby_names,\n      ...wanted,\n      gate: "open",',
+        find: '    gate: "closed",\n    standbyNames: view.standby_names,\n    ...wanted,',
+        replace: '    standbyNames: view.standby_names,\n    ...wanted,\n    gate: "open",',
       },
       {
         file: PROMOTE,
@@ -321,20 +322,16 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     layer: "L1",
     caught: ["D6", "D12"],
     patches: [
+      { file: SERVERS, find: "  await putStandbySignal(paths.dataDir, owner);\n", replace: "" },
       {
-        file: SERVERS,
-        find: "    await putStandbySignal(paths.dataDir, owner);\n",
+        file: PROMOTE,
+        find: "    putStandbySignal(agent.paths.dataDir, agent.owner),\n",
         replace: "",
       },
       {
         file: PROMOTE,
-        find: "  await putStandbySignal(agent.paths.dataDir, agent.owner);\n  state.promoting = false;",
-        replace: "  state.promoting = false;",
-      },
-      {
-        file: PROMOTE,
-        find: "    await putStandbySignal(agent.paths.dataDir, agent.owner);\n    if (order.epoch === 1n)",
-        replace: "    if (order.epoch === 1n)",
+        find: "  await putStandbySignal(agent.paths.dataDir, agent.owner);\n",
+        replace: "",
       },
     ],
   },
@@ -346,8 +343,8 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: PROMOTE,
-        find: ".then(() => createMissingSlots(agent)),",
-        replace: ".then(() => void createMissingSlots),",
+        find: "    createMissingSlots(agent),\n",
+        replace: "",
       },
       {
         file: "src/agent/slots.ts",

@@ -34,7 +34,7 @@ const MODULES: Readonly<Record<string, string>> = {
   "db/install.ts": "host-programs.ts",
   "db/prepared.ts": "prepared.ts",
   "postgres/deadman.ts": "deadman.ts",
-  "replication/apart.ts": "apart.ts",
+  "jobs/long-work.ts": "long-work.ts",
   "worker/control-store.ts": "control-store.ts",
   "agent/wal-end.ts": "wal-end.ts",
   "agent/processes.ts": "processes.ts",

@@ -30,3 +30,8 @@ export async function childPids(pid: number): Promise<number[]> {
 export function titleOf(_pid: number): string {
   return "postgres: client backend";
 }
+
+/** The model's startup process waits for no segment by name. */
+export async function awaitedSegment(): Promise<undefined> {
+  return undefined;
+}

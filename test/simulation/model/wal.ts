@@ -8,6 +8,8 @@ export interface StampRow {
   readonly node_id: number;
   readonly timeline: number;
   readonly switch_lsn: string;
+  /** Random: two promotions never leave the same stamp. */
+  readonly stamp_id: string;
 }
 
 /** One record. `previous` is what makes two histories of the same length different. */
@@ -91,6 +93,11 @@ export class PgData {
       if (stamp !== undefined) return stamp;
     }
     return undefined;
+  }
+
+  /** Every stamp of this history, oldest first. */
+  stamps(upTo = this.wal.length): StampRow[] {
+    return this.wal.slice(0, upTo).flatMap(({ stamp }) => stamp ?? []);
   }
 
   copy(): PgData {

@@ -1,4 +1,4 @@
-/** `src/replication/apart.ts`: a base backup over the simulated network, in a process of its own. */
+/** `src/jobs/long-work.ts`: a base backup over the simulated network; there is no pg_rewind here. */
 import { currentProc } from "../engine.ts";
 import type { DataServer } from "../model/data-server.ts";
 import { historyName, type PgData } from "../model/wal.ts";
@@ -19,7 +19,16 @@ export class BaseBackupFailed extends Error {
 
 const CHUNKS = 6;
 
-export async function takeBaseBackupApart(options: BackupOptions) {
+export function longWork() {
+  return {
+    copy: takeBaseBackup,
+    rewind: async () => {
+      throw new Error("pg_rewind is not simulated");
+    },
+  };
+}
+
+async function takeBaseBackup(options: BackupOptions) {
   const { engine, files, network } = world();
   const { host, port, dir, signal } = options;
   const own = currentProc()?.node ?? 0;
