@@ -17,7 +17,7 @@ const PORT = 5432;
 const SECTIONS: readonly { readonly title: string; readonly names: readonly string[] }[] = [
   { title: "Look", names: ["status", "cluster", "primary", "members", "explain", "progress"] },
   { title: "Look back", names: ["requests", "events", "history"] },
-  { title: "Act", names: ["failover", "switchover", "cancel", "pause", "resume"] },
+  { title: "Act", names: ["failover", "switchover", "cancel", "pause", "resume", "recover"] },
   { title: "Single values", names: ["leader", "is_leader", "term", "version"] },
 ];
 

@@ -18,5 +18,5 @@ grant execute on function
 grant execute on function
   pg_replica.failover(text, boolean, integer), pg_replica.failover(integer, boolean, integer),
   pg_replica.switchover(text, timestamptz, integer), pg_replica.switchover(integer, timestamptz, integer),
-  pg_replica.cancel(bigint), pg_replica.pause(text), pg_replica.resume()
+  pg_replica.cancel(bigint), pg_replica.pause(text), pg_replica.resume(), pg_replica.recover(boolean, text)
   to pgreplica_admin;

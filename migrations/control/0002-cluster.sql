@@ -1,5 +1,5 @@
 --! Previous: sha256:9092aae835f9801a7c76fce9dbfd420410abc34e7526c14de3bd21ee744a2cdf
---! Hash: sha256:96102e1ebd94f57f99eef75faec907474c8f828c3e6fc79f0cbc9ea1b8d080bc
+--! Hash: sha256:7d028f34a6a5d837c09528025136c64ff1038eb747f2bcaf3141ffe6bc3fe4c8
 --! Message: the replicated state machine: members, epochs, commit rule, requests, events
 
 -- One row: facts of the cluster as a whole, and the commit rule (H18).
@@ -41,11 +41,20 @@ create table cluster.former_incarnation (
   primary key (node_id, incarnation)
 );
 
+-- Members that `recover` gave up: refused for ever under that incarnation.
+create table cluster.given_up (
+  node_id     integer primary key,
+  name        text not null,
+  incarnation uuid,
+  at          timestamptz not null,
+  reason      text not null
+);
+
 -- One row per primary decision: an appointment, its promotion, its gate.
 create table cluster.epoch (
   epoch         bigint primary key check (epoch > 0),
   state         text   not null check (state in ('opened', 'appointed', 'promoted', 'serving', 'superseded')),
-  cause         text   not null,  -- closed set: founding, data_server_gone, node_gone, node_silent, hung, lease_over, no_primary, switchover, failover_request, promotion_failed
+  cause         text   not null,  -- closed set: founding, data_server_gone, node_gone, node_silent, hung, lease_over, store_gone, no_primary, switchover, failover_request, promotion_failed, recovered
   reason        text   not null,  -- one sentence for people
   term          bigint not null,
   opened_at     timestamptz not null,
@@ -71,7 +80,7 @@ create unique index timelines_are_never_given_out_twice on cluster.epoch (timeli
 create table cluster.request (
   request_id   bigint primary key,
   key          uuid   not null unique,
-  kind         text   not null check (kind in ('failover', 'switchover')),
+  kind         text   not null check (kind in ('failover', 'switchover', 'recover')),
   state        text   not null check (state in ('waiting', 'running', 'done', 'failed', 'unknown')),
   args         jsonb  not null,
   from_node    integer,

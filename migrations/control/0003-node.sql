@@ -1,5 +1,5 @@
---! Previous: sha256:96102e1ebd94f57f99eef75faec907474c8f828c3e6fc79f0cbc9ea1b8d080bc
---! Hash: sha256:2b176349c3585a8e25a4de43c114215340eea393ea53fdd3f61dfd27a362e9a1
+--! Previous: sha256:7d028f34a6a5d837c09528025136c64ff1038eb747f2bcaf3141ffe6bc3fe4c8
+--! Hash: sha256:6e2a7dd142b7e2681308b3e43e3ff8ead1d4a1c79fcc0159f2a8b578b8139e20
 --! Message: what this node alone promises and has seen
 
 -- The pledge: take no WAL from, and never promote for, an epoch below this one (H01, H21).

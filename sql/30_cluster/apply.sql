@@ -34,6 +34,7 @@ begin
     when 'request'       then cluster.apply_request(p_term, p_body)
     when 'request_state' then cluster.apply_request_state(p_term, p_body)
     when 'cancel'        then cluster.apply_cancel(p_term, p_body)
+    when 'recover'       then cluster.apply_recover(p_term, p_body)
     when 'event'         then cluster.apply_event(p_term, p_body)
   end;
   if v_outcome is null then

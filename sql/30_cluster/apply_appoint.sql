@@ -16,7 +16,7 @@ begin
   update cluster.epoch
      set state = 'appointed', node_id = v_node, timeline = v_timeline,
          from_epoch = (p_body ->> 'from_epoch')::bigint, from_lsn = (p_body ->> 'from_lsn')::pg_lsn,
-         lost_bytes = (p_body ->> 'lost_bytes')::bigint,
+         lost_bytes = greatest(lost_bytes, (p_body ->> 'lost_bytes')::bigint),
          old_fenced = coalesce((p_body ->> 'old_fenced')::boolean, false),
          appointed_at = (p_body ->> 'at')::timestamptz
    where epoch = v_newest.epoch;

@@ -24,10 +24,20 @@ select r.pos, case r.pos when 900 then 'ready' else 'blocked' end as failover, r
       where t.cohort is not null) as q
  ) as n
  cross join lateral (
+   -- Said once by the leader, while the primary of this epoch is lost.
+   select max(v.reason) filter (where e.state = 'serving' and not p.writable) as why
+     from node.seen as p
+     left join lateral (
+       select h.reason from cluster.event as h where h.event = 'failover_held' and h.epoch = e.epoch
+        order by h.event_id desc limit 1) as v on true
+    where p.node_id = e.node_id
+ ) as b
+ cross join lateral (
    select x.pos, x.why from (values
      (110, e.epoch is null,             'no primary was ever appointed'),
      (120, c.paused_why is not null,    format('paused: %s', c.paused_why)),
      (130, node.leader_heard() is null, 'no leader: a majority of the voters does not answer'),
+     (135, b.why is not null,           format('held back: %s', b.why)),
      (140, e.state <> 'serving',        format('a failover is under way: epoch %s is %s', e.epoch, e.state)),
      (150, not c.formed,                coalesce('forming: ' || v.missing, 'forming: not every data member has attached once')),
      (210, n.short > 0,                 coalesce(v.missing, format('standbys that could report are missing: %s', n.short))),

@@ -24,6 +24,7 @@ begin
     when 'switchover' then node.request('switchover', p_args, p_by)
     when 'pause'      then to_jsonb(node.steer('pause', p_args, p_by))
     when 'resume'     then to_jsonb(node.steer('resume', p_args, p_by))
+    when 'recover'    then node.recover(p_args, p_by)
     when 'cancel'     then to_jsonb(node.steer('cancel', p_args, p_by))
   end;
 end

@@ -85,9 +85,11 @@ async function bury(agent: Agent): Promise<void> {
 async function applyRule(agent: Agent, order: Order): Promise<void> {
   if (agent.state.leads !== undefined) {
     await proveRule(agent, order);
+    agent.state.overridden = false;
     return;
   }
   const shown = await change(agent, { standbyNames: order.view.standby_names }, order.signal);
+  agent.state.overridden = false;
   const { look } = agent.state;
   if (look !== undefined) agent.state.look = { ...look, standby_names: shown.standby_names };
 }

@@ -9,6 +9,7 @@ import type { Binaries } from "../postgres/binaries.ts";
 import type { Owner } from "../postgres/owner.ts";
 import { type Agent, connectionsTo, freshState, type LongWork, pathsOf } from "./context.ts";
 import { LeaseKeeper, type LeaseOptions } from "./lease.ts";
+import { createLookout } from "./lookout.ts";
 import { runLoop } from "./loop.ts";
 import { createPublisher } from "./publish.ts";
 import { adopt } from "./servers.ts";
@@ -86,6 +87,7 @@ export function createAgent({
     lease: new LeaseKeeper(() => agent, options.lease),
     view,
     nudge,
+    lookout: createLookout(() => agent),
     ...createPublisher(() => agent),
   };
   return agent;

@@ -1,13 +1,9 @@
 /** What a running data server needs now and then, and no failover waits for: slots, roles, our functions. */
 
-import { formatLsn } from "../core/ids.ts";
 import type { DataConnection } from "../db/data-connection.ts";
-import { endBackends, flushedLsn } from "../db/data-primary.ts";
-import { attachedTo } from "../db/data-server.ts";
 import { type Agent, freshConnection, isAlive } from "./context.ts";
 import { renewLife } from "./data-life.ts";
 import { removeReplaced } from "./disk.ts";
-import { cohortNames } from "./gate.ts";
 import { deliverActs } from "./guard.ts";
 import { furnish } from "./promote.ts";
 import { cannotGoOn, tendSlots } from "./slots.ts";
@@ -87,31 +83,6 @@ async function asPrimary(agent: Agent, memory: Memory, { db }: DataConnection): 
   if (memory.furnished !== key) {
     await furnish(agent, db);
     memory.furnished = key;
-  }
-  await evictStrangers(agent, { db });
-}
-
-/** A standby ahead of its primary has another history, and a name used twice is nobody's (H07, H20). */
-async function evictStrangers(agent: Agent, { db }: Pick<DataConnection, "db">): Promise<void> {
-  const { state, log, view, store } = agent;
-  const rows = await attachedTo(db);
-  const end = await flushedLsn(db);
-  const names = cohortNames(view);
-  const seen = new Set<string>();
-  for (const row of rows) {
-    const name = row.application_name;
-    const ahead = row.flush_lsn !== null && row.flush_lsn > end;
-    const twice =
-      names.has(name.toLowerCase()) && (seen.has(name.toLowerCase()) || !names.has(name));
-    seen.add(name.toLowerCase());
-    if (!ahead && !twice) continue;
-    const why = ahead
-      ? `${name} reports ${formatLsn(row.flush_lsn ?? 0n)}, beyond this primary's end ${formatLsn(end)}`
-      : `${name} is attached under a name that is not its own`;
-    await endBackends(db, [row.pid]);
-    state.problem = why;
-    log.error({ event: "agent.failed", standby: name }, why);
-    await store.noteAct({ event: "standby_evicted", reason: why, detail: { name } });
   }
 }
 

@@ -20,6 +20,7 @@ import type { Server } from "../postgres/server.ts";
 import type { BaseBackup, BaseBackupOptions } from "../replication/base-backup.ts";
 import type { Disk } from "./disk.ts";
 import type { LeaseKeeper } from "./lease.ts";
+import type { Lookout } from "./lookout.ts";
 import type { NodeStore } from "./store.ts";
 
 /** Every file and folder the agent touches, absolute. */
@@ -107,6 +108,8 @@ export interface State {
   promotedFor: { readonly epoch: Epoch; readonly at: number } | undefined;
   /** The slots that were last seen to be there, all of them. */
   slotsFor: string | undefined;
+  /** A setting of ours is overridden in the server's files: it is to be set back. */
+  overridden: boolean;
   /** Names and version of the commit rule that this primary proved in force. */
   ruleInForce: { readonly names: string; readonly version: bigint } | undefined;
   /** In this epoch this node's WAL was found not to lead to the primary's. */
@@ -119,6 +122,8 @@ export interface State {
   gone: boolean;
   /** The postmaster that this worker watched has ended, by itself or as the planned end of its epoch. */
   died: boolean;
+  /** Monotonic times at which it died by itself, of the last minute. */
+  deaths: readonly number[];
   /** Monotonic time of the first unanswered look. */
   silentSince: number | undefined;
   /** A look is under way: one question at a time. */
@@ -154,6 +159,8 @@ export interface Agent {
   view: AgentView;
   /** Look again now. */
   readonly nudge: () => void;
+  /** After each look: settings and standbys that are not as they should be. */
+  readonly lookout: Lookout;
   /** Tell the control store what is seen, now. */
   readonly publish: () => Promise<void>;
   /** The same, when something changed or nothing was said for a while. */
@@ -219,10 +226,12 @@ export function freshState(): State {
     promotedFor: undefined,
     slotsFor: undefined,
     rejoin: undefined,
+    overridden: false,
     ruleInForce: undefined,
     downSince: undefined,
     gone: false,
     died: false,
+    deaths: [],
     silentSince: undefined,
     looking: false,
     hung: false,

@@ -1,13 +1,13 @@
 /** The gate of a new primary: it opens when enough of the cohort hold the epoch's stamp, never before (H06). */
 import { waitUntil } from "../clock/clock.ts";
-import { STANDBY_PREFIX, standbyName } from "../core/ids.ts";
+import { failPoint } from "../clock/fail-point.ts";
 import { surelyOverMs } from "../core/lease.ts";
 import { checkpoint, checkpointer, endBackends, writeMark } from "../db/data-primary.ts";
 import { type Attached, attachedTo } from "../db/data-server.ts";
-import type { AgentView } from "../db/node.ts";
 import { type Agent, freshConnection, type Order, recheck } from "./context.ts";
 import { restOf } from "./processes.ts";
 import { change, shownByNew } from "./settings.ts";
+import { confirming, isOurs } from "./standbys.ts";
 
 const POLL_MS = 2;
 
@@ -18,10 +18,15 @@ export async function openGate(agent: Agent, order: Order): Promise<void> {
   if (leads?.stampLsn === undefined) throw new Error("no stamp: the gate stays closed");
   const { stampLsn } = leads;
   const started = clock.now();
+  // Doors that stood open while somebody who was no member confirmed commits.
+  if (state.wanted?.gate === "open" && !(await isConfirmed(agent, stampLsn))) {
+    await change(agent, { gate: "closed" }, order.signal);
+  }
   await confirmed(agent, order, stampLsn);
   await oldLeaseOver(agent, order);
   await agent.lease.enter(order);
   await change(agent, { gate: "open" }, order.signal);
+  failPoint("gate");
   state.leads = { ...leads, gateOpen: true };
   const waitedMs = Math.round(clock.now() - started);
   log.info(
@@ -53,49 +58,16 @@ async function oldLeaseOver({ config, view, state, clock, log }: Agent, order: O
 
 /** Until k distinct cohort names report flush at or past an LSN. */
 async function confirmed(agent: Agent, order: Order, at: bigint): Promise<void> {
-  const { clock, state } = agent;
   const limitMs = Number.MAX_SAFE_INTEGER;
-  await waitUntil(
-    "k members confirm",
-    { clock, everyMs: POLL_MS, limitMs, signal: order.signal },
-    async () => {
-      const { view } = agent;
-      if (view.rule_k === 0) return true;
-      const { db } = await agent.hands.get();
-      state.attached = await attachedTo(db);
-      return confirming(state.attached, view, at).size >= view.rule_k;
-    },
-  );
+  const wait = { clock: agent.clock, everyMs: POLL_MS, limitMs, signal: order.signal };
+  await waitUntil("k members confirm", wait, () => isConfirmed(agent, at));
 }
 
-/** Cohort names, each once, that hold the WAL up to `at`; names compare exactly (H07). */
-export function confirming(
-  attached: readonly Attached[],
-  view: Pick<AgentView, "node_id" | "members" | "rule_cohort">,
-  at: bigint,
-): Set<string> {
-  const names = cohortNames(view);
-  return new Set(
-    attached
-      .filter(
-        ({ flush_lsn, state }) => state === "streaming" && flush_lsn !== null && flush_lsn >= at,
-      )
-      .map(({ application_name }) => application_name)
-      .filter((name) => names.has(name)),
-  );
-}
-
-export function cohortNames(
-  view: Pick<AgentView, "node_id" | "members" | "rule_cohort">,
-): Set<string> {
-  const others = view.members.filter(
-    ({ node_id }) => node_id !== view.node_id && view.rule_cohort.includes(node_id),
-  );
-  return new Set(
-    others.flatMap(({ node_id, incarnation }) =>
-      incarnation === null ? [] : [standbyName(node_id, incarnation)],
-    ),
-  );
+async function isConfirmed({ view, state, hands }: Agent, at: bigint): Promise<boolean> {
+  if (view.rule_k === 0) return true;
+  const { db } = await hands.get();
+  state.attached = await attachedTo(db);
+  return confirming(state.attached, view, at).size >= view.rule_k;
 }
 
 /** The first clients come back meanwhile. */
@@ -166,11 +138,6 @@ function stragglers(attached: readonly Attached[], mark: bigint): number[] {
       ({ application_name, flush_lsn }) => isOurs(application_name) && (flush_lsn ?? 0n) < mark,
     )
     .map(({ pid }) => pid);
-}
-
-/** A name that stands, or may have stood, in a list of ours; names compare without regard to case (H07). */
-export function isOurs(name: string): boolean {
-  return name.toLowerCase().startsWith(STANDBY_PREFIX);
 }
 
 /** Whether commits wait at all is the checkpointer's to publish: it must have taken the reload. */

@@ -227,7 +227,7 @@ function lookAndPublish(agent: Agent, loop: Loop): void {
   // Beats come a little early or late: half a beat ago is too soon, a whole one is not.
   if (now - loop.lookedAt >= probeMs(agent) / 2) {
     loop.lookedAt = now;
-    void look(agent).then(() => agent.publishChanges());
+    void look(agent).then(() => Promise.all([agent.publishChanges(), agent.lookout.watch()]));
   } else {
     void agent.publishChanges();
   }

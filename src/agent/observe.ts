@@ -5,8 +5,8 @@ import { lookAt } from "../db/data-server.ts";
 import { processInfo } from "../postgres/process-tree.ts";
 import { type Agent, isAlive } from "./context.ts";
 import { type Disk, hasLed } from "./disk.ts";
-import { confirming } from "./gate.ts";
-import { identify } from "./servers.ts";
+import { identify, mustRest } from "./servers.ts";
+import { confirming } from "./standbys.ts";
 
 /** A dead primary is not started again before another could have taken over. */
 const GRACE_MS = 1000;
@@ -125,18 +125,21 @@ function stepOf(agent: Agent): Facts["step"] {
   }
 }
 
-function restOf({ state, clock, view }: Agent): Facts["rest"] {
+function restOf(agent: Agent): Facts["rest"] {
+  const { state, clock, view } = agent;
   const downMs = clock.now() - (state.downSince ?? clock.now());
   if (!state.gone) {
     // Without a quorum rule only the proof lets anybody take over (H05).
     const canWait = state.died && view.rule_k > 0 && downMs < FAILOVER_FIRST_MS;
     return canWait ? "fresh" : "unproved";
   }
+  if (mustRest(agent)) return "fresh";
   const graceMs = view.goal === "primary" ? GRACE_MS : FAILOVER_FIRST_MS;
   return downMs < graceMs ? "fresh" : "old";
 }
 
 function ruleOf({ state, view }: Agent): Facts["rule"] {
+  if (state.overridden) return "changed";
   if (state.leads !== undefined && state.ruleInForce?.version !== view.rule_version)
     return "changed";
   const shown = state.look?.standby_names ?? view.standby_names;

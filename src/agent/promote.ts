@@ -2,6 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { waitUntil } from "../clock/clock.ts";
+import { failPoint } from "../clock/fail-point.ts";
 import { nodePassword, scramVerifier } from "../config/secrets.ts";
 import { formatLsn } from "../core/ids.ts";
 import type { DataConnection } from "../db/data-connection.ts";
@@ -79,6 +80,7 @@ async function prepare(agent: Agent, order: Order): Promise<void> {
   const { standby_names: standbyNames } = view;
   const shown = await change(agent, { gate: "closed", standbyNames }, order.signal);
   checkRule(shown.standby_names, standbyNames);
+  failPoint("settings");
   recheck(agent, order);
   const [missing] = await Promise.all([
     missingTimelines(agent, order),
@@ -87,6 +89,7 @@ async function prepare(agent: Agent, order: Order): Promise<void> {
     store.follow(order.epoch),
   ]);
   await seedTimelines(agent, missing);
+  failPoint("seed");
 }
 
 /** Order the promotion and wait for it. */
@@ -102,6 +105,7 @@ async function becomePrimary(agent: Agent, order: Order): Promise<number> {
     { clock, everyMs: POLL_MS, limitMs: PROMOTION_LIMIT_MS },
     async () => (await position(db)).timeline ?? undefined,
   );
+  failPoint("promote");
   state.promoting = false;
   return timeline;
 }
@@ -123,6 +127,7 @@ async function stampAndOpen(agent: Agent, order: Order): Promise<void> {
     const { epoch, timeline, switchLsn } = leads;
     const stamp = { clusterId: view.cluster_id, nodeId: view.node_id, epoch, timeline, switchLsn };
     state.leads = { ...leads, stampLsn: await writeStamp(db, stamp) };
+    failPoint("stamp");
     // The leader proposes `promoted` from it; the gate does not wait for that.
     void agent.publish();
   }

@@ -10,6 +10,7 @@
  */
 import { join } from "node:path";
 import { WaitTimeout } from "../clock/clock.ts";
+import { failPoint } from "../clock/fail-point.ts";
 import { formatLsn, type Lsn } from "../core/ids.ts";
 import { stampChain } from "../db/data-server.ts";
 import { pollRecovery, pushReplay, type Recovery } from "../db/data-standby.ts";
@@ -34,6 +35,7 @@ export async function report(agent: Agent, order: Order): Promise<void> {
   const end = await detach(agent, order);
   await recallHistory(agent);
   recheck(agent, order);
+  failPoint("pledge");
   await agent.store.makeReport(order.epoch, end.lsn, end.evidence);
   agent.log.info(
     {

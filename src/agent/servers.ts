@@ -102,10 +102,28 @@ function take(agent: Agent, server: Server, listening: boolean): void {
     if (state.server !== server || state.activity === "stopping") return;
     agent.log.warn({ event: "data.gone", pid: server.pid }, "the data server ended");
     state.died = true;
+    noteDeath(agent);
     // Said before its leftovers are ended: pledges, not the fence, keep them from acknowledging (H01).
     void agent.publish();
     agent.nudge();
   });
+}
+
+const MINUTE_MS = 60_000;
+const DEATHS_A_MINUTE = 3;
+
+function noteDeath({ state, clock, log }: Agent): void {
+  const now = clock.now();
+  state.deaths = [...state.deaths.filter((at) => now - at < MINUTE_MS), now];
+  if (state.deaths.length < DEATHS_A_MINUTE) return;
+  state.problem = `its data server died ${state.deaths.length} times within a minute: it rests`;
+  log.error({ event: "data.gone", deaths: state.deaths.length }, state.problem);
+}
+
+/** It died three times within a minute: a full disk, or damage; starting it again at once helps nobody (H70). */
+export function mustRest({ state, clock }: Agent): boolean {
+  const recent = state.deaths.filter((at) => clock.now() - at < MINUTE_MS);
+  return recent.length >= DEATHS_A_MINUTE;
 }
 
 /** A data server that was running before us runs on; what it is gets known by looking. */

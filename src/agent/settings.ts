@@ -58,6 +58,12 @@ export function checkOperatorSettings(settings: DataConfig["settings"]): void {
       `data.settings.${name}: this setting is pg_replica's own; remove it from the configuration`,
     );
   }
+  const commit = settings.synchronous_commit;
+  if (commit === undefined || commit === "on" || commit === "remote_apply") return;
+  throw new SettingIsOurs(
+    `data.settings.synchronous_commit: ${commit}: expected on or remote_apply; ` +
+      "anything weaker acknowledges what a failover may lose (H14)",
+  );
 }
 
 /** What never depends on the moment; the values of the others are placeholders here. */
@@ -107,6 +113,7 @@ export function settingsFor(agent: Agent, wanted: Wanted, serial: bigint): Setti
       .replaceAll(/[^\x20-\x7e]/g, "?")
       .slice(0, 63),
     synchronous_standby_names: wanted.standbyNames,
+    synchronous_commit: data.settings.synchronous_commit ?? "on",
     primary_conninfo: upstream === undefined ? "" : connectionTo(agent, view, upstream),
     primary_slot_name: upstream === undefined ? "" : slotName(config.node.id),
     "pgreplica.control_socket": join(config.dir, "run", "control"),
@@ -246,10 +253,19 @@ async function putSettings(agent: Agent, settings: Settings): Promise<void> {
   }
 }
 
+/** Names of ours that ALTER SYSTEM overrides now. */
+export async function overriddenNow(agent: Agent): Promise<string[]> {
+  const settings = settingsFor(agent, currentWanted(agent), agent.state.serial);
+  return overriddenSettings(agent.paths.dataDir, namesOfOurs(settings));
+}
+
+function namesOfOurs(settings: Settings): string[] {
+  return Object.keys(settings).filter((name) => !(name in DEFAULTS));
+}
+
 /** `alter system`, and a base backup's source, write a file that outranks ours: our names leave it. */
 async function stripOverrides({ paths, owner }: Agent, settings: Settings): Promise<void> {
-  const ours = Object.keys(settings).filter((name) => !(name in DEFAULTS));
-  const overridden = new Set(await overriddenSettings(paths.dataDir, ours));
+  const overridden = new Set(await overriddenSettings(paths.dataDir, namesOfOurs(settings)));
   if (overridden.size === 0) return;
   const path = join(paths.dataDir, "postgresql.auto.conf");
   const lines = (await textOf(path)).split("\n");

@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   status: () => import("./status.ts"),
   failover: () => import("./failover.ts"),
   switchover: () => import("./switchover.ts"),
+  recover: () => import("./recover.ts"),
   demo: () => import("./demo.ts"),
 };
 
@@ -24,6 +25,7 @@ const HELP = `pg-replica COMMAND [OPTIONS]
   status       show every member as this node sees it
   failover     replace the primary now
   switchover   move the primary as planned, losing nothing
+  recover      go on alone when a majority is lost for good
   demo         run a whole cluster on this machine, in the foreground
 
   pg-replica COMMAND --help   what a command takes

@@ -11,8 +11,8 @@ export interface Wish {
   readonly shutdownLsn?: Lsn;
   /** The target may still come: do not take another yet. */
   readonly patient: boolean;
-  /** It was appointed before and did not promote: another with the same WAL comes first (H46). */
-  readonly avoid?: NodeId;
+  /** Did not promote when it was appointed last (H46), or is held down (H47): others with the same WAL come first. */
+  readonly avoid: ReadonlySet<NodeId>;
   /** The named override: choose among whoever reported, though acknowledged commits may be lost. */
   readonly lossAllowed: boolean;
   /** The old primary is proved down, or its lease is over: it takes no more writes on its own. */
@@ -36,7 +36,12 @@ export type Choice =
 /** `lease`: only time is missing, until the old primary has ended by itself at the latest. */
 export type Blocked = "pledges" | "reports" | "lease";
 
-export const NO_WISH: Wish = { patient: false, lossAllowed: false, oldIsOver: true };
+export const NO_WISH: Wish = {
+  patient: false,
+  avoid: new Set(),
+  lossAllowed: false,
+  oldIsOver: true,
+};
 
 interface Place {
   readonly member: Member;
@@ -61,7 +66,8 @@ export function choose(
   }
   const old = newest(view)?.old_primary;
   const ownWord = reports.get(old ?? 0)?.lsn !== undefined || wish.shutdownLsn !== undefined;
-  const lossy = lacking !== undefined || (mayAcknowledgeAlone(view) && !ownWord);
+  const recovered = newest(view)?.cause === "recovered";
+  const lossy = lacking !== undefined || ((recovered || mayAcknowledgeAlone(view)) && !ownWord);
   if (lossy && !wish.oldIsOver) {
     // Nobody's pledge keeps it from acknowledging: it must have ended first (H31).
     const why = `the lease of ${nameOf(view, old)} may still run`;
@@ -146,7 +152,7 @@ function pick(
   if (wish.target !== undefined && wanted === undefined && wish.patient) {
     return { kind: "waiting", blocked: "reports", why: `${target} is wanted and may yet come` };
   }
-  const chosen = wanted ?? fit.find((place) => place.member.node_id !== wish.avoid) ?? fit[0];
+  const chosen = wanted ?? fit.find((place) => !wish.avoid.has(place.member.node_id)) ?? fit[0];
   if (chosen === undefined) {
     const why = `${best.member.name} has the newest WAL and ${unfit(best, best, wish)}`;
     return { kind: "waiting", blocked: "reports", why };

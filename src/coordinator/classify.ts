@@ -1,6 +1,8 @@
 /** What the facts say of the primary, as one word: the first step of every decision. */
+import { majority } from "../core/quorum.ts";
 import { type Facts, type MemberFact, nameOf, newest, primaryOf } from "./facts.ts";
 import { LIMITS } from "./limits.ts";
+import { bindingRules, lackingReports } from "./sync-rule.ts";
 
 export const PRIMARY = [
   "none" /* no node is appointed */,
@@ -11,6 +13,7 @@ export const PRIMARY = [
   "node_gone" /* store refused and data port refused */,
   "node_silent" /* store silent and data port silent */,
   "store_gone" /* only the store is gone: the data port answers */,
+  "store_lost" /* the same for so long that another had better take over, and can (H67) */,
   "worker_gone" /* only the worker is gone: the data port answers */,
   "lapsed" /* nobody renews its lease, whatever its data port answers */,
   "unknown" /* not enough is known yet */,
@@ -30,6 +33,7 @@ const HEALTH_OF: Readonly<Record<PrimaryClass, Health>> = {
   node_gone: "lost",
   node_silent: "lost",
   store_gone: "spared",
+  store_lost: "lost",
   worker_gone: "spared",
   lapsed: "lost",
   unknown: "suspected",
@@ -44,7 +48,29 @@ export function classifyPrimary(facts: Facts): PrimaryClass {
   if (primary.store.reach === "ok") return byWorker(facts, primary);
   if (!storeIsGone(facts, primary)) return "unknown";
   const bothRefused = primary.store.reach === "refused" && facts.probe.result === "refused";
-  return bothRefused ? "node_gone" : byDataPort(facts, "store_gone");
+  if (bothRefused) return "node_gone";
+  const byPort = byDataPort(facts, "store_gone");
+  const long = primary.store.sinceMs >= LIMITS.storeLostMs;
+  return byPort === "store_gone" && long && canBeReplaced(facts) ? "store_lost" : byPort;
+}
+
+/** Without the primary enough members could pledge and report, one of them fit to take over. */
+function canBeReplaced({ view, members }: Facts): boolean {
+  const primary = primaryOf(view);
+  const well = view.members.filter(({ node_id }) => {
+    const { store, beatMs } = members.get(node_id) ?? {};
+    const alive = beatMs !== undefined && beatMs <= LIMITS.workerAliveMs;
+    return node_id !== primary && store?.reach === "ok" && alive;
+  });
+  const voters = view.members.filter(({ voter }) => voter).length;
+  if (well.filter(({ voter }) => voter).length < majority(voters)) return false;
+  const standbys = well.filter(({ node_id }) => {
+    const seen = members.get(node_id)?.seen;
+    return seen?.role === "standby" && !seen.gone && !seen.hung;
+  });
+  const ids = new Set(standbys.map(({ node_id }) => node_id));
+  const enough = lackingReports(bindingRules(view), ids, view.mode).length === 0;
+  return enough && standbys.some(({ promotable }) => promotable);
 }
 
 export function healthOf(primary: PrimaryClass): Health {
@@ -110,6 +136,10 @@ export function causeOf(facts: Facts, primary: PrimaryClass): { cause: string; r
     hung: ["hung", `the data server of ${who} accepts connections and answers nothing`],
     not_primary: ["no_primary", `${who} was restarted and runs in recovery`],
     node_gone: ["node_gone", `${who} is gone: store and data port are dead`],
+    store_lost: [
+      "store_gone",
+      `the control store of ${who} has been gone for long: another takes over before it must`,
+    ],
     node_silent: ["node_silent", `${who} is silent: neither store nor data port answers`],
     lapsed: ["lease_over", `${who} has not renewed its lease: its worker is gone or cut off`],
   };

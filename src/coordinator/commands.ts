@@ -4,7 +4,7 @@ import { invariant } from "../core/invariant.ts";
 import { causeOf } from "./classify.ts";
 import { isDataMember, nameOf, newest, primaryOf, type Rule } from "./facts.ts";
 import { oldIsFenced } from "./old-primary.ts";
-import { attachedNow, type Reading, ruleStep } from "./situation.ts";
+import { attachedNow, heldBack, type Reading, ruleStep } from "./situation.ts";
 
 /** What a Raft entry will hold; Raft adds `at`. */
 export interface Command {
@@ -42,6 +42,7 @@ const NAMES = [
   "fail_request",
   "finish_request",
   "say_blocked",
+  "say_held",
 ] as const;
 export type Act = (typeof NAMES)[number];
 
@@ -170,6 +171,12 @@ export const ACTS: Readonly<Record<Act, (reading: Reading) => Order>> = {
   say_blocked: ({ choice }) => {
     invariant(choice?.kind === "waiting", "blocked without a reason");
     return propose("event", { event: "failover_blocked", reason: choice.why }, choice.why);
+  },
+  say_held: ({ facts, primary }) => {
+    const held = heldBack(facts, primary);
+    invariant(held !== undefined, "held back by nothing");
+    const node_id = primaryOf(facts.view);
+    return propose("event", { event: "failover_held", node_id, reason: held.why }, held.why);
   },
 };
 

@@ -1,5 +1,6 @@
 /** What the leader knows, each thing with its age: all the coordinator ever sees. */
 import type { Epoch, Lsn, NodeId } from "../core/ids.ts";
+import type { Flap } from "./flapping.ts";
 import { LIMITS } from "./limits.ts";
 
 /** A member as the log knows it. */
@@ -31,7 +32,7 @@ export interface EpochFact {
 
 export interface RequestFact {
   readonly request_id: bigint;
-  readonly kind: "failover" | "switchover";
+  readonly kind: "failover" | "switchover" | "recover";
   readonly state: "waiting" | "running" | "done" | "failed" | "unknown";
   readonly args: { readonly target: NodeId | null; readonly allow_data_loss: boolean };
   /** Once running: the epoch that answers it. */
@@ -128,6 +129,8 @@ export interface Facts {
   readonly dueInMs: ReadonlyMap<bigint, number>;
   /** Since the last failover that was inferred from silence, as far as this worker remembers. */
   readonly sinceFailoverMs: number | undefined;
+  /** Nodes that silence cost the role, as far as this worker saw. */
+  readonly flaps: ReadonlyMap<NodeId, Flap>;
   readonly sinceTransferMs: number | undefined;
   /** Since writes stopped, as far as this leader noticed; undefined while they are possible. */
   readonly gapMs: number | undefined;

@@ -32,6 +32,11 @@ export const LIMITS = {
   goneMs: 60_000,
   /** A member enters the commit rule once it has less than this to catch up: commits would wait for it. */
   joinLagBytes: 16n * 1024n * 1024n,
+  /** Hold-down of one node after a failover that its silence caused; doubled for each that follows. */
+  nodeHoldMs: 30_000,
+  longestHoldMs: 600_000,
+  /** The primary's control store may be away for this long: its worker restarts it within two seconds, or cannot. */
+  storeLostMs: 20_000,
   /** An epoch serves this long before leadership moves to the primary's node. */
   settledMs: 1000,
   /** Between two tries to move leadership. */

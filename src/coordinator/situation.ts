@@ -2,7 +2,14 @@
 
 import type { NodeId } from "../core/ids.ts";
 import { type Choice, choose, type Wish } from "./candidate.ts";
-import { classifyPrimary, HEALTH, type Health, healthOf, type PrimaryClass } from "./classify.ts";
+import {
+  causeOf,
+  classifyPrimary,
+  HEALTH,
+  type Health,
+  healthOf,
+  type PrimaryClass,
+} from "./classify.ts";
 import {
   type Facts,
   isDataMember,
@@ -12,6 +19,7 @@ import {
   primaryOf,
   type RequestFact,
 } from "./facts.ts";
+import { heldNodes, holdMs, isHeld } from "./flapping.ts";
 import { LIMITS } from "./limits.ts";
 import { isFenced } from "./old-primary.ts";
 import { nextRequest, REQUEST, type RequestStep } from "./requests.ts";
@@ -27,7 +35,8 @@ export const WORDS = {
   /** Of the step the appointed node owes: its promotion, then its open gate. */
   promotion: ["pending", "seen", "late"],
   health: HEALTH,
-  brake: ["none", "paused", "hold_down"],
+  /** `untold`: something holds a failover back, and no event says so yet. */
+  brake: ["none", "paused", "hold_down", "untold"],
   handover: ["none", "under_way", "done", "refused", "late"],
   request: REQUEST,
   /** Steady work while the primary serves, most useful first. */
@@ -62,7 +71,7 @@ export function read(facts: Facts): Reading {
     brake: brakeOf(facts, primary),
     handover,
     request: request.step,
-    chore: quiet ? choreOf(facts) : "none",
+    chore: quiet ? choreOf(facts) : epoch === "promoted" ? choreAtGate(facts) : "none",
   };
   return { facts, situation, primary, choice, request };
 }
@@ -98,9 +107,10 @@ function wishOf(facts: Facts): Wish {
   const shutdownLsn = facts.handedOver?.shutdownLsn;
   const oldEnd = facts.members.get(epoch?.old_primary ?? 0)?.seen?.wal_lsn;
   const patient = facts.epochMs < LIMITS.targetMs;
-  const avoid = epoch?.cause === "promotion_failed" ? before?.node_id : null;
+  const failed = epoch?.cause === "promotion_failed" ? before?.node_id : null;
+  const avoid = new Set([...heldNodes(facts.flaps), ...(failed == null ? [] : [failed])]);
   return {
-    ...(avoid == null ? {} : { avoid }),
+    avoid,
     ...(target === undefined ? {} : { target }),
     ...(shutdownLsn === undefined ? {} : { shutdownLsn }),
     patient,
@@ -148,10 +158,31 @@ function handoverOf(facts: Facts): Situation["handover"] {
 
 /** Only what silence suggests is held down; a death that was seen is not (H47). */
 function brakeOf(facts: Facts, primary: PrimaryClass): Situation["brake"] {
-  if (facts.view.paused_why !== null) return "paused";
-  const inferred = primary === "node_silent" || primary === "hung";
+  const brake = heldBack(facts, primary);
+  if (brake === undefined) return "none";
+  const lost = healthOf(primary) === "lost" && newest(facts.view)?.state === "serving";
+  return lost && facts.saidBlocked !== brake.why ? "untold" : brake.brake;
+}
+
+/** What holds a failover back, in one sentence that stays the same while it does. */
+export function heldBack(
+  facts: Facts,
+  primary: PrimaryClass,
+): { readonly brake: "paused" | "hold_down"; readonly why: string } | undefined {
+  const { view } = facts;
+  const cause = causeOf(facts, primary).reason;
+  if (view.paused_why !== null) {
+    return { brake: "paused", why: `paused (${view.paused_why}), though ${cause}` };
+  }
+  if (primary !== "node_silent" && primary !== "hung") return undefined;
+  const flap = facts.flaps.get(primaryOf(view) ?? 0);
+  if (isHeld(flap) && flap !== undefined) {
+    const seconds = holdMs(flap) / 1000;
+    return { brake: "hold_down", why: `held down for ${seconds} s, though ${cause} again` };
+  }
   const recent = (facts.sinceFailoverMs ?? Infinity) < LIMITS.holdDownMs;
-  return inferred && recent ? "hold_down" : "none";
+  if (!recent) return undefined;
+  return { brake: "hold_down", why: `too soon after the last failover, though ${cause}` };
 }
 
 function choreOf(facts: Facts): Situation["chore"] {
@@ -163,6 +194,13 @@ function choreOf(facts: Facts): Situation["chore"] {
   if (facts.view.next_rule !== null) return "none";
   if (!facts.view.formed && isWhole(facts)) return "formed";
   return shouldTransfer(facts) ? "transfer" : "none";
+}
+
+/** Behind a closed gate only one thing helps: fewer confirmations, where the mode allows it and too few are there. */
+function choreAtGate(facts: Facts): Situation["chore"] {
+  const step = ruleStep(facts);
+  const { rule, next_rule: next } = facts.view;
+  return step.step === "next" && step.rule.k < (next ?? rule).k ? "rule_next" : "none";
 }
 
 /** A member that streams from the primary for the first time. */

@@ -26,6 +26,8 @@ export function formatLsn(lsn: Lsn): string {
 
 /** How every name of a WAL receiver of ours begins. */
 export const STANDBY_PREFIX = "pgr_";
+/** The same of one that is not proved to be a standby yet. */
+export const JOINER_PREFIX = "pgr_joiner_";
 
 /** The name under which a member's WAL receiver attaches: bound to member and incarnation (H07). */
 export function standbyName(id: NodeId, incarnation: string): string {
@@ -34,7 +36,7 @@ export function standbyName(id: NodeId, incarnation: string): string {
 
 /** The name under which it attaches before its history is proved: in no commit rule, so that it confirms nothing. */
 export function joinerName(id: NodeId, incarnation: string): string {
-  return `pgr_joiner_${id}_${incarnation.replaceAll("-", "").slice(0, 12)}`;
+  return `${JOINER_PREFIX}${id}_${incarnation.replaceAll("-", "").slice(0, 12)}`;
 }
 
 /** The physical slot that every member keeps for member `id` (H43). */

@@ -41,7 +41,7 @@ export type EpochRow = z.infer<typeof EpochRow>;
 const RequestRow = z.object({
   request_id: int8,
   key: z.string(),
-  kind: z.enum(["failover", "switchover"]),
+  kind: z.enum(["failover", "switchover", "recover"]),
   state: z.enum(["waiting", "running", "done", "failed", "unknown"]),
   /**
    * `target` is a node id or null; `not_before` an ISO time; `delay_ms` leaves the asking session time to hear its

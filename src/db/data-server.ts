@@ -62,6 +62,9 @@ const Attached = z.object({
   state: z.string().nullable(),
   flush_lsn: lsn.nullable(),
   pid: z.int(),
+  /** The role it logged in as, and the slot it streams from. */
+  usename: z.string().nullable(),
+  slot: z.string().nullable(),
 });
 export type Attached = z.infer<typeof Attached>;
 
@@ -106,8 +109,10 @@ export function lookAt(db: Queryable): Promise<Look> {
              current_setting('listen_addresses') as listen,
              coalesce((
                select jsonb_agg(jsonb_build_object('application_name', s.application_name,
-                 'state', s.state, 'flush_lsn', s.flush_lsn, 'pid', s.pid))
-                 from pg_stat_replication as s), '[]') as attached
+                 'state', s.state, 'flush_lsn', s.flush_lsn, 'pid', s.pid, 'usename', s.usename,
+                 'slot', l.slot_name))
+                 from pg_stat_replication as s
+                 left join pg_replication_slots as l on l.active_pid = s.pid), '[]') as attached
         from (values (1)) one left join pg_stat_wal_receiver r on true`,
   });
 }
@@ -117,8 +122,10 @@ export function attachedTo(db: Queryable): Promise<Attached[]> {
   return callMany(db, Attached, {
     name: "data.attached",
     text: `
-      select application_name, state, flush_lsn::text as flush_lsn, pid
-        from pg_stat_replication`,
+      select s.application_name, s.state, s.flush_lsn::text as flush_lsn, s.pid,
+             s.usename::text as usename, l.slot_name::text as slot
+        from pg_stat_replication as s
+        left join pg_replication_slots as l on l.active_pid = s.pid`,
   });
 }
 

@@ -161,6 +161,19 @@ export function switchover(
   });
 }
 
+/** This node alone goes on, and the others are given up. Only when a majority is lost for good. */
+export function recover(
+  db: Queryable,
+  ask: { readonly force: boolean; readonly reason: string | undefined },
+): Promise<RequestRow> {
+  return callOne(db, RequestRow, {
+    text: `
+      select *
+        from pg_replica.recover(force => $1, reason => $2)`,
+    values: [ask.force, ask.reason ?? null],
+  });
+}
+
 /** No automatic failover until `resume`; fencing stays. Needs a quorum. */
 export async function pause(db: Queryable, why: string): Promise<void> {
   const row = z.object({ paused: z.boolean() });

@@ -4,6 +4,7 @@ import type { Clock } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
 import { nodePassword } from "../config/secrets.ts";
 import { type Facts, newest, primaryOf, type View } from "../coordinator/facts.ts";
+import { isInferred } from "../coordinator/flapping.ts";
 import { type Decision, decide } from "../coordinator/rules.ts";
 import { nodeRole } from "../core/ids.ts";
 import { type ClusterView, clusterView } from "../db/cluster.ts";
@@ -181,8 +182,7 @@ class Leading {
 
   #remember(kind: string, body: Readonly<Record<string, unknown>>): void {
     if (kind === "event") this.#gatherer.saidBlocked = String(body.reason);
-    const inferred = body.cause === "node_silent" || body.cause === "hung";
-    if (kind === "open_epoch" && inferred) {
+    if (kind === "open_epoch" && isInferred(String(body.cause))) {
       this.#watch.memory.lastInferredFailover = this.#options.clock.now();
     }
   }

@@ -55,6 +55,7 @@ export class Gatherer {
     const view = await readView();
     const now = clock.now();
     if (this.ages.note(view, now)) this.saidBlocked = undefined;
+    watch.flaps.note(view.epochs, now);
     this.#pollReports(view);
     const primary = primaryOf(view);
     const { memory } = watch;
@@ -70,6 +71,7 @@ export class Gatherer {
       handedOver: this.#handedOver(view),
       dueInMs: this.#dueInMs(view, now),
       sinceFailoverMs: since(memory.lastInferredFailover, now),
+      flaps: watch.flaps.facts(now),
       sinceTransferMs: since(memory.lastTransfer, now),
       gapMs: this.ages.gapMs(now),
       saidBlocked: this.saidBlocked,

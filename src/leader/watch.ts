@@ -6,7 +6,8 @@
  * Nothing is probed while nothing is suspected.
  */
 import type { Clock } from "../clock/clock.ts";
-import type { ProbeFact } from "../coordinator/facts.ts";
+import type { ProbeFact, View } from "../coordinator/facts.ts";
+import { type Flap, isInferred, oneMore } from "../coordinator/flapping.ts";
 import type { NodeId } from "../core/ids.ts";
 
 export interface Target {
@@ -37,8 +38,35 @@ export interface Memory {
   lastTransfer?: number;
 }
 
+/** Failovers that silence caused, as this worker saw them applied: kept across leaderships. */
+export class Flaps {
+  readonly #nodes = new Map<NodeId, { count: number; at: number }>();
+  #newest: bigint | undefined;
+
+  /** Take in the newest epochs. Those from before the first look are history, however long ago. */
+  note(epochs: View["epochs"], now: number): void {
+    for (const { epoch, cause, old_primary } of [...epochs].reverse()) {
+      const fresh = this.#newest !== undefined && epoch > this.#newest;
+      if (fresh && old_primary !== null && isInferred(cause)) this.#add(old_primary, now);
+    }
+    this.#newest = epochs[0]?.epoch ?? this.#newest ?? 0n;
+  }
+
+  facts(now: number): ReadonlyMap<NodeId, Flap> {
+    return new Map(
+      [...this.#nodes].map(([id, { count, at }]) => [id, { count, sinceMs: now - at }]),
+    );
+  }
+
+  #add(id: NodeId, now: number): void {
+    const { count } = oneMore(this.facts(now).get(id));
+    this.#nodes.set(id, { count, at: now });
+  }
+}
+
 export class PrimaryWatch {
   readonly memory: Memory = {};
+  readonly flaps = new Flaps();
   readonly #options: WatchOptions;
   #target: Target | undefined;
   #keepUntil = 0;

@@ -13,6 +13,7 @@ export const EVENTS = [
   "control.gone",
   "control.reborn",
   "control.installed",
+  "control.disk",
   // raft
   "raft.leader_silent",
   "raft.peer_lost",

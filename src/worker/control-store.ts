@@ -23,6 +23,7 @@ import { exists, isEmpty, removeTree, syncDirectory } from "../postgres/files.ts
 import type { Owner } from "../postgres/owner.ts";
 import { runProgram } from "../postgres/run.ts";
 import { adoptServer, type Server, startServer, waitReady } from "../postgres/server.ts";
+import { dropBallast, isDiskFull } from "./ballast.ts";
 import { controlPaths, writeControlFiles } from "./control-settings.ts";
 
 export { createControlStore } from "./control-init.ts";
@@ -123,7 +124,8 @@ async function startOnce(
     await endLeftovers(config, binaries, clock);
     await refuseUnsafeFiles(binaries, dataDir, owner);
   }
-  const server = running ?? (await startServer({ binaries, dataDir, owner, logFile }));
+  const start = () => startServer({ binaries, dataDir, owner, logFile });
+  const server = running ?? (await startWithRoom(config, start, { clock, log }));
   try {
     await waitReady(server, { clock, limitMs: READY_LIMIT_MS });
     if (server.adopted) server.reload();
@@ -139,6 +141,24 @@ async function startOnce(
     server.adopted ? "the control store was running" : "the control store was started",
   );
   return { server, identity };
+}
+
+/** A store that ends at once because its volume is full gets the room that was kept for it, once (H66). */
+async function startWithRoom(
+  config: Config,
+  start: () => Promise<Server>,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): Promise<Server> {
+  const server = await start();
+  try {
+    await waitReady(server, { clock, limitMs: READY_LIMIT_MS });
+    return server;
+  } catch (error) {
+    if (!isDiskFull(error) || !(await dropBallast(config))) throw error;
+    log.error({ event: "control.disk" }, "no space for the control store: the ballast is gone");
+    await stopIfAlive(server);
+    return await start();
+  }
 }
 
 /** Fast: whoever waits for a COMMIT hears nothing, and asks again. */

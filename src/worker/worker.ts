@@ -12,6 +12,7 @@ import { type Hints, type OpenHints, openHints } from "../db/hints.ts";
 import type { Sender } from "../db/peer.ts";
 import { longWork } from "../jobs/long-work.ts";
 import { createWatch, leadWhile } from "../leader/as-leader.ts";
+import { rememberFlaps } from "../leader/remember.ts";
 import { suspectLost, suspectQuietLeader } from "../leader/suspect.ts";
 import type { PrimaryWatch } from "../leader/watch.ts";
 import type { Log } from "../log/logger.ts";
@@ -21,6 +22,7 @@ import type { PeerAddress } from "../raft/links.ts";
 import type { Leadership } from "../raft/raft.ts";
 import { Raft } from "../raft/run.ts";
 import { announce } from "./announce.ts";
+import { keepBallast } from "./ballast.ts";
 import { type ControlStore, ownControlStore, startControlStore } from "./control-store.ts";
 import { forward } from "./forward.ts";
 import { keepMark } from "./life-mark.ts";
@@ -100,6 +102,8 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
     raft.run(),
     keepControlStore(parts, control, signal),
     suspect(parts, raft, signal),
+    remember(parts, signal),
+    keepBallast(parts.config, { ...parts, signal }),
     tellLeader(parts, raft, signal),
     markLife(parts, signal),
     ...(parts.config.data === undefined ? [] : tendData(parts, raft, signal)),
@@ -173,6 +177,17 @@ function suspect(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void> {
     leader: () => raft.leader(),
     self: config.node.id,
     heartbeatMs: config.timing.heartbeatMs,
+    signal,
+  });
+}
+
+function remember({ store, clock, watch, hints }: Parts, signal: AbortSignal): Promise<void> {
+  const applied = hints.fork("applied");
+  return rememberFlaps({
+    watch,
+    clock,
+    readView: () => clusterView(store),
+    hints: applied,
     signal,
   });
 }

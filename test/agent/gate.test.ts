@@ -1,6 +1,6 @@
 /** Who confirms at the gate of a new primary. */
 import { expect, test } from "vitest";
-import { confirming } from "../../src/agent/gate.ts";
+import { confirming } from "../../src/agent/standbys.ts";
 import { joinerName, standbyName } from "../../src/core/ids.ts";
 
 const incarnation = (id: number) => `0000000${id}-0000-4000-8000-000000000000`;
@@ -17,6 +17,8 @@ const attached = (application_name: string, flush_lsn: bigint, state = "streamin
   state,
   flush_lsn,
   pid: 1,
+  usename: `pgreplica_node_${application_name.split("_")[1]}`,
+  slot: `pgreplica_${application_name.split("_")[1]}`,
 });
 
 test.each([
@@ -36,6 +38,16 @@ test.each([
   {
     why: "a joiner, not yet proved, counts for nothing",
     rows: [attached(joinerName(2, incarnation(2)), 90n)],
+    count: 0,
+  },
+  {
+    why: "a name borrowed by another login counts for nothing",
+    rows: [{ ...attached(name(2), 50n), usename: "pgreplica_node_3" }],
+    count: 0,
+  },
+  {
+    why: "a second connection under a name, without its slot, counts for nothing",
+    rows: [{ ...attached(name(2), 50n), slot: null }],
     count: 0,
   },
   { why: "two members are two", rows: [attached(name(2), 50n), attached(name(3), 60n)], count: 2 },

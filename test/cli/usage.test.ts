@@ -6,7 +6,10 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { cli } from "../support/programs.ts";
 
 const USAGE: readonly (readonly [line: string, said: string])[] = [
-  ["", "command: missing: expected one of init, run, stop, status, failover, switchover, demo"],
+  [
+    "",
+    "command: missing: expected one of init, run, stop, status, failover, switchover, recover, demo",
+  ],
   ["demolish", "command: demolish: expected one of init, run,"],
   ["status --colour", "--colour: unknown option: expected one of --config, --uri, --json, --watch"],
   ["status --config", "--config: missing: expected a value"],
@@ -35,7 +38,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(empty, { recursive: true, force: true }));
 
-test.each(["init", "run", "stop", "status", "failover", "switchover"])(
+test.each(["init", "run", "stop", "status", "failover", "switchover", "recover"])(
   "%s without a configuration names the file it looked for",
   async (command) => {
     const { exitCode, stderr } = await cli([command], { cwd: empty });

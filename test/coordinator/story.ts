@@ -98,6 +98,12 @@ const VERBS: Readonly<Record<string, Verb>> = {
     world.facts.probe = { result, sinceMs: Number(args.for ?? 0) };
     return "ok";
   },
+  /** flapped node=1 count=2 since=40000: silence cost it the role twice. */
+  flapped: ({ world: { facts } }, args) => {
+    const flap = { count: Number(args.count), sinceMs: Number(args.since) };
+    facts.flaps = new Map([...facts.flaps, [Number(args.node), flap]]);
+    return "ok";
+  },
   /** pass epoch=6000 leading=300 handover=11000 failover=2000 gap=180 transfer=1 lease=4100 */
   pass: ({ world: { facts } }, args) => {
     if (args.epoch !== undefined) facts.epochMs = Number(args.epoch);

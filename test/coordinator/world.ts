@@ -76,6 +76,7 @@ export class World {
       handedOver: undefined,
       dueInMs: new Map(),
       sinceFailoverMs: undefined,
+      flaps: new Map(),
       sinceTransferMs: undefined,
       gapMs: undefined,
       saidBlocked: undefined,

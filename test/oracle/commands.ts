@@ -83,6 +83,14 @@ const MAKERS: Readonly<Record<string, (random: Random, cluster: Cluster) => Body
   rule_back: (random, cluster) => ({
     version: String(cluster.ruleVersion + BigInt(random.chance(0.8) ? 0 : 1)),
   }),
+  // Seldom for real: afterwards this is a cluster of one.
+  recover: (random) => ({
+    node_id: random.chance(0.03) ? random.int(1, 3) : 9,
+    key: random.uuid(),
+    by: "op",
+    reason: "the others burnt down",
+    lost_bytes: 0,
+  }),
   formed: () => ({}),
   pause: (random) => (random.chance(0.5) ? { why: "work", by: "op" } : {}),
   resume: () => ({ by: "op" }),

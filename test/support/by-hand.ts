@@ -16,7 +16,7 @@ export interface ByHand extends ClusterView {
   logOf(id: number): string;
   init(id: number): Promise<RunResult>;
   /** Start `run`; it stays until it is stopped or fails. */
-  run(id: number): Promise<ChildProcess>;
+  run(id: number, env?: NodeJS.ProcessEnv): Promise<ChildProcess>;
   /** `pg-replica stop`: both servers and the worker of one node. */
   stop(id: number): Promise<RunResult>;
   /** SIGKILL to everything of every node at once. */
@@ -91,11 +91,12 @@ function commands(top: string, nodes: readonly NodeEntry[]) {
     if (found === undefined) throw new Error(`no node ${id}`);
     return found;
   };
-  const run = async (id: number) => {
+  const run = async (id: number, env: NodeJS.ProcessEnv = {}) => {
     const log = await openFile(logOf(id), "a");
     const stdio = ["ignore", log.fd, log.fd] as const;
     const child = spawn(process.execPath, [CLI, "run", "--config", configOf(id)], {
       stdio: [...stdio],
+      env: { ...process.env, ...env },
     });
     await log.close();
     return child;

@@ -14,6 +14,7 @@ import {
   int,
   lsnOf,
   memberOf,
+  NO_EPOCH,
   newestOf,
   refused,
   text,
@@ -21,25 +22,8 @@ import {
   withNewest,
 } from "./effects.ts";
 import { readmit, register, voter } from "./member-commands.ts";
+import { recover } from "./recover.ts";
 import { SqlError } from "./sql-error.ts";
-
-const NO_EPOCH: EpochFacts = {
-  epoch: 0n,
-  state: "opened",
-  cause: "",
-  old_primary: null,
-  node_id: null,
-  timeline: null,
-  from_lsn: null,
-  from_epoch: null,
-  old_fenced: false,
-  switch_lsn: null,
-  stamp_lsn: null,
-  request_id: null,
-  handover_to: null,
-  handover_request: null,
-  write_gap_ms: null,
-};
 
 const found: Command = (cluster, body) => {
   const id = int(body.node_id);
@@ -300,6 +284,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   attached,
   rule_next: ruleNext,
   rule_back: ruleBack,
+  recover,
   rule,
   formed,
   pause: (cluster, { why }) =>

@@ -19,7 +19,7 @@ export type EpochFacts = Omit<EpochRow, "reason">;
 export interface RequestFacts {
   readonly request_id: bigint;
   readonly key: string;
-  readonly kind: "failover" | "switchover";
+  readonly kind: "failover" | "switchover" | "recover";
   readonly state: "waiting" | "running" | "done" | "failed" | "unknown";
   readonly args: ClusterView["requests"][number]["args"];
   readonly from_node: NodeId | null;

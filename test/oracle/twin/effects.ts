@@ -44,3 +44,21 @@ export function withMember(cluster: Cluster, id: number | null, changes: Partial
 
 export const memberOf = ({ members }: Cluster, id: number | null) =>
   members.find(({ node_id }) => node_id === id);
+
+export const NO_EPOCH: EpochFacts = {
+  epoch: 0n,
+  state: "opened",
+  cause: "",
+  old_primary: null,
+  node_id: null,
+  timeline: null,
+  from_lsn: null,
+  from_epoch: null,
+  old_fenced: false,
+  switch_lsn: null,
+  stamp_lsn: null,
+  request_id: null,
+  handover_to: null,
+  handover_request: null,
+  write_gap_ms: null,
+};

@@ -38,6 +38,7 @@ const CHANGES: Readonly<
 > = {
   pause: { sql: "update cluster.state set paused_why = $1", args: ["why"] },
   forming: { sql: "update cluster.state set formed = false", args: [] },
+  mode: { sql: "update cluster.state set mode = $1", args: ["is"] },
   rule: {
     sql: "update cluster.state set rule_k = $1, rule_cohort = string_to_array($2, ',')::integer[]",
     args: ["k", "cohort"],

@@ -1,0 +1,91 @@
+/** The last resort: a majority is lost for good, and one node goes on alone (H49). */
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { clusterView } from "../../../src/db/cluster.ts";
+import { agentView } from "../../../src/db/node.ts";
+import { openScratch, type Scratch } from "../../support/scratch.ts";
+import { errorOf, sqlstate } from "../../support/sql.ts";
+import { elect, openStore, type Store, see, threeMembers } from "./stores.ts";
+
+let scratch: Scratch;
+let store: Store;
+
+beforeAll(async () => {
+  scratch = await openScratch("recover");
+  store = await openStore(scratch, 2);
+}, 60_000);
+beforeEach(async () => {
+  await threeMembers([store]);
+  await store.db.query("truncate cluster.given_up, raft.log");
+});
+afterAll(() => scratch.close());
+
+const RECOVER =
+  "select * from pg_replica.recover(force => true, reason => 'both others burnt down')";
+
+test("it is refused without force, without a reason, and while anybody leads", async () => {
+  await elect([store], null);
+  const refusals: [string, string][] = [
+    ["select * from pg_replica.recover(false, 'why')", "RF011"],
+    ["select * from pg_replica.recover(true, ' ')", "22023"],
+    ["select * from pg_replica.recover(true, null)", "22023"],
+  ];
+  for (const [sql, code] of refusals) {
+    const error = await errorOf(store.db.query(sql));
+    expect(sqlstate(error)).toBe(code);
+    expect(error.hint).toMatch(/\S/);
+  }
+  await elect([store], 1);
+  const error = await errorOf(store.db.query(RECOVER));
+  expect(sqlstate(error)).toBe("RF010");
+  expect(error.message).toMatch(/node 1 leads/);
+  expect((await clusterView(store.db)).members).toHaveLength(3);
+});
+
+test("alone: a new epoch that this node answers for itself, the others out, what they held on record", async () => {
+  await elect([store], null);
+  await see(store.db, 1, { wal_lsn: "0/4000100" });
+  await see(store.db, 2, { wal_lsn: "0/4000000" });
+  const before = await store.db.query("select current_term, last_index from raft.hard_state");
+  const { rows } = await store.db.query(RECOVER);
+  expect(rows[0]).toMatchObject({ kind: "recover", state: "running", epoch: "3", from_node: 1 });
+
+  const view = await clusterView(store.db);
+  expect(view.members.map(({ node_id }) => node_id)).toEqual([2]);
+  expect(view.rule).toMatchObject({ k: 0, cohort: [2] });
+  expect(view.epochs[0]).toMatchObject({ epoch: 3n, state: "opened", cause: "recovered" });
+  expect(await agentView(store.db)).toMatchObject({ pledge: 3n, goal: "pledged" });
+
+  // One entry in a term of its own, committed and applied: the log says what was done.
+  const after = await store.db.query(
+    "select current_term, last_index, commit_index, applied_index, alarm from raft.hard_state",
+  );
+  const index = String(BigInt(before.rows[0].last_index) + 1n);
+  expect(after.rows[0]).toMatchObject({
+    current_term: String(BigInt(before.rows[0].current_term) + 1n),
+    last_index: index,
+    commit_index: index,
+    applied_index: index,
+    alarm: null,
+  });
+  const event = await store.db.query(
+    "select reason, detail from pg_replica.events(0, 1000) where event = 'cluster_recovered'",
+  );
+  expect(event.rows[0].reason).toMatch(/burnt down; excluded: node1, node3$/);
+  expect(event.rows[0].detail).toMatchObject({ lost_bytes: 256 });
+});
+
+test("who was given up is refused when it comes back, by name and reason", async () => {
+  await elect([store], null);
+  await store.db.query(RECOVER);
+  const { rows } = await store.db.query("select * from cluster.given_up order by node_id");
+  expect(rows.map(({ node_id }) => node_id)).toEqual([1, 3]);
+  const error = await errorOf(
+    store.db.query(
+      `select * from peer.hello((select cluster_id from node.identity), 1,
+                                (select incarnation from cluster.given_up where node_id = 1))`,
+    ),
+  );
+  expect(sqlstate(error)).toBe("RF008");
+  expect(error.message).toMatch(/node 1 was excluded/);
+  expect(error.detail).toMatch(/burnt down/);
+});
