@@ -26,6 +26,8 @@ function attached(server: DataServer) {
     state: "streaming",
     flush_lsn: sender.flushed === 0 ? null : formatLsn(sender.flushed),
     pid: sender.pid,
+    usename: `pgreplica_node_${sender.receiver.server.node}`,
+    slot: sender.slot,
   }));
 }
 
