@@ -11,6 +11,8 @@ import { startLoad, type Verdict } from "../support/load/load.ts";
 import { Random } from "../support/random.ts";
 import { value } from "../support/sql.ts";
 
+/** On an overloaded machine no time is judged but this, milliseconds: it would be no machine at all. */
+const NEVER_MS = 180_000;
 const SEED = Number(process.env.PG_REPLICA_TEST_SEED ?? 1);
 vi.setConfig({ testTimeout: 180_000 });
 
@@ -71,8 +73,8 @@ async function expectPromises(fault: Fault, window: Window, verdict: Verdict): P
   const limit = BOUNDS[fault.bound];
   const [{ what, proof } = { what: "", proof: "" }] = window.injected;
   console.log(`${fault.id} ${what}: ${proof}; whole after ${Math.round(window.convergedMs)} ms`);
-  expectWithin("convergence", window.convergedMs, CONVERGENCE_MS, window.lagMs, 180_000);
-  if (limit !== undefined) expectWithin("write gap", window.gapMs, limit, window.lagMs);
+  expectWithin("convergence", window.convergedMs, CONVERGENCE_MS, window.lagMs, NEVER_MS);
+  if (limit !== undefined) expectWithin("write gap", window.gapMs, limit, window.lagMs, NEVER_MS);
 }
 
 describe("bold faults", () => {
