@@ -1,4 +1,4 @@
--- A store made anew learns from the stamps of its data what it had followed or led (H56).
+-- A store that forgot it, or never heard of it, learns from the stamps of its data what they followed (H56, H23).
 create or replace function node.recall(p_epoch bigint) returns void
 language plpgsql volatile set search_path = '' as $$
 begin

@@ -11,6 +11,7 @@
 import { join } from "node:path";
 import { WaitTimeout } from "../clock/clock.ts";
 import { failPoint } from "../clock/fail-point.ts";
+import { provedEpoch } from "../core/history.ts";
 import { formatLsn, type Lsn } from "../core/ids.ts";
 import { stampChain } from "../db/data-server.ts";
 import { pollRecovery, pushReplay, type Recovery } from "../db/data-standby.ts";
@@ -33,7 +34,7 @@ export async function report(agent: Agent, order: Order): Promise<void> {
   const started = agent.clock.now();
   agent.state.reported = { epoch: order.epoch, at: started };
   const end = await detach(agent, order);
-  await recallHistory(agent);
+  await recallHistory(agent, order);
   recheck(agent, order);
   failPoint("pledge");
   await agent.store.makeReport(order.epoch, end.lsn, end.evidence);
@@ -48,12 +49,15 @@ export async function report(agent: Agent, order: Order): Promise<void> {
   );
 }
 
-/** A store made anew has forgotten what these data followed; their stamps have not, and reports rest on it (H56). */
-async function recallHistory({ view, hands, store }: Agent): Promise<void> {
-  if (view.followed > 0n) return;
+/**
+ * The stamps in the WAL say what these data followed where the store does not: one made anew has forgotten it (H56),
+ * and one that was cut off has not heard of a primary appointed anew, whose commits this standby went on confirming.
+ * Reported under an older epoch, they would lose against a shorter WAL (D4, H23).
+ */
+async function recallHistory({ hands, store }: Agent, { view }: Order): Promise<void> {
   const { db } = await hands.get();
-  const newest = (await stampChain(db, view.cluster_id)).at(-1)?.epoch ?? 0n;
-  if (newest > 0n && newest <= view.epoch) await store.recall(newest);
+  const reached = provedEpoch(view, await stampChain(db, view.cluster_id));
+  if (reached > view.followed) await store.recall(reached);
 }
 
 export interface EndOfWal {

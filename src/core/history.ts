@@ -61,6 +61,11 @@ function contradiction({ history, epoch }: Known, stamps: readonly Stamp[]): str
   return undefined;
 }
 
+/** The newest epoch this WAL is known to be of: followed, led, or stamped, if no stamp contradicts the appointments. */
+export function provedEpoch(known: Known, stamps: readonly Stamp[]): Epoch {
+  return contradiction(known, stamps) === undefined ? reachedEpoch(known, stamps) : known.followed;
+}
+
 function reachedEpoch({ followed }: Known, stamps: readonly Stamp[]): Epoch {
   const newest = stamps.at(-1)?.epoch ?? 0n;
   return newest > followed ? newest : followed;

@@ -5,6 +5,7 @@ import {
   compareHistory,
   forkOf,
   ownTimelines,
+  provedEpoch,
   type Stamp,
 } from "../../src/core/history.ts";
 
@@ -73,6 +74,14 @@ test("the appointee's own unused appointments count for nothing", () => {
 test("a timeline given to a later epoch is not this node's, though the number exists", () => {
   expect([...ownTimelines({ ...known, followed: 1n }, [])]).toEqual([1, 2]);
   expect([...ownTimelines({ ...known, followed: 1n }, [stamp(2n, 2, 3)])]).toEqual([1, 2, 3]);
+});
+
+test("WAL is known to be of the newest epoch it was told of or holds the stamp of, if no stamp contradicts", () => {
+  const told = { ...known, followed: 1n };
+  expect(provedEpoch(told, [])).toBe(1n);
+  expect(provedEpoch(told, [stamp(1n, 1, 2), stamp(2n, 2, 3)])).toBe(2n);
+  expect(provedEpoch({ ...known, followed: 3n }, [stamp(2n, 2, 3)])).toBe(3n);
+  expect(provedEpoch(told, [stamp(2n, 5, 3)])).toBe(1n);
 });
 
 const one = stamp(1n, 1, 2, 100n);

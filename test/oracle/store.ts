@@ -100,6 +100,31 @@ const CLUSTER_ROWS = `
                        order by p.log_index desc)
         from (select * from cluster.proposal order by log_index desc limit ${NEWEST}) as p), '[]'))); end $$`;
 
+const Contents = z.object({
+  snapshot: Snapshot,
+  state_hash: z.string(),
+  /** `index:term:client/sequence`, in order. */
+  log: z.array(z.string()),
+  /** Names of `event` commands that took effect, as often as they did. */
+  effects: z.array(z.string()),
+});
+export type Contents = z.infer<typeof Contents>;
+
+/** The tables' rows in full, times and reasons included, make the hash of the state (R5). */
+const contentsOf = (tables: readonly string[]) => `
+  create or replace function oracle.contents() returns jsonb language plpgsql as $$ begin return (
+  select jsonb_build_object(
+    'snapshot', oracle.snapshot(),
+    'state_hash', md5(concat_ws('|', ${tables.map(rowsAsText).join(", ")})),
+    'log', coalesce((
+      select jsonb_agg(concat_ws(':', l.index, l.term, l.client || '/' || l.sequence) order by l.index)
+        from raft.log as l), '[]'),
+    'effects', coalesce((
+      select jsonb_agg(e.detail ->> 'once') from cluster.event as e where e.detail ? 'once'), '[]'))); end $$`;
+
+const rowsAsText = (table: string) =>
+  `(select string_agg(to_jsonb(t)::text, ' ' order by to_jsonb(t)::text) from ${table} as t)`;
+
 /** All durable tables' rows, each as jsonb. */
 export type Dump = readonly { readonly table: string; readonly rows: string }[];
 
@@ -130,6 +155,7 @@ export class Store {
     await store.sql(SNAPSHOT);
     await store.sql(CLUSTER_ROWS);
     store.#durable = await store.#tables("p");
+    await store.sql(contentsOf(store.#durable.filter((table) => table.startsWith("cluster."))));
     store.#pristine = await store.dump();
     return store;
   }
@@ -213,17 +239,13 @@ export class Store {
     ).one;
   }
 
-  /** A hash over every row and column of the replicated state, times and reasons included (R5). */
-  async stateHash(): Promise<string> {
-    const tables = this.#durable.filter((table) => table.startsWith("cluster."));
-    const texts = tables.map(
-      (table) =>
-        `(select coalesce(string_agg(to_jsonb(t)::text, ' ' order by to_jsonb(t)::text), '') from ${table} as t)`,
-    );
-    const { hash } = await callOne(this.client, z.object({ hash: z.string() }), {
-      text: `select md5(concat_ws('|', ${texts.join(", ")})) as hash`,
-    });
-    return hash;
+  /** What stands in the log, and which events exist: the raw material of R3, R5 and R10. */
+  async contents(): Promise<Contents> {
+    return (
+      await callOne(this.client, z.object({ one: Contents }), {
+        text: "select oracle.contents() as one",
+      })
+    ).one;
   }
 
   async sql(text: string): Promise<void> {
@@ -261,6 +283,7 @@ export class Store {
   markSilent = (counter: { readonly bootId: string; readonly heard: bigint }) =>
     raft.markSilent(this.client, counter);
   makeReport = (epoch: bigint, lsn: bigint) => node.makeReport(this.client, epoch, lsn, "test");
+  recall = (epoch: bigint) => node.recall(this.client, epoch);
   follow = (epoch: bigint) => node.follow(this.client, epoch);
   handOverDone = (epoch: bigint, shutdownLsn: bigint | null, problem: string | null) =>
     node.handOverDone(

@@ -20,7 +20,7 @@ import type {
 } from "../../../src/db/peer.ts";
 import type { Entry, InboxProposal, StoreSample } from "../../../src/db/raft.ts";
 import { type Cluster, initialCluster, type Member } from "./cluster.ts";
-import { type Durable, type HardState, learnCommit } from "./learn-commit.ts";
+import { type Durable, type HardState, learnCommit, NO_PROMISES } from "./learn-commit.ts";
 
 export type { Durable, HardState } from "./learn-commit.ts";
 
@@ -32,17 +32,6 @@ export interface AcceptorIdentity {
   readonly clusterId: string;
 }
 
-const NOTHING: HardState = {
-  term: 0n,
-  votedFor: undefined,
-  leaderId: undefined,
-  commitIndex: 0n,
-  appliedIndex: 0n,
-  alarm: undefined,
-  pledge: 0n,
-  followed: 0n,
-};
-
 export class Acceptor {
   readonly identity: AcceptorIdentity;
   #durable: Durable;
@@ -50,7 +39,7 @@ export class Acceptor {
 
   constructor(identity: AcceptorIdentity, members: readonly Member[], bootId: string) {
     this.identity = identity;
-    this.#durable = { state: NOTHING, log: [], cluster: initialCluster(members) };
+    this.#durable = { state: NO_PROMISES, log: [], cluster: initialCluster(members) };
     this.#volatile = freshVolatile(bootId);
   }
 
@@ -356,6 +345,14 @@ export class Acceptor {
     this.#durable = { ...this.#durable, state: { ...state, followed } };
     for (const key of this.#volatile.reports.keys()) {
       if (key <= epoch) this.#volatile.reports.delete(key);
+    }
+  }
+
+  /** node.recall */
+  recall(epoch: Epoch): void {
+    const { state } = this.#durable;
+    if (epoch > state.followed) {
+      this.#durable = { ...this.#durable, state: { ...state, followed: epoch } };
     }
   }
 

@@ -17,6 +17,18 @@ export interface HardState {
   readonly followed: Epoch;
 }
 
+/** As `init` leaves it. */
+export const NO_PROMISES: HardState = {
+  term: 0n,
+  votedFor: undefined,
+  leaderId: undefined,
+  commitIndex: 0n,
+  appliedIndex: 0n,
+  alarm: undefined,
+  pledge: 0n,
+  followed: 0n,
+};
+
 /** All that survives a crash. Never changed in place: a dump is the object itself. */
 export interface Durable {
   readonly state: HardState;
