@@ -119,6 +119,14 @@ export class Replicator {
     }
   }
 
+  /** Another life answers there now: what its former one held is forgotten, and counts for nothing (H56). */
+  forget(id: NodeId): void {
+    this.#progress.set(id, initialProgress(this.#lastIndex()));
+    this.#begun.delete(id);
+    this.#greeted.delete(id);
+    this.#wake.get(id)?.wake();
+  }
+
   /** Holds everything there is, in the store that the log knows. */
   caughtUp(id: NodeId): boolean {
     if (!this.#options.isKnown(id)) return false;

@@ -70,7 +70,7 @@ export class Raft {
             void this.#elector.lost(peer);
             options.onLost?.(peer);
           },
-          onIncarnation: (peer, incarnation) => this.#incarnations.set(peer, incarnation),
+          onIncarnation: (peer, incarnation) => this.#onIncarnation(peer, incarnation),
         }),
       ]),
     );
@@ -106,6 +106,12 @@ export class Raft {
   /** Incarnations as the peers' stores gave them, the own included. */
   incarnations(): ReadonlyMap<NodeId, string> {
     return this.#incarnations;
+  }
+
+  #onIncarnation(peer: NodeId, incarnation: string): void {
+    const before = this.#incarnations.get(peer);
+    if (before !== undefined && before !== incarnation) this.#leading?.replicator.forget(peer);
+    this.#incarnations.set(peer, incarnation);
   }
 
   /** Its store said hello as the life that the log knows; before it has registered any will do. */

@@ -39,8 +39,13 @@ export interface Event extends Record<string, unknown> {
 
 /** Events of the cluster after one of them, oldest first. */
 export function eventsAfter(cluster: Cluster, after: string): Promise<Event[]> {
+  return firstAnswer(cluster.controlUris(), (uri) => eventsOf(uri, after));
+}
+
+/** The same as one node knows them. */
+export function eventsOf(uri: string, after: string): Promise<Event[]> {
   const text = "select event_id::text, node_id, event, reason from pg_replica.events($1)";
-  return firstAnswer(cluster.controlUris(), (uri) => rows<Event>(uri, text, [after]));
+  return rows<Event>(uri, text, [after]);
 }
 
 export async function lastEvent(cluster: Cluster): Promise<string> {
