@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { type Summary, simulate } from "./programs.ts";
 
 const LIMIT_MS = 14 * 60_000;
-const SEEDS = Number(process.env.SIMULATE_SEEDS ?? 2000);
+const SEEDS = Number(process.env.SIMULATE_SEEDS ?? 1000);
 const CORPUS = join(import.meta.dirname, "corpus");
 
 test(`${SEEDS} seeds hold`, { timeout: LIMIT_MS }, async () => {

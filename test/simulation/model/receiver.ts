@@ -277,8 +277,9 @@ export class Receiver {
 
   /** The server died: its kernel resets what was open. */
   died(): void {
-    if (this.state === "streaming" && !this.server.world.network.dark.has(this.server.node))
-      this.#bye();
+    const { world, node } = this.server;
+    if (this.#upstream !== undefined && !world.network.dark.has(node)) this.#bye();
+    this.#upstream = undefined;
     this.state = "none";
     this.#run += 1;
   }
