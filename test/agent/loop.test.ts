@@ -5,7 +5,7 @@ import type { LeaseSource } from "../../src/agent/lease.ts";
 import { monotonicClock, waitUntil } from "../../src/clock/clock.ts";
 import { surelyOverMs } from "../../src/core/lease.ts";
 import { type Hints, quietHints } from "../../src/db/hints.ts";
-import { silentLog } from "../../src/log/logger.ts";
+import { createLog } from "../../src/log/logger.ts";
 import { readDeadman } from "../../src/postgres/deadman.ts";
 import { readPidFile } from "../../src/postgres/pid-file.ts";
 import {
@@ -37,7 +37,12 @@ function runWorker(): void {
   hints = quietHints();
   const { config, binaries, owner, store, work } = node.agent;
   const shared = { config, binaries, owner, store, work };
-  const options = { ...shared, clock: monotonicClock, log: silentLog, hints };
+  const options = {
+    ...shared,
+    clock: monotonicClock,
+    log: createLog({}, { level: process.env.AGENT_LOG ?? "fatal" }),
+    hints,
+  };
   const lease = { source, random: Math.random };
   const running = runAgentOn({ ...options, lease, signal: controller.signal });
   stop = async () => {
@@ -45,6 +50,12 @@ function runWorker(): void {
     await running;
   };
 }
+
+/** The chain of appointments with one more. */
+const after = (epoch: bigint, timeline: number, switch_lsn: bigint) => [
+  ...node.kept.view.history,
+  { epoch, node_id: 1, timeline, switch_lsn },
+];
 
 const lastRow = () => node.kept.rows.at(-1) ?? {};
 const seen = (name: string, row: Record<string, unknown>, limitMs = 10_000) =>
@@ -140,7 +151,13 @@ test("an open epoch ends a running primary, and it reports as a standby", async 
 test("D7: a lease that nobody renews ends a serving primary in time, and it comes back read-only", async () => {
   const { lsn = 0n } = node.kept.reports.at(-1) ?? {};
   bench.commit(
-    { epoch_state: "appointed", primary_id: 1, timeline: 4, from_lsn: lsn },
+    {
+      epoch_state: "appointed",
+      primary_id: 1,
+      timeline: 4,
+      from_lsn: lsn,
+      history: after(3n, 4, lsn),
+    },
     () => "primary",
   );
   hints.nudge();
@@ -169,4 +186,38 @@ test("D7: a lease that nobody renews ends a serving primary in time, and it come
   // It takes more than a majority that is back: this epoch's one promotion is spent.
   confirmed = true;
   expect(await sql(node, "select pg_is_in_recovery() as r")).toEqual([{ r: true }]);
+}, 60_000);
+
+test("strict reads: nobody is served before an old primary that was not proved fenced is surely over", async () => {
+  Object.assign(node.agent.config, { strictReads: true });
+  bench.commit(
+    { epoch: 4n, pledge: 4n, epoch_state: "opened", primary_id: null, reported: false },
+    () => "pledged",
+  );
+  hints.nudge();
+  await waitUntil("its report", within(20_000), () => node.kept.reports.at(-1)?.epoch === 4n);
+  const { lsn = 0n } = node.kept.reports.at(-1) ?? {};
+  const since = monotonicClock.now();
+  bench.commit(
+    {
+      epoch_state: "appointed",
+      primary_id: 1,
+      timeline: 5,
+      from_lsn: lsn,
+      history: after(4n, 5, lsn),
+      old_fenced: false,
+    },
+    () => "primary",
+  );
+  hints.nudge();
+  await seen("it is promoted, and serves nobody", {
+    role: "primary",
+    gate_open: false,
+    epoch: "4",
+  });
+  await expect(client(node)).rejects.toThrow(/pg_hba.conf/);
+  await seen("it serves epoch 4", { gate_open: true, writable: true, epoch: "4" });
+  expect(monotonicClock.now() - since).toBeGreaterThan(
+    surelyOverMs({ leaseMs: node.agent.config.timing.leaseMs }),
+  );
 }, 60_000);

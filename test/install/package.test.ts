@@ -54,6 +54,10 @@ test("it holds the SQL it installs, for both targets", async () => {
   }
 });
 
+test("it holds the deadman, a script beside the program that starts it", async () => {
+  expect(await readdir(join(installed, "dist/postgres"))).toContain("deadman.sh");
+});
+
 test("it holds no TypeScript to be stripped, no tests and no keys", async () => {
   const files = await readdir(installed, { recursive: true });
   expect(files.filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"))).toEqual([]);
