@@ -2,11 +2,11 @@
  * Faults on every supported PostgreSQL major: `npm run matrix -- [--majors 15,17,18] [--faults F06,F09] [--seed S]`.
  * Majors that are not installed are unpacked beside the installed one (Debian hosts; patchelf is needed).
  */
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { execa } from "execa";
 
 const ROOT = join(import.meta.dirname, "..");
 /** Which suite of Debian holds which major. */
@@ -18,20 +18,18 @@ const cache =
     ? "/var/cache/pg-replica"
     : join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "pg-replica");
 
-function runToEnd(
+async function runToEnd(
   program: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
 ): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
-      stdio: "inherit",
-      cwd: ROOT,
-      env: { ...process.env, ...env },
-    });
-    child.once("error", reject);
-    child.once("exit", (code) => resolve(code ?? 1));
+  const { exitCode = 1 } = await execa(program, args, {
+    stdio: "inherit",
+    cwd: ROOT,
+    env,
+    reject: false,
   });
+  return exitCode;
 }
 
 /** Folder of a major's programs; installs it if it is not there. */

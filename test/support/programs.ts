@@ -1,7 +1,8 @@
 /** Runs client programs (psql, pg_dump, pgbench, our own CLI) with a limit, and finds them. */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { execa } from "execa";
 
 export const PROJECT = join(import.meta.dirname, "../..");
 export const CLI = join(PROJECT, "src/cli/main.ts");
@@ -24,27 +25,22 @@ export interface RunResult {
 }
 
 /** Run a program to its end; it never rejects for an exit status, and is killed at `limitMs` (default 30 s). */
-export function run(program: string, args: readonly string[], options: RunOptions = {}) {
-  const { limitMs = 30_000, input, ...rest } = options;
-  return new Promise<RunResult>((resolve, reject) => {
-    const child = spawn(program, args, { ...rest, stdio: ["pipe", "pipe", "pipe"] });
-    let stdout = "";
-    let stderr = "";
-    let timedOut = false;
-    const timer = setTimeout(() => {
-      timedOut = true;
-      child.kill("SIGKILL");
-    }, limitMs);
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-    child.once("error", reject);
-    child.once("close", (exitCode) => {
-      clearTimeout(timer);
-      resolve({ exitCode, stdout, stderr, timedOut });
-    });
-    child.stdin.on("error", () => undefined); // it may end without reading: its exit status tells
-    child.stdin.end(input ?? "");
+export async function run(
+  program: string,
+  args: readonly string[],
+  { limitMs = 30_000, input = "", ...rest }: RunOptions = {},
+): Promise<RunResult> {
+  const ended = await execa(program, args, {
+    ...rest,
+    input,
+    timeout: limitMs,
+    killSignal: "SIGKILL",
+    reject: false,
+    stripFinalNewline: false,
   });
+  const { exitCode = null, stdout, stderr, timedOut, code } = ended;
+  if (code === "ENOENT" || code === "EACCES") throw ended;
+  return { exitCode, stdout, stderr, timedOut };
 }
 
 /** As `run`, but an exit status other than 0 is an error with what the program said. */
