@@ -5,7 +5,7 @@
  * by one (H36); it holds nothing beyond the primary's end (H20); it has replayed a record written after it came. Then
  * it is started again with its own name and its addresses.
  */
-import { waitUntil } from "../clock/clock.ts";
+import { WaitTimeout } from "../clock/clock.ts";
 import { chainDiffers } from "../core/history.ts";
 import { formatLsn } from "../core/ids.ts";
 import { stampChain } from "../db/data-server.ts";
@@ -148,21 +148,35 @@ function requireEpoch({ stamps }: SourceState, { epoch, view }: Order): void {
   throw new Error(`the primary has no stamp of epoch ${epoch} yet`);
 }
 
-/** On the planned timeline, from the primary itself. */
+/**
+ * On the planned timeline, from the primary itself. One that refuses every record is never seen to stream for long; with
+ * the primary there to serve it, that speaks against its own WAL as much as a replay that stands still (H02).
+ */
 async function untilStreaming(agent: Agent, order: Order): Promise<void> {
   const { clock } = agent;
   const { timeline } = order.view;
-  let askedAt = clock.now();
-  const wait = { clock, everyMs: POLL_MS, limitMs: STREAM_LIMIT_MS, signal: order.signal };
-  await waitUntil("streaming on the epoch's timeline", wait, async () => {
+  const started = clock.now();
+  let askedAt = started;
+  for (;;) {
+    order.signal.throwIfAborted();
     const { db } = await agent.hands.get();
     const own = await standbyPosition(db);
-    if (own.timeline !== null && own.timeline === timeline) return true;
-    if (clock.now() - askedAt < ASK_MS) return false;
-    askedAt = clock.now();
-    if (own.replayed !== null) await checkPosition(agent, order, own.replayed);
-    return false;
-  });
+    if (own.timeline !== null && own.timeline === timeline) return;
+    if (clock.now() - started > STREAM_LIMIT_MS) await refuseUnstreamed(agent, order);
+    if (clock.now() - askedAt > ASK_MS) {
+      askedAt = clock.now();
+      if (own.replayed !== null) await checkPosition(agent, order, own.replayed);
+    }
+    await clock.sleep(POLL_MS, order.signal);
+  }
+}
+
+async function refuseUnstreamed(agent: Agent, order: Order): Promise<never> {
+  const why = `it did not stream on the epoch's timeline within ${STREAM_LIMIT_MS} ms`;
+  const source = await askPrimary(agent, order);
+  if (source === undefined) throw new WaitTimeout(`${why}, and the primary does not answer`);
+  requireEpoch(source, order);
+  throw new Unfit(`${why}, though the primary answers`);
 }
 
 async function untilReplayed(agent: Agent, order: Order, barrier: bigint): Promise<void> {

@@ -37,6 +37,7 @@ test("two nodes found, one is committed: the other discards its own, however oft
   expect(await exists(paths.founding)).toBe(true);
 
   await ACTS.clone(second.agent, orderFor(second));
+  await ACTS.join(second.agent, orderFor(second));
   await untilStreaming(second);
   expect((await classify(second.agent)).kind).toBe("ours");
   expect(await exists(paths.founding)).toBe(false);

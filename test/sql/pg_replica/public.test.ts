@@ -33,6 +33,7 @@ const ACTS = [
   "cancel(9)",
   "pause(null)",
   "resume()",
+  "recover(false, null)",
 ];
 const VIEWS = [
   "status",
