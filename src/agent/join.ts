@@ -149,8 +149,8 @@ function requireEpoch({ stamps }: SourceState, { epoch, view }: Order): void {
 }
 
 /**
- * On the planned timeline, from the primary itself. One that refuses every record is never seen to stream for long; with
- * the primary there to serve it, that speaks against its own WAL as much as a replay that stands still (H02).
+ * On the planned timeline, from the primary itself. One that refuses every record is never seen to stream for long;
+ * with the primary there to serve it, that speaks against its own WAL as much as a replay that stands still (H02).
  */
 async function untilStreaming(agent: Agent, order: Order): Promise<void> {
   const { clock } = agent;
