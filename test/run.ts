@@ -1,7 +1,7 @@
 /**
  * Runs the test suite part by part: `node test/run.ts [--all] [PART…]`. Parts are the folders of test/, fast ones
- * first, then each file of test/cluster and test/faults alone on the machine; `--all` adds test/long. Prints what each
- * part took.
+ * first, then each file of test/cluster and test/faults alone on the machine; `--all` adds test/long, and has the other
+ * parts do all they can (`fully`). Prints what each part took.
  */
 import { spawn } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
@@ -144,6 +144,7 @@ function printTable(outcomes: readonly Outcome[]): void {
 
 const words = process.argv.slice(2);
 const wanted = words.filter((word) => !word.startsWith("--"));
+if (words.includes("--all")) process.env.PG_REPLICA_TEST_ALL = "1";
 const parts = (await findParts(words.includes("--all"))).filter(
   ({ name }) =>
     wanted.length === 0 || wanted.some((word) => name === word || name.startsWith(`${word}/`)),

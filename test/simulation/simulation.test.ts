@@ -2,10 +2,12 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { fully } from "../support/fully.ts";
 import { type Summary, simulate } from "./programs.ts";
 
 const LIMIT_MS = 14 * 60_000;
-const SEEDS = Number(process.env.SIMULATE_SEEDS ?? 1000);
+/** Half a second of a core each. */
+const SEEDS = Number(process.env.SIMULATE_SEEDS ?? (fully ? 2000 : 500));
 const CORPUS = join(import.meta.dirname, "corpus");
 
 test(`${SEEDS} seeds hold`, { timeout: LIMIT_MS }, async () => {
