@@ -89,7 +89,10 @@ export class AnyOrder {
     this.counts.crashes += 1;
     const twins = this.#twins;
     const how = this.#random.weighted({ before: 3, after: 3, restart: 1, keep: 1, old: 1 });
-    if (how === "before") return twins.crashInCall(this.#next().call);
+    if (how === "before") {
+      const { what, call } = this.#next();
+      return twins.crashInCall(what, call);
+    }
     if (how === "restart") return twins.restart();
     if (how === "keep") this.#images = [...this.#images.slice(-2), await twins.image()];
     // After COMMIT and before the answer: the call happened, and nobody knows.

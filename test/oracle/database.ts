@@ -13,6 +13,8 @@ import type { ClientBase } from "pg";
 import { install } from "../../src/db/install.ts";
 import { PACKAGE_ROOT } from "../../src/db/migration-file.ts";
 import type { Scratch } from "../support/scratch.ts";
+import { limited } from "./limited.ts";
+import { connectPglite } from "./pglite-socket.ts";
 
 export interface Database {
   /** As src/db takes it. */
@@ -32,29 +34,37 @@ const BOOT = `
   $$;
 `;
 
+/** What opens a database takes longer than a call. */
+const OPEN_MS = 120_000;
+
 export async function openPglite(): Promise<Database> {
-  const pglite = await PGlite.create();
-  const client = clientOf(pglite);
-  await withoutDblink((root) => install(client, "control", { root }));
-  await pglite.exec(BOOT);
-  return { client, close: () => pglite.close() };
+  const pglite = await limited("PGlite's start", PGlite.create(), OPEN_MS);
+  const client = await limited("a connection to PGlite", connectPglite(pglite));
+  const installed = withoutDblink((root) => install(client, "control", { root }));
+  await limited("PGlite's installation", installed, OPEN_MS);
+  await limited("PGlite's boot id", client.query(BOOT));
+  const close = async () => {
+    await limited("the end of the connection to PGlite", client.end());
+    await limited("PGlite's end", pglite.close());
+  };
+  return { client, close };
 }
 
 /** Databases of one scratch server, each with the real store. */
 export async function openDatabases(scratch: Scratch, count: number): Promise<Database[]> {
   const server = await scratch.start();
   const first = await server.connect();
-  await install(first, "control");
-  await first.query(BOOT);
-  await first.end();
+  await limited("the server's installation", install(first, "control"), OPEN_MS);
+  await limited("the server's boot id", first.query(BOOT));
+  await limited("the end of the first connection", first.end());
   const admin = await server.connect("template1");
-  for (let id = 1; id <= count; id++) {
-    await admin.query(`create database node${id} template postgres`);
-  }
   const databases: Database[] = [];
   for (let id = 1; id <= count; id++) {
+    const created = admin.query(`create database node${id} template postgres`);
+    await limited(`database node${id}`, created, OPEN_MS);
     const client = await server.connect(`node${id}`);
-    databases.push({ client, close: () => client.end() });
+    const close = () => limited(`the end of the connection to node${id}`, client.end());
+    databases.push({ client, close });
   }
   return databases;
 }
@@ -80,26 +90,4 @@ async function withoutDblink(work: (root: string) => Promise<unknown>): Promise<
   } finally {
     await rm(root, { recursive: true, force: true });
   }
-}
-
-interface Question {
-  readonly text: string;
-  readonly values?: readonly unknown[];
-}
-
-/** 64-bit numbers as text, as `pg` gives them. */
-const PARSERS = { 20: (value: string) => value };
-
-function clientOf(pglite: PGlite): ClientBase {
-  const query = async (question: string | Question, more?: readonly unknown[]) => {
-    const { text, values = more ?? [] } =
-      typeof question === "string" ? { text: question } : question;
-    if (values.length === 0) {
-      const results = await pglite.exec(text, { parsers: PARSERS });
-      return results.at(-1) ?? { rows: [] };
-    }
-    const plain = values.map((value) => (typeof value === "bigint" ? value.toString() : value));
-    return pglite.query(text, plain, { parsers: PARSERS });
-  };
-  return { query } as unknown as ClientBase;
 }

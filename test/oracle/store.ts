@@ -6,6 +6,7 @@ import * as node from "../../src/db/node.ts";
 import * as peer from "../../src/db/peer.ts";
 import * as raft from "../../src/db/raft.ts";
 import type { Database } from "./database.ts";
+import { limited } from "./limited.ts";
 
 export const CLUSTER = "00000000-0000-4000-8000-00000000c105";
 export const incarnationOf = (id: number) => `00000000-0000-4000-8000-0000000000${id}0`;
@@ -143,21 +144,25 @@ export class Store {
   /** A store whose init has just ended: it knows who it is and who the members are, nothing else. */
   static async create(id: number, database: Database): Promise<Store> {
     const store = new Store(id, database);
+    await limited(`the creation of store ${id}`, store.#create());
+    return store;
+  }
+
+  async #create(): Promise<void> {
     const identity = {
       reborn: false,
-      node_id: id,
-      name: `node${id}`,
+      node_id: this.id,
+      name: `node${this.id}`,
       cluster_id: CLUSTER,
       cluster_name: "oracle",
-      incarnation: incarnationOf(id),
+      incarnation: incarnationOf(this.id),
     };
-    await setUpStore(database.client, identity, { members: MEMBERS, mode: "quorum" });
-    await store.sql(SNAPSHOT);
-    await store.sql(CLUSTER_ROWS);
-    store.#durable = await store.#tables("p");
-    await store.sql(contentsOf(store.#durable.filter((table) => table.startsWith("cluster."))));
-    store.#pristine = await store.dump();
-    return store;
+    await setUpStore(this.client, identity, { members: MEMBERS, mode: "quorum" });
+    await this.sql(SNAPSHOT);
+    await this.sql(CLUSTER_ROWS);
+    this.#durable = await this.#tables("p");
+    await this.sql(contentsOf(this.#durable.filter((table) => table.startsWith("cluster."))));
+    this.#pristine = await this.dump();
   }
 
   get client(): Database["client"] {

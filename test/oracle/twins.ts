@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { formatLsn } from "../../src/core/ids.ts";
 import type { Entry } from "../../src/db/raft.ts";
+import { limited } from "./limited.ts";
 import {
   CLUSTER,
   type ClusterRows,
@@ -54,15 +55,15 @@ export class Twins {
   }
 
   static async fresh(store: Store): Promise<Twins> {
-    await store.reset();
+    await limited("the store's reset", store.reset());
     const identity = { nodeId: store.id, clusterId: CLUSTER };
     return new Twins(store, new Acceptor(identity, INITIAL_MEMBERS, "boot 1"));
   }
 
   /** Call both; the answer, or the SQLSTATE of the refusal, and all that is held must be equal. */
   async call(what: string, call: Call): Promise<unknown> {
-    const expected = await answerOf(() => call(this.acceptor));
-    const got = await answerOf(() => call(this.store));
+    const expected = await answerOf(what, () => call(this.acceptor));
+    const got = await answerOf(what, () => call(this.store));
     same(`answer to ${what}`, got, expected);
     await this.compare(what);
     if (typeof got === "object" && got !== null && "sqlstate" in got)
@@ -71,46 +72,47 @@ export class Twins {
   }
 
   /** The store crashed before it could commit the call: nothing of it may be left. */
-  async crashInCall(call: Call): Promise<void> {
-    await this.store.undone(() => answerOf(() => call(this.store)));
+  async crashInCall(what: string, call: Call): Promise<void> {
+    const undone = this.store.undone(() => answerOf(what, () => call(this.store)));
+    await limited(`${what}, undone`, undone);
     await this.crash();
   }
 
   async crash(image?: Image): Promise<void> {
     if (image !== undefined) {
-      await this.store.restore(image.dump);
+      await limited("an old copy put back", this.store.restore(image.dump));
       this.#compared = -1n;
     }
-    this.acceptor.crash(await this.store.crash(), image?.durable);
+    const bootId = await limited("the store's crash", this.store.crash());
+    this.acceptor.crash(bootId, image?.durable);
     await this.compare("crash");
   }
 
   async restart(): Promise<void> {
-    this.acceptor.restart(await this.store.restart());
+    this.acceptor.restart(await limited("the store's restart", this.store.restart()));
     await this.compare("restart");
   }
 
   async image(): Promise<Image> {
-    return { durable: this.acceptor.dump(), dump: await this.store.dump() };
+    const dump = await limited("the store's copy", this.store.dump());
+    return { durable: this.acceptor.dump(), dump };
   }
 
   /** Hard state and log after every call; the replicated state whenever something was applied. */
   async compare(what: string): Promise<void> {
-    same(`state after ${what}`, await this.store.snapshot(), snapshotOf(this.acceptor));
+    const state = await limited(`state after ${what}`, this.store.snapshot());
+    same(`state after ${what}`, state, snapshotOf(this.acceptor));
     if (this.acceptor.state.appliedIndex === this.#compared) return;
-    same(
-      `replicated state after ${what}`,
-      await this.store.clusterRows(),
-      rowsOf(this.acceptor.cluster),
-    );
+    const rows = await limited(`replicated state after ${what}`, this.store.clusterRows());
+    same(`replicated state after ${what}`, rows, rowsOf(this.acceptor.cluster));
     this.#compared = this.acceptor.state.appliedIndex;
   }
 }
 
 /** An error of ours or of PostgreSQL is an answer too: its SQLSTATE. */
-async function answerOf(call: () => unknown): Promise<unknown> {
+async function answerOf(what: string, call: () => unknown): Promise<unknown> {
   try {
-    return (await call()) ?? null;
+    return (await limited(what, Promise.resolve(call()))) ?? null;
   } catch (error) {
     const { code, cause } = error as { code?: string; cause?: { code?: string } };
     const sqlstate = cause?.code ?? code;

@@ -89,3 +89,18 @@ test("who was given up is refused when it comes back, by name and reason", async
   expect(error.message).toMatch(/node 1 was excluded/);
   expect(error.detail).toMatch(/burnt down/);
 });
+
+test("a store that learns it was given up itself has no vote any more, not even in its own term", async () => {
+  await elect([store], null);
+  const body = "'node_id', 1, 'key', gen_random_uuid(), 'by', 'op', 'reason', 'why', 'at', now()";
+  await store.db.query(`select cluster.apply_recover(9, jsonb_build_object(${body}))`);
+  const sender = `(select cluster_id from node.identity), 1,
+                  (select incarnation from cluster.member where node_id = 1)`;
+  const { rows } = await store.db.query(
+    `select p.reason as would, v.reason as does, s.voted_for
+       from raft.hard_state as s,
+            peer.pre_vote(${sender}, s.current_term + 1, 99, 99, null, null) as p,
+            peer.request_vote(${sender}, s.current_term, 99, 99, null, null, true) as v`,
+  );
+  expect(rows[0]).toEqual({ would: "learner", does: "learner", voted_for: null });
+});
