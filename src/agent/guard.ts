@@ -12,7 +12,7 @@ import { exists, isMissing } from "../postgres/files.ts";
 import type { Agent } from "./context.ts";
 
 /** A file that is behind the lease by less than this is left alone: an earlier end is a safe one. */
-const BEHIND_MS = 500;
+const BEHIND_MS = 100;
 const CHECK_MS = 1000;
 
 export class Guard {

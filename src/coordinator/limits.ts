@@ -39,6 +39,11 @@ export const LIMITS = {
   storeLostMs: 20_000,
   /** An epoch serves this long before leadership moves to the primary's node. */
   settledMs: 1000,
+  /**
+   * A leader leads for this long before it hands leadership on: a primary whose worker has just come back renews its
+   * lease with the leader there is, and a change of leader would cost it the rest.
+   */
+  leadingMs: 4000,
   /** Between two tries to move leadership. */
   transferEveryMs: 5000,
 } as const;

@@ -273,7 +273,8 @@ function shouldTransfer(facts: Facts): boolean {
     member?.voter === true &&
     facts.members.get(primary ?? 0)?.store.reach === "ok" &&
     !facts.view.requests.some((request) => request.state === "running") &&
-    Math.min(facts.epochMs, facts.leadingMs) >= LIMITS.settledMs &&
+    facts.epochMs >= LIMITS.settledMs &&
+    facts.leadingMs >= LIMITS.leadingMs &&
     (facts.sinceTransferMs ?? Infinity) >= LIMITS.transferEveryMs
   );
 }

@@ -33,7 +33,7 @@ const MAIN = join(
 /** A worker's data is small and short-lived: a heap that is allowed to grow only makes it bigger. */
 const SMALL = ["--max-semi-space-size=1", "--max-old-space-size=160"];
 /** Well within the primary's lease: a worker that comes back in time costs no failover. */
-const FIRST_DELAY_MS = 500;
+const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 10_000;
 const WINDOW_MS = 60_000;
 const MOST_EXITS = 5;
