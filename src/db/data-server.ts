@@ -147,8 +147,8 @@ export async function stampChain(db: Queryable, clusterId: string): Promise<Stam
     text: `
       select epoch::text as epoch, node_id, timeline, switch_lsn::text as switch_lsn,
              stamp_id::text as stamp_id
-        from pgreplica.stamp where cluster_id = $1
-       order by epoch`,
+        from pgreplica.stamp as s where cluster_id = $1
+       order by s.epoch`,
     values: [clusterId],
   });
 }

@@ -1,4 +1,5 @@
 /** The loser of a failover goes back to the primary's history: rewound when that is proved right, copied otherwise. */
+
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -7,6 +8,7 @@ import { classify } from "../../src/agent/disk.ts";
 import { look } from "../../src/agent/observe.ts";
 import { fenceServer, stopServer } from "../../src/agent/servers.ts";
 import { monotonicClock } from "../../src/clock/clock.ts";
+import { stampChain } from "../../src/db/data-server.ts";
 import { createLog } from "../../src/log/logger.ts";
 import { exists, removeTree, writeDurable } from "../../src/postgres/files.ts";
 import { startServer, waitReady } from "../../src/postgres/server.ts";
@@ -163,4 +165,18 @@ test("what is left of an interrupted rewind is never started, only copied over",
   await ACTS.clone(first.agent, orderFor(first));
   await ACTS.join(first.agent, orderFor(first));
   await untilStreaming(first);
+}, 60_000);
+
+test("the chain of stamps is ordered as numbers: ten comes after nine", async () => {
+  const { cluster_id: clusterId } = bench.node(2).agent.view;
+  const { db } = await bench.node(2).agent.hands.get();
+  await db.query("begin");
+  await db.query(
+    `insert into pgreplica.stamp (cluster_id, epoch, node_id, timeline, switch_lsn, stamp_id)
+     select $1, n, 2, n + 1, '0/1', gen_random_uuid() from generate_series(9, 11) as n`,
+    [clusterId],
+  );
+  const epochs = (await stampChain(db, clusterId)).map(({ epoch }) => epoch);
+  await db.query("rollback");
+  expect(epochs.slice(-3)).toEqual([9n, 10n, 11n]);
 }, 60_000);
