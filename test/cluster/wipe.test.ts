@@ -1,12 +1,12 @@
 /** A node's volumes come back empty: it heals by itself, as another life that votes only once the log says so (H56). */
-import { existsSync } from "node:fs";
-import { rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { existsSync, renameSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { useCluster } from "../support/fixture.ts";
 import { onPrimary, untilHealthy, untilNewPrimary } from "../support/health.ts";
-import { eventsAfter, eventsOf, lastEvent } from "../support/rejoin.ts";
-import { firstAnswer, rows, value } from "../support/sql.ts";
+import { eventsOf, lastEvent } from "../support/rejoin.ts";
+import { rows, value } from "../support/sql.ts";
 import { until } from "../support/until.ts";
 
 const cluster = useCluster();
@@ -17,19 +17,31 @@ interface Member extends Record<string, unknown> {
   readonly voter: boolean;
 }
 
+/** As a store knows it that was there all the time: the member's own may be a new one that has the log only in part. */
 async function memberRow(id: number): Promise<Member> {
   const text = "select node_id, incarnation::text, voter from cluster.member where node_id = $1";
-  const [row] = await firstAnswer(cluster().controlUris(), (uri) => rows<Member>(uri, text, [id]));
+  const [row] = await rows<Member>(witnessOf(id), text, [id]);
   if (row === undefined) throw new Error(`no member ${id}`);
   return row;
 }
 
-/** Everything of the node dies, and both volumes are empty when its worker comes back. */
-async function wipe(id: number): Promise<void> {
-  const { data, control } = cluster().node(id);
+function witnessOf(id: number): string {
+  return cluster().nodes.find((one) => one.id !== id)?.control.uri ?? "";
+}
+
+/** Everything of the node dies, and these are gone, all at once, before its worker comes back. */
+async function loseWithNode(id: number, paths: readonly string[]): Promise<void> {
+  const away = await mkdtemp(join(cluster().dir, "lost-"));
   cluster().killNode(id);
-  for (const dir of [data.dir, control.dir]) await rm(dir, { recursive: true, force: true });
-  await rm(`${data.dir}.mark`, { force: true });
+  for (const path of paths) {
+    if (existsSync(path)) renameSync(path, join(away, basename(path)));
+  }
+}
+
+/** Both volumes are empty when its worker comes back. */
+function wipe(id: number): Promise<void> {
+  const { data, control } = cluster().node(id);
+  return loseWithNode(id, [data.dir, control.dir, `${data.dir}.mark`]);
 }
 
 async function comesBack(id: number, before: Member, after: string): Promise<void> {
@@ -37,9 +49,7 @@ async function comesBack(id: number, before: Member, after: string): Promise<voi
     const now = await memberRow(id);
     return now.voter && now.incarnation !== before.incarnation && now;
   });
-  // From a store that was there all the time: the new one may have the log only in part yet.
-  const witness = cluster().nodes.find((one) => one.id !== id)?.control.uri ?? "";
-  const names = (await eventsOf(witness, after))
+  const names = (await eventsOf(witnessOf(id), after))
     .filter(({ node_id }) => node_id === id)
     .map(({ event }) => event);
   expect(names.indexOf("member_readmitted")).toBeGreaterThanOrEqual(0);
@@ -93,10 +103,9 @@ test("the control store alone is lost: the data stay, and the node is heard agai
   const before = await memberRow(victim);
   const after = await lastEvent(cluster());
   const { control, data } = cluster().node(victim);
-  cluster().killNode(victim);
-  await rm(control.dir, { recursive: true, force: true });
+  await loseWithNode(victim, [control.dir]);
   await comesBack(victim, before, after);
-  const names = (await eventsAfter(cluster(), after)).map(({ event }) => event);
+  const names = (await eventsOf(witnessOf(victim), after)).map(({ event }) => event);
   expect(names).not.toContain("cloned");
   const leftovers = ["marker", "joining", "new", "old"].filter((end) =>
     existsSync(join(dirname(data.dir), `data.${end}`)),
