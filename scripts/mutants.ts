@@ -1,19 +1,19 @@
 /**
- * Kills the mutants of test/mutants in the simulation: `npm run mutants -- [M01 M20 …] [--seeds 500] [--jobs
- * 2] [--json FILE]`.
- * Each is applied to a copy of the project; the exit code is 1 when one survives, or is caught by another
- * invariant only.
+ * Kills the mutants of test/mutants, one after the other: `npm run mutants -- [M01 M20 …] [--quick] [--seeds 200]
+ * [--json FILE]`. Each is applied to a copy of the project and given to the killer it names; the exit code is 1 when
+ * one survives. `--quick`: those of `npm test`.
  */
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
-import { MUTANTS, SIMULATED } from "../test/mutants/mutants.ts";
-import { type Death, kill, median } from "../test/mutants/run.ts";
+import { isLive } from "../test/mutants/mutant.ts";
+import { MUTANTS } from "../test/mutants/mutants.ts";
+import { type Death, kill } from "../test/mutants/run.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    seeds: { type: "string", default: "500" },
-    jobs: { type: "string", default: "2" },
+    quick: { type: "boolean", default: false },
+    seeds: { type: "string", default: "200" },
     json: { type: "string" },
   },
 });
@@ -21,30 +21,37 @@ const { values, positionals } = parseArgs({
 const wanted = MUTANTS.filter(
   ({ id }) => positionals.length === 0 || positionals.some((word) => id.startsWith(word)),
 );
-const queue = SIMULATED.filter((one) => wanted.includes(one));
 const deaths: Death[] = [];
+const line = (...cells: readonly [string, string, string, string, string]) => {
+  const [id, rule, seconds, outcome, rest] = cells;
+  const left = `${id.padEnd(5)} ${rule.padEnd(16)} ${seconds.padStart(7)}`;
+  process.stdout.write(`${left}  ${outcome.padEnd(14)} ${rest}\n`);
+};
 
-async function work(): Promise<void> {
-  for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
-    const death = await kill(mutant, Number(values.seeds));
-    deaths.push(death);
-    const how = death.killed
-      ? `killed by ${death.by.join(", ")} after ${death.seeds} seeds`
-      : `SURVIVES ${death.seeds} seeds${death.by.length === 0 ? "" : `, though ${death.by.join(", ")} was violated`}`;
-    process.stdout.write(
-      `${mutant.id.padEnd(5)} ${how} (${death.seconds.toFixed(0)} s): ${mutant.bug}\n`,
-    );
-  }
-}
-
-await Promise.all(Array.from({ length: Number(values.jobs) }, work));
+line("", "breaks", "", "", "");
 for (const mutant of wanted) {
-  if (mutant.layer === "L1") continue;
-  process.stdout.write(`${mutant.id.padEnd(5)} ${mutant.layer}: ${mutant.why}\n`);
+  if (!isLive(mutant)) {
+    if (!values.quick) line(mutant.id, "", "", "not applicable", `${mutant.bug}: ${mutant.why}`);
+    continue;
+  }
+  if (values.quick && mutant.quick !== true) continue;
+  const death = await kill(mutant, Number(values.seeds));
+  deaths.push(death);
+  const { id, rule, seconds, outcome, bug, killer, because } = death;
+  line(id, rule, `${seconds.toFixed(1)} s`, outcome, bug);
+  line("", "", "", "", `${killer} → ${because}`);
 }
-const killed = deaths.filter((one) => one.killed);
+
+const survivors = deaths.filter(({ outcome }) => outcome === "survived");
+const seconds = deaths.reduce((sum, one) => sum + one.seconds, 0);
 process.stdout.write(
-  `${killed.length} of ${deaths.length} killed; seeds to kill: median ${median(killed.map(({ seeds }) => seeds))}\n`,
+  `\n${deaths.length - survivors.length} of ${deaths.length} killed in ${Math.round(seconds)} s` +
+    `${survivors.length === 0 ? "" : `; alive: ${survivors.map(({ id }) => id).join(", ")}`}\n`,
 );
-if (values.json !== undefined) await writeFile(values.json, JSON.stringify(deaths, null, 1));
-process.exitCode = killed.length === deaths.length ? 0 : 1;
+if (values.json !== undefined) {
+  const absent = wanted.flatMap((one) =>
+    isLive(one) ? [] : [{ ...one, outcome: "not applicable" }],
+  );
+  await writeFile(values.json, JSON.stringify([...deaths, ...absent], null, 1));
+}
+process.exitCode = survivors.length === 0 ? 0 : 1;

@@ -23,6 +23,9 @@ import { type Link, NO_ANSWER } from "./links.ts";
 import { type Outcome, UnknownOutcome } from "./raft.ts";
 import { Wakeup } from "./wakeup.ts";
 
+/** An acceptor as a leader reaches it. */
+export type AcceptorLink = Pick<Link, "id" | "call">;
+
 export interface ReplicatorOptions {
   readonly me: Sender;
   readonly term: Term;
@@ -31,7 +34,7 @@ export interface ReplicatorOptions {
   readonly voters: () => readonly NodeId[];
   /** Whether this peer's store is the one the log knows: what any other holds counts for nothing (H56). */
   readonly isKnown: (id: NodeId) => boolean;
-  readonly links: ReadonlyMap<NodeId, Link>;
+  readonly links: ReadonlyMap<NodeId, AcceptorLink>;
   readonly store: Queryable;
   readonly heartbeatMs: number;
   readonly clock: Clock;
@@ -155,7 +158,7 @@ export class Replicator {
     return this.#windowStart + BigInt(this.#window.length) - 1n;
   }
 
-  async #beat(link: Link): Promise<void> {
+  async #beat(link: AcceptorLink): Promise<void> {
     const { me, term, signal, clock, heartbeatMs, onHigherTerm } = this.#options;
     while (!signal.aborted) {
       const lane = link.id === me.nodeId ? "work" : "beat";
@@ -179,7 +182,7 @@ export class Replicator {
   }
 
   /** Keep one acceptor's log equal to ours: what it lacks, then the commit index, then rest. */
-  async #send(link: Link): Promise<void> {
+  async #send(link: AcceptorLink): Promise<void> {
     const { signal, clock, heartbeatMs } = this.#options;
     const wakeup = this.#wake.get(link.id) as Wakeup;
     while (!signal.aborted) {
@@ -197,7 +200,7 @@ export class Replicator {
   }
 
   /** True when the acceptor answered, whatever it said. */
-  async #sendOnce(link: Link, progress: Progress): Promise<boolean> {
+  async #sendOnce(link: AcceptorLink, progress: Progress): Promise<boolean> {
     const { me, term, signal, onHigherTerm } = this.#options;
     const prevIndex = progress.next - 1n;
     const batch = await this.#entriesFrom(progress.next);

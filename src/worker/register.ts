@@ -11,14 +11,14 @@ const LOOK_MS = 250;
 const SETTLED_LOOK_MS = 5000;
 
 export async function registerMembers(
-  leadership: Leadership,
+  leadership: Pick<Leadership, "signal" | "propose" | "caughtUp">,
   {
     raft,
     store,
     clock,
     log,
   }: {
-    readonly raft: Raft;
+    readonly raft: Pick<Raft, "incarnations">;
     readonly store: Queryable;
     readonly clock: Clock;
     readonly log: Log;
@@ -43,8 +43,8 @@ export async function registerMembers(
 
 /** True when there is nothing more to do soon: every member is known, and votes, or was refused. */
 async function registerOnce(
-  leadership: Leadership,
-  { raft, store }: { readonly raft: Raft; readonly store: Queryable },
+  leadership: Pick<Leadership, "signal" | "propose" | "caughtUp">,
+  { raft, store }: { readonly raft: Pick<Raft, "incarnations">; readonly store: Queryable },
 ): Promise<boolean> {
   const { members } = await clusterView(store);
   const due = members

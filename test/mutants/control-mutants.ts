@@ -1,15 +1,23 @@
-/** M01 to M16: bugs of consensus. */
-import { AIMED, COMMANDS, type Mutant, TWIN } from "./mutant.ts";
+/** M01 to M16: bugs of consensus. Those of the acceptor are planted in its SQL, and in the twin that is simulated. */
+import { COMMANDS, type Mutant, oracle, seeds, TWIN, test } from "./mutant.ts";
 
 const ELECTION = "src/core/election.ts";
 const REPLICATOR = "src/raft/replicator.ts";
+const PROGRESS = "src/core/progress.ts";
+const VOTE = "sql/20_peer/request_vote.sql";
+const APPEND = "sql/20_peer/append_entries.sql";
+const STORE = "sql/10_raft/06_store_entries.sql";
+const NO_SNAPSHOT =
+  "there are no snapshots: a log is kept whole, and a store made anew hears all of it";
+/** A leader that is cut off and asked for something holds entries that nobody else does. */
+const CUT_OFF = ["--kinds", "cut_primary,partition,switchover,switchover,one_way"];
 
 export const CONTROL_MUTANTS: readonly Mutant[] = [
   {
-    id: "M01",
+    id: "M01a",
     bug: "two votes in one term",
-    layer: "L1",
-    caught: ["R1", "R2"],
+    rule: "R1 R2",
+    killer: seeds(1, "R1 R2"),
     patches: [
       {
         file: TWIN,
@@ -19,16 +27,46 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    id: "M02",
-    bug: "vote answered before COMMIT, or synchronous_commit=off",
-    layer: "L2",
-    why: "one call is one transaction in the twin: only a server can answer too early",
+    id: "M01b",
+    bug: "two votes in one term, in SQL",
+    rule: "R2",
+    killer: oracle(1),
+    quick: true,
+    patches: [
+      { file: VOTE, find: "coalesce(v_state.voted_for, p_from) <> p_from ", replace: "false " },
+    ],
+  },
+  {
+    id: "M02a",
+    bug: "a vote is answered before it is durable: the caller's synchronous_commit counts",
+    rule: "R2 H51",
+    killer: test("sql/peer/acceptor", "durable whatever session"),
+    patches: [
+      {
+        file: VOTE,
+        find: "  perform set_config('synchronous_commit', 'on', true);\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    id: "M02b",
+    bug: "a worker runs on a store whose synchronous_commit is off",
+    rule: "R2 H51",
+    killer: test("control/store", "synchronous_commit off for the database"),
+    patches: [
+      {
+        file: "src/db/durability.ts",
+        find: '  { setting: "synchronous_commit", value: "off" },\n',
+        replace: "",
+      },
+    ],
   },
   {
     id: "M03a",
     bug: "the up-to-date check looks at nothing",
-    layer: "L1",
-    caught: ["R4", "R5"],
+    rule: "R4",
+    killer: seeds(1, "R4 R5"),
     patches: [
       {
         file: TWIN,
@@ -36,13 +74,13 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
         replace: "return lastTerm < 0n && lastIndex < last && ours < 0n;",
       },
     ],
-    args: AIMED,
   },
   {
     id: "M03b",
     bug: "the up-to-date check refuses an equal log",
-    layer: "L1",
-    caught: ["D11"],
+    rule: "liveness",
+    killer: seeds(1, "D11"),
+    quick: true,
     patches: [
       {
         file: TWIN,
@@ -52,29 +90,73 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    id: "M04",
-    bug: "commit index over entries of old terms",
-    layer: "L1",
-    caught: ["R4", "R5", "R7"],
+    id: "M03c",
+    bug: "logs are compared by their length only, in SQL",
+    rule: "R4",
+    killer: oracle(1),
     patches: [
       {
-        file: "src/core/progress.ts",
-        find: "return held >= firstOfTerm ? held : 0n;",
-        replace: "return held >= firstOfTerm ? held : held;",
+        file: VOTE,
+        find: "(p_last_term, p_last_index) < (v_state.last_term, v_state.last_index)",
+        replace: "p_last_index < v_state.last_index",
       },
     ],
   },
   {
-    id: "M05",
-    bug: "learners or removed members counted",
-    layer: "none",
-    why: "membership does not change yet",
+    id: "M04",
+    bug: "commit index over entries of old terms",
+    rule: "R7 H52",
+    killer: test("scenario/election", "of the own term only"),
+    quick: true,
+    patches: [
+      { file: PROGRESS, find: "return held >= firstOfTerm ? held : 0n;", replace: "return held;" },
+    ],
+  },
+  {
+    id: "M05a",
+    bug: "learners are counted",
+    rule: "R6 R9",
+    killer: test("scenario/election", "of the own term only"),
+    quick: true,
+    patches: [
+      {
+        file: PROGRESS,
+        find: "const matches = voters.map((id) => progress.get(id)?.match ?? 0n);",
+        replace: "const matches = [...progress.values()].map(({ match }) => match);",
+      },
+    ],
+  },
+  {
+    id: "M05b",
+    bug: "a learner has a vote, in SQL",
+    rule: "R2 R9 H56",
+    killer: oracle(1),
+    patches: [
+      {
+        file: "sql/10_raft/06_has_voice.sql",
+        find: "select m.voter from node.identity",
+        replace: "select true from node.identity",
+      },
+    ],
+  },
+  {
+    id: "M05c",
+    bug: "a store that the log does not know is counted",
+    rule: "R6 R9 H56",
+    killer: test("oracle/replicator", "does not know counts for nothing"),
+    patches: [
+      {
+        file: REPLICATOR,
+        find: "const known = new Map([...this.#progress].filter(([id]) => isKnown(id)));",
+        replace: "const known = this.#progress;\n    void isKnown;",
+      },
+    ],
   },
   {
     id: "M06",
     bug: "the leader counts itself before its own commit",
-    layer: "L1",
-    caught: ["R6"],
+    rule: "R6",
+    killer: test("oracle/replicator", "and not before"),
     patches: [
       {
         file: REPLICATOR,
@@ -87,9 +169,46 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
   },
   {
     id: "M07a",
+    bug: "no check of the previous entry, in SQL",
+    rule: "R3 R5",
+    killer: oracle(1),
+    patches: [
+      { file: APPEND, find: "if v_at is distinct from p_prev_term then", replace: "if false then" },
+    ],
+  },
+  {
+    id: "M07b",
+    bug: "a log that differs is never cut off, in SQL",
+    rule: "R3 R5",
+    killer: oracle(1),
+    patches: [
+      { file: STORE, find: "  delete from raft.log where index >= v_first;\n", replace: "" },
+      {
+        file: STORE,
+        find: "v_entry.s, v_entry.b, v_hash);\n  end loop",
+        replace: "v_entry.s, v_entry.b, v_hash) on conflict (index) do nothing;\n  end loop",
+      },
+    ],
+  },
+  {
+    id: "M07c",
+    bug: "a suffix that matches is cut off, in SQL",
+    rule: "R3 R6",
+    killer: oracle(1),
+    patches: [
+      { file: STORE, find: "where l.index is null;", replace: "where true;" },
+      {
+        file: STORE,
+        find: "assert v_first > v_commit, format('a leader would cut entry %s, %s is committed', v_first, v_commit);",
+        replace: "v_first := greatest(v_first, v_commit + 1);",
+      },
+    ],
+  },
+  {
+    id: "M07d",
     bug: "no check of the previous entry",
-    layer: "L1",
-    caught: ["R3", "R5", "broken", "R6", "simulator"],
+    rule: "R3 R5",
+    killer: seeds(1, "R3 R5 R6", CUT_OFF),
     patches: [
       {
         file: TWIN,
@@ -97,13 +216,12 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
         replace: "if (this.termAt(ask.prevIndex) === undefined) {",
       },
     ],
-    args: AIMED,
   },
   {
-    id: "M07b",
+    id: "M07e",
     bug: "a log that differs is never cut off",
-    layer: "L1",
-    caught: ["R3", "R5"],
+    rule: "R3 R5",
+    killer: seeds(1, "R3 R5 R6", CUT_OFF),
     patches: [
       {
         file: TWIN,
@@ -111,27 +229,12 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
         replace: "const first = entries.find(({ index }) => this.termAt(index) === undefined);",
       },
     ],
-    args: AIMED,
-  },
-  {
-    id: "M07c",
-    bug: "a suffix that matches is cut off",
-    layer: "L1",
-    caught: ["R3", "R5", "R6", "broken"],
-    patches: [
-      {
-        file: TWIN,
-        find: "    if (first === undefined) return log;",
-        replace:
-          "    if (first === undefined) return entries.length === 0 ? log : log.slice(0, Number(entries[0]?.index));",
-      },
-    ],
   },
   {
     id: "M08",
     bug: "an answer that refuses the term is counted",
-    layer: "L1",
-    caught: ["R6", "R5"],
+    rule: "R6",
+    killer: test("oracle/replicator", "in a higher term refuses"),
     patches: [
       {
         file: REPLICATOR,
@@ -143,25 +246,33 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
         replace: "    void onHigherTerm;\n    this.#acked(link.id);",
       },
     ],
-    args: AIMED,
   },
   {
     id: "M09",
     bug: "membership change before an own-term entry",
-    layer: "none",
-    why: "membership does not change yet",
+    why:
+      "voters change where the change is applied, and it is an entry behind the term's own first one: " +
+      "what is left of it, counting entries of old terms, is M04",
   },
   {
     id: "M10",
     bug: "two membership changes in flight",
-    layer: "none",
-    why: "membership does not change yet",
+    rule: "R9 H53",
+    killer: test("oracle/members"),
+    patches: [
+      {
+        file: "src/worker/register.ts",
+        find: '    const { outcome } = await leadership.propose(kind, body);\n    refused ||= outcome !== "ok";',
+        replace: "    void leadership.propose(kind, body);\n    refused ||= false;",
+      },
+    ],
   },
   {
-    id: "M11",
+    id: "M11a",
     bug: "CheckQuorum off",
-    layer: "L1",
-    caught: ["D11"],
+    rule: "liveness F14",
+    killer: test("scenario/election", "leading.txt"),
+    quick: true,
     patches: [
       {
         file: ELECTION,
@@ -169,25 +280,41 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
         replace: "if (at.now - confirmedAt(state) > 1000 * state.timing.electionMs) {",
       },
     ],
-    args: ["--kinds", "deaf_leader"],
   },
   {
-    id: "M12",
-    bug: "snapshot installed in two transactions",
-    layer: "none",
-    why: "there are no snapshots yet",
+    id: "M11b",
+    bug: "PreVote off: who campaigns raises everybody's term",
+    rule: "liveness F14 H54",
+    killer: test("scenario/election", "campaign.txt"),
+    quick: true,
+    patches: [
+      {
+        file: ELECTION,
+        find: "if (at.now >= state.campaignAt) return startPreVote(state, at);",
+        replace: "if (at.now >= state.campaignAt) return startVote(state, { transfer: true }, at);",
+      },
+    ],
   },
   {
-    id: "M13",
-    bug: "dedup table missing from the snapshot",
-    layer: "none",
-    why: "there are no snapshots yet",
+    id: "M11c",
+    bug: "a leader overhears that others are in a higher term",
+    rule: "liveness F15",
+    killer: test("scenario/election", "leading.txt"),
+    patches: [
+      {
+        file: ELECTION,
+        find: "if (state.leading === undefined || term <= state.leading) return [state, []];",
+        replace: "if (state.leading === undefined || term >= 0n) return [state, []];",
+      },
+    ],
   },
+  { id: "M12", bug: "snapshot installed in two transactions", why: NO_SNAPSHOT },
+  { id: "M13", bug: "dedup table missing from the snapshot", why: NO_SNAPSHOT },
   {
-    id: "M14",
+    id: "M14a",
     bug: "a retry executes again",
-    layer: "L1",
-    caught: ["R10"],
+    rule: "R10 H60",
+    killer: seeds(1, "R10"),
     patches: [
       {
         file: COMMANDS,
@@ -197,15 +324,61 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    id: "M15",
-    bug: "read without quorum, or after a pause",
-    layer: "none",
-    why: "there are no linearizable reads yet",
+    id: "M14b",
+    bug: "a retry executes again, in SQL",
+    rule: "R10 H60",
+    killer: oracle(1),
+    patches: [
+      {
+        file: "sql/30_cluster/apply.sql",
+        find: "if exists (select from cluster.proposal where client = p_client and sequence = p_sequence) then",
+        replace: "if false then",
+      },
+      {
+        file: "sql/30_cluster/apply.sql",
+        find: "values (p_client, p_sequence, p_index, v_outcome);",
+        replace: "values (p_client, p_sequence, p_index, v_outcome) on conflict do nothing;",
+      },
+    ],
+  },
+  {
+    id: "M15a",
+    bug: "a question is answered as leader without a majority asked after it",
+    rule: "R12 H31",
+    killer: test("scenario/grants", "and not before"),
+    quick: true,
+    patches: [
+      {
+        file: "src/raft/grants.ts",
+        find: "    if (replicator.confirmedSince() < asked.at) return;\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    id: "M15b",
+    bug: "a leader goes on after a pause",
+    rule: "R12 H09",
+    killer: test("scenario/election", "leading.txt"),
+    patches: [
+      {
+        file: ELECTION,
+        find: "if (gap > state.timing.electionMs / 2) {",
+        replace: "if (gap > 1000 * state.timing.electionMs) {",
+      },
+    ],
   },
   {
     id: "M16",
     bug: "a wiped node keeps its member id and votes",
-    layer: "L2",
-    why: "a wiped control store refuses to run; what heals it is not simulated yet",
+    rule: "R2 H56",
+    killer: test("control/rebirth", "its directory is gone"),
+    patches: [
+      {
+        file: "sql/10_raft/05_is_admitted.sql",
+        find: "not i.reborn or coalesce(m.incarnation = i.incarnation, false)",
+        replace: "true",
+      },
+    ],
   },
 ];

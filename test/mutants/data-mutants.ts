@@ -1,5 +1,5 @@
 /** M17 to M40: bugs of what a failover promises. */
-import { AIMED, COMMANDS, type Mutant, TWIN } from "./mutant.ts";
+import { AIMED, COMMANDS, type Mutant, seeds, TWIN, test } from "./mutant.ts";
 
 const REPORT = "src/agent/report.ts";
 const PROMOTE = "src/agent/promote.ts";
@@ -11,16 +11,15 @@ export const DATA_MUTANTS: readonly Mutant[] = [
   {
     id: "M17",
     bug: "LSN reported before the receiver stopped",
-    layer: "L1",
-    caught: ["D1", "D5"],
+    rule: "D1 D5",
+    killer: seeds(1, "D1 D5", AIMED),
     patches: [{ file: REPORT, find: "    seen.receivers === 0 &&\n", replace: "" }],
-    args: AIMED,
   },
   {
     id: "M18",
     bug: "the pledge is forgotten at boot",
-    layer: "L1",
-    caught: ["D1", "D5"],
+    rule: "D1 D5",
+    killer: seeds(1, "D1 D5"),
     patches: [
       {
         file: TWIN,
@@ -31,16 +30,37 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    id: "M19",
-    bug: "promotion by majority where n−k is larger (n=5, k=1)",
-    layer: "L0",
-    why: "with the default k both are equal: the arithmetic is tested for all n and k by brute force",
+    id: "M19a",
+    bug: "promotion by majority where n - k is larger (n=5, k=1)",
+    rule: "D4 H10",
+    killer: test("core/quorum", "n - k reports meet every possible commit set"),
+    quick: true,
+    patches: [
+      {
+        file: "src/core/quorum.ts",
+        find: "  return n - k;",
+        replace: "  return majority(n) + 0 * k;",
+      },
+    ],
+  },
+  {
+    id: "M19b",
+    bug: "the coordinator settles for a majority of reports",
+    rule: "D1 D4 H10",
+    killer: test("coordinator/stories", "who is chosen"),
+    patches: [
+      {
+        file: "src/coordinator/sync-rule.ts",
+        find: 'return mode === "async" && rule.k === 0 ? majority(n) : reportsNeeded(n, rule.k);',
+        replace: "void mode;\n  void reportsNeeded;\n  return majority(n);",
+      },
+    ],
   },
   {
     id: "M20",
     bug: "highest LSN regardless of epoch",
-    layer: "L1",
-    caught: ["D1", "D3", "D4"],
+    rule: "D1 D3 D4",
+    killer: seeds(1, "D1 D3 D4", AIMED),
     patches: [
       {
         file: CANDIDATE,
@@ -53,13 +73,12 @@ export const DATA_MUTANTS: readonly Mutant[] = [
         replace: "",
       },
     ],
-    args: AIMED,
   },
   {
     id: "M21a",
     bug: "replay reported before it has ended",
-    layer: "L1",
-    caught: ["D4"],
+    rule: "D4",
+    killer: seeds(1, "D4", AIMED),
     patches: [
       {
         file: REPORT,
@@ -73,13 +92,12 @@ export const DATA_MUTANTS: readonly Mutant[] = [
         replace: "  if (replay !== null) return true;\n",
       },
     ],
-    args: AIMED,
   },
   {
     id: "M21b",
     bug: "NULL reported as 0, or the start of a segment",
-    layer: "L1",
-    caught: ["D4"],
+    rule: "D4",
+    killer: seeds(1, "D4", ["--kinds", "kill_primary,kill_node,kill_server,kill_all"]),
     patches: [
       {
         file: REPORT,
@@ -87,13 +105,15 @@ export const DATA_MUTANTS: readonly Mutant[] = [
         replace: "const lsn = sample.seen.receive_lsn ?? 0n;",
       },
     ],
-    args: ["--kinds", "kill_primary,kill_node,kill_server,kill_all"],
   },
   {
     id: "M22",
     bug: "timelines are not reserved",
-    layer: "L1",
-    caught: ["D3", "D9", "D10"],
+    rule: "D3 D9 D10",
+    killer: seeds(1, "D3 D9 D10", [
+      "--kinds",
+      "kill_primary,step_kill_worker,kill_worker,kill_all",
+    ]),
     patches: [
       {
         file: PROMOTE,
@@ -106,13 +126,12 @@ export const DATA_MUTANTS: readonly Mutant[] = [
         replace: "if (timeline < 0) {",
       },
     ],
-    args: ["--kinds", "kill_primary,step_kill_worker,kill_worker,kill_all"],
   },
   {
     id: "M23",
     bug: "a standby follows without a proof of its history",
-    layer: "L1",
-    caught: ["D9", "D10"],
+    rule: "D9 D10",
+    killer: seeds(1, "D9 D10", AIMED),
     patches: [
       {
         file: "src/agent/follow.ts",
@@ -120,20 +139,49 @@ export const DATA_MUTANTS: readonly Mutant[] = [
         replace: '  if (seen.chain !== "same" && seen.why === "never") {',
       },
     ],
-    args: AIMED,
   },
-  { id: "M24", bug: "no CHECKPOINT after promotion", layer: "none", why: "only a rewind needs it" },
   {
-    id: "M25",
-    bug: "rewind marker missing or written late",
-    layer: "none",
-    why: "a rewind is not simulated yet",
+    id: "M24",
+    bug: "no CHECKPOINT after promotion, and none asked for before a rewind",
+    rule: "D10 D11 H03",
+    killer: test("agent/rejoin", "WAL that nobody received is rewound"),
+    patches: [
+      {
+        file: "src/agent/gate.ts",
+        find: "  void checkpointLater(agent);",
+        replace: "  void checkpointLater;",
+      },
+      {
+        file: "src/agent/rewind.ts",
+        find: "if (source !== undefined && source.checkpointTimeline !== view.timeline) {",
+        replace: "if (source === undefined) {",
+      },
+      {
+        file: "src/agent/rewind.ts",
+        find: "  if (source.checkpointTimeline !== view.timeline) {",
+        replace: "  if (source.checkpointTimeline < 0) {",
+      },
+    ],
+  },
+  {
+    id: "M25a",
+    bug: "no marker while the data are copied over",
+    rule: "D12 H04",
+    killer: seeds(1, "D12", ["--kinds", "kill_worker,step_kill_worker,kill_primary,kill_node"]),
+    patches: [
+      {
+        file: "src/agent/disk.ts",
+        find: "replaces: await exists(paths.dataDir) };\n  await writeDurable(paths.marker",
+        replace:
+          "replaces: await exists(paths.dataDir) };\n  await writeDurable(paths.marker + '.no'",
+      },
+    ],
   },
   {
     id: "M26",
     bug: "synchronous_standby_names not set before promotion",
-    layer: "L1",
-    caught: ["D1", "D8"],
+    rule: "D1 D8",
+    killer: seeds(1, "D1 D8"),
     patches: [
       {
         file: PROMOTE,
@@ -146,8 +194,8 @@ export const DATA_MUTANTS: readonly Mutant[] = [
   {
     id: "M27",
     bug: "the new requirement replaces the old one at once",
-    layer: "L1",
-    caught: ["D8"],
+    rule: "D8",
+    killer: seeds(1, "D8", ["--mode", "available"]),
     patches: [
       {
         file: COMMANDS,
@@ -155,13 +203,12 @@ export const DATA_MUTANTS: readonly Mutant[] = [
         replace: "  const changes = { ruleVersion, rule: { k, cohort }, nextRule: { k, cohort } };",
       },
     ],
-    args: ["--mode", "available"],
   },
   {
     id: "M28",
     bug: "a tightened rule is believed at reload",
-    layer: "L1",
-    caught: ["D1", "D8"],
+    rule: "D1 D8",
+    killer: seeds(1, "D1 D8", ["--mode", "available"]),
     patches: [
       {
         file: "src/agent/gate.ts",
@@ -174,13 +221,12 @@ export const DATA_MUTANTS: readonly Mutant[] = [
         replace: "void isPublished;",
       },
     ],
-    args: ["--mode", "available"],
   },
   {
     id: "M29",
     bug: "no gate after a start or a promotion",
-    layer: "L1",
-    caught: ["D14"],
+    rule: "D14",
+    killer: seeds(1, "D14", ["--kinds", "kill_primary,cut_primary"]),
     patches: [
       {
         file: SERVERS,
@@ -193,13 +239,12 @@ export const DATA_MUTANTS: readonly Mutant[] = [
         replace: 'change(agent, { gate: "open", standbyNames }, order.signal)',
       },
     ],
-    args: ["--kinds", "kill_primary,cut_primary"],
   },
   {
     id: "M30",
     bug: "the fence kills the postmaster only",
-    layer: "L1",
-    caught: ["D6", "D7"],
+    rule: "D6 D7",
+    killer: seeds(1, "D6 D7", ["--kinds", "kill_postmaster,freeze_server,cut_primary,freeze_node"]),
     patches: [
       {
         file: FENCE,
@@ -217,13 +262,12 @@ export const DATA_MUTANTS: readonly Mutant[] = [
         replace: "  const attached = 0 * attachedTo(told?.segment);",
       },
     ],
-    args: ["--kinds", "kill_postmaster,freeze_server,cut_primary,freeze_node"],
   },
   {
     id: "M31",
     bug: "fenced is claimed on a closed port",
-    layer: "L1",
-    caught: ["D7"],
+    rule: "D7",
+    killer: seeds(1, "D7", ["--kinds", "kill_postmaster,kill_primary"]),
     patches: [
       {
         file: FENCE,
@@ -236,37 +280,81 @@ export const DATA_MUTANTS: readonly Mutant[] = [
         replace: "  const attached = 0 * attachedTo(told?.segment);",
       },
     ],
-    args: ["--kinds", "kill_postmaster,kill_primary"],
   },
   {
-    id: "M32",
-    bug: "lease counted from the reply, or by wall clock",
-    layer: "none",
-    why: "the lease is not simulated yet",
+    id: "M32a",
+    bug: "lease counted from the reply",
+    rule: "D7 H31",
+    killer: test("scenario/lease", "M32"),
+    quick: true,
+    patches: [
+      {
+        file: "src/core/lease.ts",
+        find: "return extend({ ...state, asked }, known.at, now);",
+        replace: "return extend({ ...state, asked }, now, now);",
+      },
+    ],
+  },
+  {
+    id: "M32b",
+    bug: "the deadman goes by wall clock",
+    rule: "D7 F30 H32",
+    killer: test("postgres/deadman", "F30"),
+    patches: [
+      {
+        file: "src/postgres/deadman.sh",
+        find: "  read -r up rest </proc/uptime\n",
+        replace:
+          "  read -r up rest </proc/uptime; t=$(date +%s); set | grep -q ^first= || first=$t\n" +
+          "  up=$(echo $up $t $first | awk '{printf \"%.2f\", $1 + $2 - $3}')\n",
+      },
+    ],
   },
   {
     id: "M33",
     bug: "deadman kept quiet by a timer of its own",
-    layer: "none",
-    why: "the deadman is not simulated yet",
+    rule: "D7 F08 H30",
+    killer: test("postgres/deadman", "M33"),
+    patches: [
+      {
+        file: "src/postgres/deadman.sh",
+        find: "  until=$a\n",
+        replace: "  until=$((now + 100))\n",
+      },
+    ],
   },
   {
     id: "M34",
     bug: "duplicate standby name accepted",
-    layer: "L3",
-    why: "foreign receivers are not simulated: live tests evict them",
+    rule: "D9 F40 H07",
+    killer: test("agent/gate", "a second connection under a name"),
+    quick: true,
+    patches: [
+      {
+        file: "src/agent/standbys.ts",
+        find: "    if (row.slot !== slotName(node_id))",
+        replace: "    if (row.slot === slotName(-1))",
+      },
+    ],
   },
   {
     id: "M35",
     bug: "cancelled wait reported as ok by the driver",
-    layer: "L3",
-    why: "the driver is not part of the worker",
+    rule: "D1 F41 H13",
+    killer: test("support/writer"),
+    patches: [
+      {
+        file: "test/support/writer.ts",
+        find: '      this.warned ||= code === "01000";',
+        replace: '      this.warned &&= code === "01000";',
+      },
+    ],
   },
   {
     id: "M36",
     bug: "second appointment while PROMOTING",
-    layer: "L1",
-    caught: ["D3"],
+    rule: "D3",
+    killer: seeds(1, "D3"),
     patches: [
       {
         file: COMMANDS,
@@ -294,8 +382,8 @@ export const DATA_MUTANTS: readonly Mutant[] = [
   {
     id: "M37",
     bug: "after a full stop the first node up is promoted",
-    layer: "L1",
-    caught: ["D1"],
+    rule: "D1",
+    killer: seeds(1, "D1", ["--kinds", "kill_all,kill_primary,cut_primary"]),
     patches: [
       {
         file: CANDIDATE,
@@ -308,19 +396,38 @@ export const DATA_MUTANTS: readonly Mutant[] = [
         replace: "  const [first] = lackingReports([], reporters, view.mode);",
       },
     ],
-    args: ["--kinds", "kill_all,kill_primary,cut_primary"],
   },
   {
-    id: "M38",
-    bug: "apply uses now() or random()",
-    layer: "L2",
-    why: "the twin of apply has neither",
+    id: "M38a",
+    bug: "apply uses now()",
+    rule: "R5 H62",
+    killer: test("oracle/replay"),
+    patches: [
+      {
+        file: "sql/30_cluster/06_note.sql",
+        find: "coalesce((p_body ->> 'at')::timestamptz, '1970-01-01Z')",
+        replace: "clock_timestamp()",
+      },
+    ],
+  },
+  {
+    id: "M38b",
+    bug: "apply uses random()",
+    rule: "R5 H62",
+    killer: test("oracle/replay"),
+    patches: [
+      {
+        file: "sql/30_cluster/apply_pause.sql",
+        find: "coalesce(p_body ->> 'why', 'no reason given'),\n",
+        replace: "random()::text,\n",
+      },
+    ],
   },
   {
     id: "M39",
     bug: "a server is started without its signal file",
-    layer: "L1",
-    caught: ["D6", "D12"],
+    rule: "D6 D12",
+    killer: seeds(1, "D6 D12"),
     patches: [
       { file: SERVERS, find: "  await putStandbySignal(paths.dataDir, owner);\n", replace: "" },
       {
@@ -338,8 +445,8 @@ export const DATA_MUTANTS: readonly Mutant[] = [
   {
     id: "M40",
     bug: "slots missing on standbys",
-    layer: "L1",
-    caught: ["D11", "D13"],
+    rule: "D11 D13",
+    killer: seeds(1, "D11 D13"),
     patches: [
       {
         file: PROMOTE,

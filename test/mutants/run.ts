@@ -1,46 +1,84 @@
-/** One mutant: a copy of the project with the bug in it, simulated until a named invariant is violated. */
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+/** One mutant: a copy of the project with the bug in it, and its killer run there and where the bug is not. */
+import { spawn } from "node:child_process";
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { simulate } from "../simulation/programs.ts";
-import type { Patch, SimulatedMutant } from "./mutant.ts";
+import { type Killer, type LiveMutant, nameOf, type Patch } from "./mutant.ts";
 
-const PROJECT = join(import.meta.dirname, "..", "..");
-/** What a simulation needs of the project. */
-const COPIED = [
-  "src",
-  "test/simulation",
-  "test/oracle/twin",
-  "scripts/simulate.ts",
-  "package.json",
-];
+export const PROJECT = join(import.meta.dirname, "..", "..");
+/** What a killer needs of the project. */
+const COPIED = ["src", "test", "scripts", "sql", "migrations", "package.json", "vitest.config.ts"];
+/** A mutant that hangs has not been told from one that is right. */
+const LIMIT_MS = 240_000;
 
 export interface Death {
   readonly id: string;
-  readonly killed: boolean;
-  /** Invariants of the first failing seed that counts; of all seeds when none does. */
-  readonly by: readonly string[];
-  readonly seeds: number;
+  readonly bug: string;
+  readonly rule: string;
+  readonly killer: string;
   readonly seconds: number;
+  readonly outcome: "killed" | "survived";
+  /** What failed with the bug in place, or why this is no kill. */
+  readonly because: string;
 }
 
-export async function kill(mutant: SimulatedMutant, seeds: number): Promise<Death> {
+/** What a killer found; `at` names the seed that shows it again. */
+interface Finding {
+  readonly failed: boolean;
+  readonly because: string;
+  readonly at?: number;
+}
+
+/** Killers that pass as things are; a test is asked once for all its mutants. */
+const sound = new Map<string, Promise<Finding>>();
+
+/** Run its killer against it; `most` seeds of those that go by seeds. */
+export async function kill(mutant: LiveMutant, most: number): Promise<Death> {
+  const started = performance.now();
+  const { id, bug, rule, killer } = mutant;
+  const end = (outcome: Death["outcome"], because: string): Death => {
+    const seconds = Math.round((performance.now() - started) / 100) / 10;
+    return { id, bug, rule, killer: nameOf(killer), seconds, outcome, because };
+  };
+  if (killer.by === "test") {
+    const clean = await soundness(killer);
+    if (clean.failed) return end("survived", `the killer fails without it: ${clean.because}`);
+  }
+  const found = await inCopy(mutant, (folder) => run(killer, folder, most));
+  if (!found.failed) return end("survived", found.because);
+  if (killer.by !== "test") {
+    const clean = await run({ ...killer, from: found.at ?? killer.from }, PROJECT, 1);
+    if (clean.failed) return end("survived", `the killer fails without it: ${clean.because}`);
+  }
+  return end("killed", found.because);
+}
+
+function soundness(killer: Killer): Promise<Finding> {
+  const key = nameOf(killer);
+  const known = sound.get(key) ?? run(killer, PROJECT, 1);
+  sound.set(key, known);
+  return known;
+}
+
+async function inCopy<T>(
+  { patches }: LiveMutant,
+  work: (folder: string) => Promise<T>,
+): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "pgr-mutant-"));
   try {
+    // Servers run as another user, and read from here.
+    await chmod(folder, 0o755);
     for (const name of COPIED) {
       await mkdir(dirname(join(folder, name)), { recursive: true });
       await cp(join(PROJECT, name), join(folder, name), { recursive: true });
     }
     await symlink(join(PROJECT, "node_modules"), join(folder, "node_modules"));
-    for (const patch of mutant.patches) await apply(folder, patch);
-    const until = ["--until", mutant.caught.join(","), "--no-shrink"];
-    const args = ["--seeds", String(seeds), ...(mutant.args ?? []), ...until];
-    const { summary } = await simulate(args, folder);
-    const last = summary.failed.at(-1)?.invariants ?? [];
-    const killed = last.some((invariant) => mutant.caught.includes(invariant));
-    const seen = new Set(killed ? last : summary.failed.flatMap(({ invariants }) => invariants));
-    const { seconds } = summary;
-    return { id: mutant.id, killed, by: [...seen], seeds: summary.seeds, seconds };
+    for (const patch of patches) {
+      const path = join(folder, patch.file);
+      await writeFile(path, patched(await readFile(path, "utf8"), patch));
+    }
+    return await work(folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -55,12 +93,110 @@ export function patched(text: string, { file, find, replace }: Patch): string {
   return parts.join(replace);
 }
 
-async function apply(folder: string, patch: Patch): Promise<void> {
-  const path = join(folder, patch.file);
-  await writeFile(path, patched(await readFile(path, "utf8"), patch));
+function run(killer: Killer, folder: string, most: number): Promise<Finding> {
+  switch (killer.by) {
+    case "test":
+      return runTest(killer, folder);
+    case "seeds":
+      return runSeeds(killer, folder, most);
+    case "oracle":
+      return runOracle(killer, folder, most);
+  }
 }
 
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+async function runSeeds(
+  { from, caught, args = [] }: Killer & { by: "seeds" },
+  folder: string,
+  most: number,
+): Promise<Finding> {
+  const count = ["--from", String(from), "--seeds", String(most)];
+  const until = ["--until", caught.join(","), "--no-shrink"];
+  const { summary } = await simulate([...count, ...args, ...until], folder);
+  const last = summary.failed.at(-1);
+  const broken = last?.invariants ?? [];
+  const failed = broken.some((one) => caught.includes(one));
+  if (failed)
+    return { failed, because: `${broken.join(" ")}, seed ${last?.seed}`, at: last?.seed ?? from };
+  const others = new Set(summary.failed.flatMap(({ invariants }) => invariants));
+  const but = others.size === 0 ? "" : `, though ${[...others].join(" ")} was violated`;
+  return { failed, because: `${summary.seeds} seeds hold${but}` };
 }
+
+async function runOracle(
+  { from }: Killer & { by: "oracle" },
+  folder: string,
+  most: number,
+): Promise<Finding> {
+  const args = ["test/oracle/main.ts", "--from", String(from), "--seeds", String(most)];
+  const { code, output } = await ended(folder, args);
+  if (code === 0) return { failed: false, because: `${most} seeds of the oracle agree` };
+  const [, seed, what] = /\bseed (\d+): (.*)\n\s+SQL:/.exec(output) ?? [];
+  // Anything but a difference is no kill: it may be the mutant's own mistake.
+  if (seed === undefined) return { failed: false, because: `no difference: ${tail(output)}` };
+  return { failed: true, because: `differs: ${what}, seed ${seed}`, at: Number(seed) };
+}
+
+interface Report {
+  readonly numPassedTests: number;
+  readonly testResults: readonly {
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly title: string;
+      readonly failureMessages?: readonly string[];
+    }[];
+  }[];
+}
+
+async function runTest({ file, name }: Killer & { by: "test" }, folder: string): Promise<Finding> {
+  const out = await mkdtemp(join(tmpdir(), "pgr-killer-"));
+  const report = join(out, "report.json");
+  try {
+    const only = name === undefined ? [] : ["-t", name];
+    // The first failure will do.
+    const { output } = await ended(folder, [
+      join("node_modules", "vitest", "vitest.mjs"),
+      ...["run", file, ...only, "--bail=1", "--reporter=json", `--outputFile=${report}`],
+    ]);
+    const text = await readFile(report, "utf8").catch(() => undefined); // vitest did not get so far
+    if (text === undefined) return { failed: false, because: `no result: ${tail(output)}` };
+    const { testResults, numPassedTests } = JSON.parse(text) as Report;
+    const results = testResults.flatMap(({ assertionResults }) => assertionResults);
+    const failure = results.find(({ status }) => status === "failed");
+    if (failure !== undefined) {
+      const [message = ""] = failure.failureMessages ?? [];
+      return { failed: true, because: `"${failure.title}": ${firstLine(message)}` };
+    }
+    // A file that cannot even be loaded, or a name that fits no test, has judged nothing.
+    if (numPassedTests === 0)
+      throw new Error(`${file} ${name ?? ""}: no test ran\n${tail(output)}`);
+    return { failed: false, because: `${numPassedTests} tests pass` };
+  } finally {
+    await rm(out, { recursive: true, force: true });
+  }
+}
+
+function ended(
+  cwd: string,
+  args: readonly string[],
+): Promise<{ readonly code: number | null; readonly output: string }> {
+  return new Promise((resolve, reject) => {
+    const mine = Object.entries(process.env).filter(([key]) => !key.startsWith("VITEST"));
+    const env = { ...Object.fromEntries(mine), NO_COLOR: "1", PG_REPLICA_TEST_ALL: "" };
+    const child = spawn(process.execPath, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
+    const timer = setTimeout(() => child.kill("SIGTERM"), LIMIT_MS);
+    let output = "";
+    const take = (text: string) => {
+      output += text;
+    };
+    child.stdout.setEncoding("utf8").on("data", take);
+    child.stderr.setEncoding("utf8").on("data", take);
+    child.once("error", reject);
+    child.once("close", (code) => {
+      clearTimeout(timer);
+      resolve({ code, output });
+    });
+  });
+}
+
+const tail = (output: string) => output.trim().slice(-600);
+const firstLine = (text: string) => text.split("\n")[0]?.slice(0, 160) ?? "";

@@ -90,8 +90,8 @@ export class Cluster implements World {
 
   image(shape: Shape): Image {
     const files = this.files.under("/sim").map(([path, { text, object }]) => {
-      const copied = object instanceof PgData ? object.copy() : object;
-      return [path, copied === undefined ? { text } : { text, object: copied }] as const;
+      // What else hangs on a file is a process, and no process outlives its world.
+      return [path, object instanceof PgData ? { text, object: object.copy() } : { text }] as const;
     });
     const stores = [...this.hosts.values()].map(({ acceptor, kept }) => ({
       durable: acceptor.dump(),

@@ -30,11 +30,15 @@ test(`${SEEDS} seeds hold`, { timeout: LIMIT_MS }, async () => {
   expect(all((one) => one.leaders)).toBeGreaterThan(SEEDS);
 });
 
-test("20 seeds twice, in two processes, leave the same traces", { timeout: LIMIT_MS }, async () => {
+test("20 seeds twice, in two processes, leave the same traces, and one of them alone its own", {
+  timeout: LIMIT_MS,
+}, async () => {
   const again = () => simulate(["--seeds", "20", "--from", "5001", "--no-shrink"]);
   const [first, second] = await Promise.all([again(), again()]);
   expect(Object.keys(first.summary.hashes)).toHaveLength(20);
   expect(second.summary.hashes).toEqual(first.summary.hashes);
+  const alone = await simulate(["--seed", "5020", "--no-shrink"]);
+  expect(alone.summary.hashes["5020"]).toBe(first.summary.hashes["5020"]);
 });
 
 test("runs that failed once hold now", { timeout: LIMIT_MS }, async () => {

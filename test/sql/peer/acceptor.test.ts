@@ -17,7 +17,9 @@ let node: TestNode;
 
 beforeAll(async () => {
   node = await testNode();
-});
+  await node.create();
+  await node.start();
+}, 60_000);
 afterAll(() => node?.close());
 
 test.each(FILES)("the acceptor keeps what %s.txt says", { timeout: 60_000 }, async (name) => {

@@ -1,0 +1,82 @@
+/** The voters change by one member at a time, each change committed before the next is proposed (R9, H53, H56). */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { monotonicClock } from "../../src/clock/clock.ts";
+import type { Entry } from "../../src/db/raft.ts";
+import { silentLog } from "../../src/log/logger.ts";
+import type { Outcome } from "../../src/raft/raft.ts";
+import { registerMembers } from "../../src/worker/register.ts";
+import { Random } from "../support/random.ts";
+import { until } from "../support/until.ts";
+import { type Database, openPglite } from "./database.ts";
+import { incarnationOf, Store, senderOf } from "./store.ts";
+
+let pglite: Database;
+let store: Store;
+
+beforeAll(async () => {
+  pglite = await openPglite();
+  store = await Store.create(1, pglite);
+}, 300_000);
+afterAll(() => pglite.close());
+
+/** A log of one store, led by its own node; says what was proposed, and how many at once. */
+class Log {
+  readonly kinds: string[] = [];
+  mostAtOnce = 0;
+  #atOnce = 0;
+  #length = 0n;
+  readonly #random = new Random("members");
+
+  async propose(kind: string, body: Readonly<Record<string, unknown>>): Promise<Outcome> {
+    this.#atOnce += 1;
+    this.mostAtOnce = Math.max(this.mostAtOnce, this.#atOnce);
+    this.kinds.push(`${kind} ${body.node_id}`);
+    await monotonicClock.sleep(20);
+    const index = this.#length + 1n;
+    const client = this.#random.uuid();
+    const whole = { at: "2026-01-01T00:00:00Z", ...body };
+    const entry: Entry = { index, term: 1n, kind, client, sequence: 1n, body: whole };
+    const ask = { term: 1n, prevIndex: this.#length, prevTerm: this.#length === 0n ? 0n : 1n };
+    await store.appendEntries(senderOf(1), { ...ask, entries: [entry], commit: index });
+    this.#length = index;
+    this.#atOnce -= 1;
+    const { rows } = await pglite.client.query(
+      "select outcome from cluster.proposal where client = $1",
+      [client],
+    );
+    return { index, outcome: rows[0].outcome };
+  }
+}
+
+test("two stores were made anew at once", { timeout: 60_000 }, async () => {
+  const log = new Log();
+  const end = new AbortController();
+  const heard = new Map([1, 2, 3, 4].map((id) => [id, incarnationOf(id)]));
+  const behind = new Set<number>();
+  const leadership = {
+    signal: end.signal,
+    propose: log.propose.bind(log),
+    caughtUp: (id: number) => !behind.has(id),
+  };
+  const raft = { incarnations: () => heard };
+  const parts = { raft, store: pglite.client, clock: monotonicClock, log: silentLog };
+  const running = registerMembers(leadership, parts);
+  const proposed = (count: number) =>
+    until(`${count} proposals`, { limitMs: 10_000 }, () => log.kinds.length >= count);
+  await proposed(4);
+  behind.add(2);
+  heard.set(2, incarnationOf(7)).set(3, incarnationOf(8));
+  await proposed(7);
+  behind.clear();
+  await proposed(8);
+  end.abort();
+  await running;
+  expect(log.kinds).toEqual([
+    ...[1, 2, 3, 4].map((id) => `register ${id}`),
+    "readmit 2",
+    "readmit 3",
+    "voter 3",
+    "voter 2",
+  ]);
+  expect(log.mostAtOnce).toBe(1);
+});

@@ -1,0 +1,131 @@
+/** What a leader counts: the real replicator over two real stores, of three; the third never answers (R6, R9). */
+import type pg from "pg";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { monotonicClock } from "../../src/clock/clock.ts";
+import type { NodeId } from "../../src/core/ids.ts";
+import { silentLog } from "../../src/log/logger.ts";
+import { NO_ANSWER } from "../../src/raft/links.ts";
+import { type AcceptorLink, Replicator } from "../../src/raft/replicator.ts";
+import { until } from "../support/until.ts";
+import { type Database, openPglite } from "./database.ts";
+import { Store, senderOf } from "./store.ts";
+
+const databases: Database[] = [];
+let own: Store;
+let other: Store;
+/** Stores that answer now. */
+let answering: Set<NodeId>;
+let known: Set<NodeId>;
+let higher: bigint[];
+let end: AbortController;
+
+beforeAll(async () => {
+  for (const _ of [1, 2]) databases.push(await openPglite());
+  own = await Store.create(1, databases[0] as Database);
+  other = await Store.create(2, databases[1] as Database);
+}, 300_000);
+afterAll(async () => {
+  for (const database of databases) await database.close();
+});
+beforeEach(async () => {
+  for (const store of [own, other]) await store.reset();
+  answering = new Set([1, 2]);
+  known = new Set([1, 2, 3]);
+  higher = [];
+  end = new AbortController();
+});
+afterEach(() => end.abort());
+
+/** One question at a time on a connection, as a link has it. */
+function link(id: NodeId, store: Store): AcceptorLink {
+  let tail: Promise<unknown> = Promise.resolve();
+  return {
+    id,
+    call: (_lane, _limitMs, ask) => {
+      if (!answering.has(id)) return Promise.resolve(NO_ANSWER);
+      const answer = tail.then(() => ask(store.client as pg.Client));
+      tail = answer.catch(() => undefined);
+      return answer;
+    },
+  };
+}
+
+/** Node 1 leads term 1 with an empty log. */
+function lead(): Replicator {
+  const replicator = new Replicator({
+    me: senderOf(1),
+    term: 1n,
+    last: { lastIndex: 0n, lastTerm: 0n },
+    voters: () => [1, 2, 3],
+    isKnown: (id) => known.has(id),
+    links: new Map([link(1, own), link(2, other)].map((one) => [one.id, one])),
+    store: own.client,
+    heartbeatMs: 50,
+    clock: monotonicClock,
+    log: silentLog,
+    signal: end.signal,
+    onAcked: () => undefined,
+    onHigherTerm: (term) => void higher.push(term),
+  });
+  for (const once of [1, 2]) {
+    replicator.propose("noop", { node_id: 1, once }).catch(() => undefined);
+  }
+  void replicator.run();
+  return replicator;
+}
+
+const committed = async (store: Store) => Number((await store.snapshot()).commit_index);
+const holds = (store: Store, count: number) =>
+  until(`${count} entries`, { limitMs: 5000 }, async () => {
+    return Number((await store.snapshot()).last_index) >= count;
+  });
+/** Several rounds of heartbeats and appends. */
+const aWhile = () => monotonicClock.sleep(400);
+
+test("what its own store and one other hold is committed", async () => {
+  lead();
+  await until("both know", { limitMs: 5000 }, async () => {
+    return (await committed(own)) === 2 && (await committed(other)) === 2;
+  });
+});
+
+test("its own copy counts once its own store has it, and not before (H52)", async () => {
+  answering.delete(1);
+  lead();
+  await holds(other, 2);
+  await aWhile();
+  expect(await committed(other)).toBe(0);
+});
+
+test("a store in a higher term refuses: what it holds counts for nothing (H61)", async () => {
+  const noop = (index: bigint) => ({
+    index,
+    term: 2n,
+    client: `00000000-0000-4000-8000-00000000000${index}`,
+    sequence: 1n,
+    kind: "noop",
+    body: { at: "2026-01-01T00:00:00Z", node_id: 3 },
+  });
+  const entries = [1n, 2n, 3n].map(noop);
+  await other.appendEntries(senderOf(3), {
+    term: 2n,
+    prevIndex: 0n,
+    prevTerm: 0n,
+    entries,
+    commit: 0n,
+  });
+  lead();
+  await holds(own, 2);
+  await until("the higher term is heard of", { limitMs: 5000 }, () => higher.includes(2n));
+  await aWhile();
+  expect(await committed(own)).toBe(0);
+});
+
+test("a store that the log does not know counts for nothing, whatever it holds (H56)", async () => {
+  known.delete(2);
+  lead();
+  await holds(own, 2);
+  await holds(other, 2);
+  await aWhile();
+  expect(await committed(own)).toBe(0);
+});
