@@ -1,8 +1,13 @@
 /** All of them, M01 to M40. */
 import { CONTROL_MUTANTS } from "./control-mutants.ts";
 import { DATA_MUTANTS } from "./data-mutants.ts";
+import { FAILOVER_MUTANTS } from "./failover-mutants.ts";
 import { isLive, type Mutant } from "./mutant.ts";
 
-export const MUTANTS: readonly Mutant[] = [...CONTROL_MUTANTS, ...DATA_MUTANTS];
+export const MUTANTS: readonly Mutant[] = [
+  ...CONTROL_MUTANTS,
+  ...FAILOVER_MUTANTS,
+  ...DATA_MUTANTS,
+];
 
 export const LIVE = MUTANTS.filter(isLive);

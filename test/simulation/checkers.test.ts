@@ -156,6 +156,25 @@ test("R10: a retry is answered otherwise than the first time", () => {
   expect(violated).toEqual(["R10"]);
 });
 
+test("R10: a retry takes effect a second time", () => {
+  const { checks, store, states, proposals, violated } = control();
+  for (const id of IDS) store(id, [1n, "a"], [1n, "a"]);
+  const first = { index: 1n, outcome: "ok" };
+  const applied = { ...emptyState, appliedIndex: 1n };
+  const before = {
+    state: applied,
+    log: [],
+    cluster: { ...emptyCluster, proposals: new Map([["a/1", first]]) },
+  };
+  states.set(1, { term: 1n, commitIndex: 2n, appliedIndex: 2n });
+  proposals.set("a/1", first);
+  checks.applied(1, before);
+  expect(violated).toEqual([]);
+  proposals.set("a/1", { index: 2n, outcome: "ok" });
+  checks.applied(1, before);
+  expect(violated).toEqual(["R10"]);
+});
+
 test("R13: a call under an incarnation that is not the node's", () => {
   const { checks, violated } = control();
   checks.called(append(1, 4, { incarnation: incarnation(2) }));

@@ -182,6 +182,10 @@ export class ControlChecks {
       const index = at + 1;
       const key = `${entry.client}/${entry.sequence}`;
       const found = acceptor.cluster.proposals.get(key);
+      const first = before.cluster.proposals.get(key);
+      if (first !== undefined && first.index !== found?.index) {
+        this.#report("R10", `${key} took effect at entry ${first.index}, and again at ${index}`);
+      }
       const again = before.cluster.proposals.has(key) || found?.index !== entry.index;
       const said = `${key} ${again ? "again" : found?.outcome}`;
       const other = this.#outcomes.get(index);

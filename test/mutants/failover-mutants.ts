@@ -1,0 +1,192 @@
+/** M17 to M26: bugs of how a failover chooses and promotes, and of how the loser comes back. */
+import { AIMED, type Mutant, seeds, TWIN, test } from "./mutant.ts";
+
+const REPORT = "src/agent/report.ts";
+const PROMOTE = "src/agent/promote.ts";
+const CANDIDATE = "src/coordinator/candidate.ts";
+
+export const FAILOVER_MUTANTS: readonly Mutant[] = [
+  {
+    id: "M17",
+    bug: "LSN reported before the receiver stopped",
+    rule: "D1 D5",
+    killer: seeds(1, "D1 D5", AIMED),
+    patches: [{ file: REPORT, find: "    seen.receivers === 0 &&\n", replace: "" }],
+  },
+  {
+    id: "M18",
+    bug: "the pledge is forgotten at boot",
+    rule: "D1 D5",
+    killer: seeds(1, "D1 D5"),
+    patches: [
+      {
+        file: TWIN,
+        find: "    this.#durable = durable;\n    this.#volatile = freshVolatile(bootId);",
+        replace:
+          "    this.#durable = { ...durable, state: { ...durable.state, pledge: 0n } };\n    this.#volatile = freshVolatile(bootId);",
+      },
+    ],
+  },
+  {
+    id: "M19a",
+    bug: "promotion by majority where n - k is larger (n=5, k=1)",
+    rule: "D4 H10",
+    killer: test("core/quorum", "n - k reports meet every possible commit set"),
+    quick: true,
+    patches: [
+      {
+        file: "src/core/quorum.ts",
+        find: "  return n - k;",
+        replace: "  return majority(n) + 0 * k;",
+      },
+    ],
+  },
+  {
+    id: "M19b",
+    bug: "the coordinator settles for a majority of reports",
+    rule: "D1 D4 H10",
+    killer: test("coordinator/stories", "who is chosen"),
+    patches: [
+      {
+        file: "src/coordinator/sync-rule.ts",
+        find: 'return mode === "async" && rule.k === 0 ? majority(n) : reportsNeeded(n, rule.k);',
+        replace: "void mode;\n  void reportsNeeded;\n  return majority(n);",
+      },
+    ],
+  },
+  {
+    id: "M20",
+    bug: "highest LSN regardless of epoch",
+    rule: "D1 D3 D4",
+    killer: seeds(1, "D1 D3 D4", AIMED),
+    patches: [
+      {
+        file: CANDIDATE,
+        find: "  if (a.historyEpoch !== b.historyEpoch) return a.historyEpoch > b.historyEpoch ? -1 : 1;\n",
+        replace: "",
+      },
+      {
+        file: CANDIDATE,
+        find: '  if (place.historyEpoch !== best.historyEpoch) return "has an older history";\n',
+        replace: "",
+      },
+    ],
+  },
+  {
+    id: "M21a",
+    bug: "replay reported before it has ended",
+    rule: "D4",
+    killer: seeds(1, "D4", AIMED),
+    patches: [
+      {
+        file: REPORT,
+        find: "    first = isParked(sample) ? agreed(first, sample) : undefined;",
+        replace:
+          "    first = isParked(sample) || sample.at > 0 ? agreed(first, sample) : undefined;",
+      },
+      {
+        file: REPORT,
+        find: "  if (replay === null) return false;\n",
+        replace: "  if (replay !== null) return true;\n",
+      },
+    ],
+  },
+  {
+    id: "M21b",
+    bug: "NULL reported as 0, or the start of a segment",
+    rule: "D4",
+    killer: seeds(1, "D4", ["--kinds", "kill_primary,kill_node,kill_server,kill_all"]),
+    patches: [
+      {
+        file: REPORT,
+        find: "const lsn = sample.seen.replay_lsn as Lsn;",
+        replace: "const lsn = sample.seen.receive_lsn ?? 0n;",
+      },
+    ],
+  },
+  {
+    id: "M22",
+    bug: "timelines are not reserved",
+    rule: "D3 D9 D10",
+    killer: seeds(1, "D3 D9 D10", [
+      "--kinds",
+      "kill_primary,step_kill_worker,kill_worker,kill_all",
+    ]),
+    patches: [
+      {
+        file: PROMOTE,
+        find: "  for (const number of missing) {",
+        replace: "  for (const number of missing.slice(missing.length)) {",
+      },
+      {
+        file: PROMOTE,
+        find: "if (timeline !== order.view.timeline) {",
+        replace: "if (timeline < 0) {",
+      },
+    ],
+  },
+  {
+    id: "M23",
+    bug: "a standby follows without a proof of its history",
+    rule: "D9 D10",
+    killer: seeds(1, "D9 D10", AIMED),
+    patches: [
+      {
+        file: "src/agent/follow.ts",
+        find: '  if (seen.chain !== "same") {',
+        replace: '  if (seen.chain !== "same" && seen.why === "never") {',
+      },
+    ],
+  },
+  {
+    id: "M24",
+    bug: "no CHECKPOINT after promotion, and none asked for before a rewind",
+    rule: "D10 D11 H03",
+    killer: test("agent/rejoin", "WAL that nobody received is rewound"),
+    patches: [
+      {
+        file: "src/agent/gate.ts",
+        find: "  void checkpointLater(agent);",
+        replace: "  void checkpointLater;",
+      },
+      {
+        file: "src/agent/rewind.ts",
+        find: "if (source !== undefined && source.checkpointTimeline !== view.timeline) {",
+        replace: "if (source === undefined) {",
+      },
+      {
+        file: "src/agent/rewind.ts",
+        find: "  if (source.checkpointTimeline !== view.timeline) {",
+        replace: "  if (source.checkpointTimeline < 0) {",
+      },
+    ],
+  },
+  {
+    id: "M25a",
+    bug: "no marker while the data are copied over",
+    rule: "D12 H04",
+    killer: seeds(1, "D12", ["--kinds", "kill_worker,step_kill_worker,kill_primary,kill_node"]),
+    patches: [
+      {
+        file: "src/agent/disk.ts",
+        find: "replaces: await exists(paths.dataDir) };\n  await writeDurable(paths.marker",
+        replace:
+          "replaces: await exists(paths.dataDir) };\n  await writeDurable(paths.marker + '.no'",
+      },
+    ],
+  },
+  {
+    id: "M26",
+    bug: "synchronous_standby_names not set before promotion",
+    rule: "D1 D8",
+    killer: seeds(1, "D1 D8"),
+    patches: [
+      {
+        file: PROMOTE,
+        find: '  const shown = await change(agent, { gate: "closed", standbyNames }, order.signal);\n  checkRule(shown.standby_names, standbyNames);',
+        replace:
+          '  const shown = await change(agent, { gate: "closed", standbyNames: "" }, order.signal);\n  void checkRule;\n  void standbyNames;',
+      },
+    ],
+  },
+];
