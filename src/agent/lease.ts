@@ -17,6 +17,7 @@ import {
   noLease,
   stepLease,
 } from "../core/lease.ts";
+import { type Hints, quietHints } from "../db/hints.ts";
 import { type Agent, type Order, recheck } from "./context.ts";
 import { Guard, noteAct } from "./guard.ts";
 import { fenceServer } from "./servers.ts";
@@ -43,6 +44,8 @@ export class LeaseKeeper {
   readonly #options: LeaseOptions;
   readonly #guard: Guard;
   #lease: LeaseState | undefined;
+  /** Of the loop, when there is a lease to look after. */
+  #wake: Hints | undefined;
   #fencing: Promise<void> | undefined;
 
   constructor(agentOf: () => Agent, options: LeaseOptions) {
@@ -59,12 +62,14 @@ export class LeaseKeeper {
   /** Until `signal` aborts; the deadman goes on. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#agentOf();
+    this.#wake = quietHints(clock);
     while (!signal.aborted) {
       this.#beat();
       const now = clock.now();
       // In step with the worker's other loops, never later than due.
       const due = nextTickMs(this.#state(), now);
-      await clock.sleep(Math.min(due, untilBeat(now, Math.max(due, LEASE_TICK_MS))), signal);
+      const sleepMs = Math.min(due, untilBeat(now, Math.max(due, LEASE_TICK_MS)));
+      await this.#wake.within(sleepMs, signal);
     }
     await this.#fencing;
     // A successor has as long as there can be.
@@ -150,8 +155,11 @@ export class LeaseKeeper {
 
   #step(event: LeaseEvent): void {
     const { clock } = this.#agentOf();
-    const [next, effects] = stepLease(this.#state(), event, clock.now());
+    const before = this.#state();
+    const [next, effects] = stepLease(before, event, clock.now());
     this.#lease = next;
+    // Where there was nothing to look after the loop is slow: a lease that was found may be about to end.
+    if (before.phase === "none" && next.phase !== "none") this.#wake?.nudge();
     for (const effect of effects) this.#perform(effect);
   }
 

@@ -1,4 +1,5 @@
 /** `pg-replica run`: this node's worker, in the foreground, until told to end. */
+import { flushCompileCache } from "node:module";
 import { uptime } from "node:os";
 import { join } from "node:path";
 import { type Clock, monotonicClock, sleepCountingClock } from "../clock/clock.ts";
@@ -23,12 +24,15 @@ export const command: Command = {
   async run(args) {
     const { values } = parseCommand(args, { config: { type: "string" } });
     const config = await configOf(values.config);
+    // At once: a worker that is killed leaves nothing for its successor.
+    flushCompileCache();
     const run = join(config.dir, "run");
-    await makeDirectory(run, { owner: await serverOwner(config.runAs), mode: 0o755 });
+    const owner = await serverOwner(config.runAs);
+    await makeDirectory(run, { owner, mode: 0o755 });
     const release = await claimPidFile(join(run, "worker.pid"), `worker of ${config.node.name}`);
     const log = createLog({ node: config.node.name }, { level: config.logLevel });
     try {
-      await runWorker(config, { clock: workerClock(), log, signal: endSignal() });
+      await runWorker(config, { owner, clock: workerClock(), log, signal: endSignal() });
     } finally {
       await release();
     }

@@ -27,3 +27,11 @@ export function scramVerifier(
   const serverKey = hmac("Server Key").toString("base64");
   return `SCRAM-SHA-256$${iterations}:${salt.toString("base64")}$${storedKey}:${serverKey}`;
 }
+
+/** Whether a stored verifier is this password's. */
+export function verifies(verifier: string | null, password: string): boolean {
+  const [, iterations, salt] = /^SCRAM-SHA-256\$(\d+):([^$]+)\$/.exec(verifier ?? "") ?? [];
+  if (iterations === undefined || salt === undefined) return false;
+  const same = { salt: Buffer.from(salt, "base64"), iterations: Number(iterations) };
+  return scramVerifier(password, same) === verifier;
+}

@@ -173,6 +173,7 @@ function askWhenDue(state: LeaseState, now: number): LeaseEffect[] {
   const ageMs = timing.leaseMs - (until - now);
   const hurry = ageMs > timing.leaseMs / 2;
   const old = phase === "taken" || ageMs > 2 * ASK_MS;
-  const due = old && now - askedAt >= (hurry ? LEASE_TICK_MS : ASK_MS);
+  // Ticks come a little early or late: half a tick ago is too soon, a whole one is not.
+  const due = old && now - askedAt >= (hurry ? LEASE_TICK_MS : ASK_MS) - LEASE_TICK_MS / 2;
   return due ? [{ type: "ask", epoch, hurry }] : [];
 }

@@ -90,6 +90,21 @@ export function promisesOf(db: Queryable): Promise<Promises> {
 
 const Statement = z.object({ statement: z.string() });
 
+const Login = z.object({ role: z.string(), verifier: z.string().nullable() });
+
+/** Which of these roles may log in, and the verifier of each; null: by no password. */
+export async function loginsOf(
+  db: ClientBase,
+  roles: readonly string[],
+): Promise<ReadonlyMap<string, string | null>> {
+  const logins = await callMany(db, Login, {
+    text: `select rolname as role, rolpassword as verifier from pg_catalog.pg_authid
+            where rolcanlogin and rolname = any ($1)`,
+    values: [roles],
+  });
+  return new Map(logins.map(({ role, verifier }) => [role, verifier]));
+}
+
 /** Make or update the role by which member `id` logs in here: it may do what `pgreplica_peer` may, no more. */
 export async function putNodeRole(db: ClientBase, id: NodeId, verifier: string): Promise<void> {
   const { statement } = await callOne(db, Statement, {
@@ -120,7 +135,8 @@ export async function putSuperuserPassword(
 export function putPeerPassword(db: ClientBase, password: string): Promise<void> {
   return run(db, {
     text: `insert into node.secret (name, value) values ('peer_password', $1)
-           on conflict (name) do update set value = excluded.value`,
+           on conflict (name) do update set value = excluded.value
+            where secret.value <> excluded.value`,
     values: [password],
   });
 }

@@ -2,7 +2,8 @@
  * Connections to the other control stores.
  *
  * Each peer has two lanes: `beat` for heartbeats alone, opened when first used, and `work` for everything else,
- * kept open always, because its reset is the fastest hint that a node died. "No answer" is a value.
+ * kept open always, because its reset is the fastest hint that a node died. It carries the first heartbeats too, while
+ * the other opens. "No answer" is a value.
  */
 import type pg from "pg";
 import type { Clock } from "../clock/clock.ts";
@@ -112,7 +113,8 @@ export class Link {
     ask: (client: pg.Client) => Promise<T>,
   ): Promise<T | NoAnswer> {
     this.#open(lane);
-    const link = this.#lanes[lane];
+    const { work, [lane]: own } = this.#lanes;
+    const link = own.client === undefined ? work : own;
     const { client } = link;
     if (client === undefined) return NO_ANSWER;
     const { clock } = this.#options;

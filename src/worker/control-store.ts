@@ -5,9 +5,11 @@ import type pg from "pg";
 import type { Clock } from "../clock/clock.ts";
 import { type Identity, readIdentity } from "../config/identity.ts";
 import type { Config } from "../config/schema.ts";
-import { nodePassword, scramVerifier } from "../config/secrets.ts";
+import { nodePassword, scramVerifier, verifies } from "../config/secrets.ts";
+import { nodeRole } from "../core/ids.ts";
 import { type ConnectOptions, connect } from "../db/connect.ts";
 import {
+  loginsOf,
   promisesOf,
   putNodeRole,
   putPeerPassword,
@@ -129,7 +131,7 @@ async function startOnce(
   try {
     await waitReady(server, { clock, limitMs: READY_LIMIT_MS });
     if (server.adopted) server.reload();
-    await makeReady(config, identity, log);
+    await makeReady(config, identity, { compare: server.adopted ? "record" : "catalog", log });
   } catch (error) {
     // An unsafe store must not answer its peers; one that somebody else started may run on otherwise.
     const mute = error instanceof UnsafeStore || error instanceof OlderCopy;
@@ -222,11 +224,15 @@ async function refuseUnsafeFiles(
   if (problems.flat().length > 0) throw new UnsafeStore(problems.flat());
 }
 
-async function makeReady(config: Config, identity: Identity, log: Log): Promise<void> {
+async function makeReady(
+  config: Config,
+  identity: Identity,
+  { compare, log }: { readonly compare: "catalog" | "record"; readonly log: Log },
+): Promise<void> {
   const db = await connect(ownControlStore(config, "pg_replica setup"));
   try {
     await verifySettings(db);
-    const { migrations, replaced } = await install(db, "control");
+    const { migrations, replaced } = await install(db, "control", { compare });
     if (migrations.length + replaced.length > 0) {
       log.info(
         { event: "control.installed", migrations, files: replaced.length },
@@ -256,14 +262,18 @@ async function requireSameLife(db: pg.Client, identity: Identity): Promise<void>
   );
 }
 
+/** Who may log in by which password; what is so already is left alone: each change is a commit. */
 async function admitPeers(db: pg.Client, config: Config): Promise<void> {
+  const roles = config.peers.map(({ id }) => nodeRole(id));
+  const logins = await loginsOf(db, [...roles, "postgres"]);
   for (const { id } of config.peers) {
-    await putNodeRole(db, id, scramVerifier(nodePassword(config, id)));
+    const password = nodePassword(config, id);
+    if (verifies(logins.get(nodeRole(id)) ?? null, password)) continue;
+    await putNodeRole(db, id, scramVerifier(password));
   }
   await putPeerPassword(db, nodePassword(config, config.node.id));
-  const { superuserPassword } = config;
-  await putSuperuserPassword(
-    db,
-    superuserPassword === undefined ? undefined : scramVerifier(superuserPassword),
-  );
+  const { superuserPassword: password } = config;
+  const known = logins.get("postgres") ?? null;
+  if (password === undefined ? known === null : verifies(known, password)) return;
+  await putSuperuserPassword(db, password === undefined ? undefined : scramVerifier(password));
 }

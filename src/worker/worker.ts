@@ -17,7 +17,7 @@ import { suspectLost, suspectQuietLeader } from "../leader/suspect.ts";
 import type { PrimaryWatch } from "../leader/watch.ts";
 import type { Log } from "../log/logger.ts";
 import { type Binaries, findBinaries } from "../postgres/binaries.ts";
-import { type Owner, serverOwner } from "../postgres/owner.ts";
+import type { Owner } from "../postgres/owner.ts";
 import type { PeerAddress } from "../raft/links.ts";
 import type { Leadership } from "../raft/raft.ts";
 import { Raft } from "../raft/run.ts";
@@ -30,6 +30,8 @@ import { registerMembers } from "./register.ts";
 import { keepRunning } from "./supervise.ts";
 
 export interface WorkerOptions {
+  /** Of the servers' processes and files; undefined: this process's own user. */
+  readonly owner: Owner | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** Ends the worker; both servers go on. */
@@ -39,7 +41,6 @@ export interface WorkerOptions {
 interface Parts extends WorkerOptions {
   readonly config: Config;
   readonly binaries: Binaries;
-  readonly owner: Owner | undefined;
   readonly me: Sender;
   readonly store: pg.Pool;
   readonly hints: OpenHints;
@@ -53,8 +54,7 @@ const STORE_STATEMENT_LIMIT_MS = 5000;
 
 /** Runs until the signal aborts. Throws when the node cannot run at all; the message says why. */
 export async function runWorker(config: Config, options: WorkerOptions): Promise<void> {
-  const { clock, log, signal } = options;
-  const owner = await serverOwner(config.runAs);
+  const { owner, clock, log, signal } = options;
   const copyEmbeddedTo = join(config.dir, "postgres");
   const binaries = await findBinaries({ binDir: config.binDir, owner, copyEmbeddedTo });
   const control = await startControlStore(config, binaries, owner, { clock, log });
@@ -76,7 +76,6 @@ export async function runWorker(config: Config, options: WorkerOptions): Promise
         ...options,
         config,
         binaries,
-        owner,
         me,
         store,
         hints,

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { monotonicClock } from "../../src/clock/clock.ts";
-import { nodePassword, scramVerifier } from "../../src/config/secrets.ts";
+import { nodePassword, scramVerifier, verifies } from "../../src/config/secrets.ts";
 import { type Binaries, findBinaries } from "../../src/postgres/binaries.ts";
 import { makeDirectory, writeDurable } from "../../src/postgres/files.ts";
 import { initdb } from "../../src/postgres/initdb.ts";
@@ -80,6 +80,14 @@ test("a password with every printable character logs in", async () => {
   const password = Array.from({ length: 95 }, (_, at) => String.fromCharCode(32 + at)).join("");
   await createRole("odd", scramVerifier(password));
   expect(await whoAmI("odd", password)).toBe("odd");
+});
+
+test("a verifier is known again by its password, and by no other", () => {
+  const verifier = scramVerifier("pencil");
+  expect(verifies(verifier, "pencil")).toBe(true);
+  expect(verifies(verifier, "pencils")).toBe(false);
+  expect(verifies(null, "pencil")).toBe(false);
+  expect(verifies("md5f3b2c4", "pencil")).toBe(false);
 });
 
 test("a verifier is salted anew each time, and the same for the same salt", () => {

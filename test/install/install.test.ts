@@ -83,6 +83,17 @@ describe("when something is lost or changed", () => {
     expect(rows).toEqual([{ ticks: true }]);
   });
 
+  test("our record alone is believed about what was made, not about the files", async () => {
+    const root = await copyOfFiles("recorded");
+    const db = await freshClient();
+    const record = { root, compare: "record" } as const;
+    await install(db, "control", record);
+    await db.query("drop function raft.boot_id()");
+    expect(await install(db, "control", record)).toEqual({ migrations: [], replaced: [] });
+    await appendFile(join(root, "sql/10_raft/01_now.sql"), "\n-- changed\n");
+    expect((await install(db, "control", record)).replaced).toContain("10_raft/02_boot_id.sql");
+  });
+
   test("a changed file may change its function's result, and one that is gone takes its function along", async () => {
     const root = await copyOfFiles("changed");
     const function_ = (result: string) =>

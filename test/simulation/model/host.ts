@@ -64,6 +64,7 @@ export class Host {
     this.#world.procs.set(proc.pid, proc);
     engine.trace(this.id, "worker starts");
     const options = {
+      owner: undefined,
       clock: clockOf(engine, proc),
       log: this.#log(proc),
       signal: new AbortController().signal,
