@@ -73,7 +73,7 @@ const LAYERS = [
 const PURE = ["core", "coordinator"];
 /** Packages have one home. */
 const HOMES: Readonly<Record<string, readonly string[]>> = {
-  pg: ["db"],
+  pg: ["db", "client"],
   "pg-listen": ["db"],
   "graphile-worker": ["jobs"],
   pino: ["log"],

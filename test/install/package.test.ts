@@ -1,5 +1,5 @@
 /** The package as npm packs it, installed as a dependency: no types are stripped there, so it must be JavaScript. */
-import { mkdir, mkdtemp, readdir, rm, symlink } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -56,6 +56,23 @@ test("it holds the SQL it installs, for both targets", async () => {
 
 test("it holds the deadman, a script beside the program that starts it", async () => {
   expect(await readdir(join(installed, "dist/postgres"))).toContain("deadman.sh");
+});
+
+test("a program imports the clients it promises, and they load no part of the worker", async () => {
+  const program = `
+    import { createPool } from "pg-replica/client";
+    import { Pool } from "pg-replica/pool";
+    import { ReplicationClient } from "pg-replica/replication";
+    import pg from "pg";
+    const pool = new Pool({ connectionString: "postgres://u@a,b/db" });
+    console.log(typeof createPool, pool instanceof pg.Pool, typeof ReplicationClient);
+    await pool.end();`;
+  const file = join(dir, "program.mjs");
+  await writeFile(file, program);
+  const env = { ...process.env, NODE_DEBUG: "esm" };
+  const { stdout, stderr } = await run(process.execPath, [file], { env });
+  expect(stdout).toBe("function true function\n");
+  expect(stderr).not.toMatch(/dist\/(worker|agent|raft|cli)\//);
 });
 
 test("it holds no TypeScript to be stripped, no tests and no keys", async () => {

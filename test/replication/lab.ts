@@ -104,7 +104,7 @@ interface StartIn {
 }
 
 async function startIn(dir: string, { binaries, owner, root, settings, hba }: StartIn) {
-  const [port = 0] = await freePorts(1);
+  const port = Number(settings.port ?? (await freePorts(1))[0]);
   const hbaFile = `${dir}.hba`;
   const trust = "local all all trust\nhost all,replication all 127.0.0.1/32 trust\n";
   await writeFile(hbaFile, hba ?? trust, { mode: 0o644 });

@@ -1,0 +1,101 @@
+/** The loop around every piece of work: a connection, an attempt, and what the table says of its failure. */
+import type { Call } from "./call.ts";
+import { ClientError, toClientError } from "./errors.ts";
+import type { Lease } from "./node.ts";
+import { faultOf, inDoubt, WaitCancelled } from "./run.ts";
+import type { Target, Topology } from "./topology.ts";
+import {
+  type Backoff,
+  delayBefore,
+  type Fault,
+  isSignOfLoss,
+  verdictOn,
+  type Work,
+} from "./verdict.ts";
+
+/** How far an attempt had come; the attempt itself keeps it current. */
+export interface Progress {
+  phase: Fault["phase"];
+}
+
+export interface Plan {
+  readonly target: Target;
+  readonly work: Work;
+  /** Doubt can be resolved: the work claims its key first, so it may be tried again. */
+  readonly resolvable: boolean;
+  readonly backoff: Backoff;
+}
+
+/** Throws ClientError; returns what the first attempt gave that ended well. */
+export async function attempting<T>(
+  topology: Topology,
+  call: Call,
+  plan: Plan,
+  attempt: (lease: Lease, progress: Progress) => Promise<T>,
+): Promise<T> {
+  for (;;) {
+    call.next();
+    const lease = await topology.acquire(plan.target, call);
+    const progress: Progress = { phase: "before" };
+    let result: T;
+    try {
+      result = await attempt(lease, progress);
+    } catch (error) {
+      const failure = judge(error, { lease, progress, call, plan });
+      if (failure !== undefined) throw failure;
+      await call.pause(delayBefore(call.attempts, plan.backoff, Math.random()));
+      continue;
+    }
+    lease.release();
+    return result;
+  }
+}
+
+interface Failed {
+  readonly lease: Lease;
+  readonly progress: Progress;
+  readonly call: Call;
+  readonly plan: Plan;
+}
+
+/** What to throw; undefined: try again. */
+function judge(error: unknown, { lease, progress, call, plan }: Failed): Error | undefined {
+  const { node, link } = lease;
+  const where = { node: node.name, attempts: call.attempts };
+  if (error instanceof ClientError || error instanceof Thrown) {
+    lease.release(link.lost ? "destroy" : "keep");
+    return error;
+  }
+  const fault: Fault = {
+    ...faultOf(error, lease, { call, phase: progress.phase }),
+    waitCancelled: error instanceof WaitCancelled,
+  };
+  lease.release(fault.lost ? "destroy" : "keep");
+  if (isSignOfLoss(fault) && call.stop?.aborted !== true) node.suspect();
+  const verdict = verdictOn(fault, plan.work);
+  switch (verdict) {
+    case "stopped":
+      return call.stop?.reason;
+    case "in_doubt":
+      if (!plan.resolvable || isLast(call, plan)) return inDoubt(error, node.name, call.attempts);
+      break;
+    case "again":
+      if (isLast(call, plan)) return toClientError(error, where);
+      break;
+    case "tell":
+      return toClientError(error, where);
+  }
+  call.avoid.add(node.name);
+  return undefined;
+}
+
+const isLast = (call: Call, { backoff }: Plan): boolean =>
+  call.attempts >= backoff.maxAttempts || call.stop?.aborted === true;
+
+/** Around what the caller's own function threw: it goes back to him as it was, and is nothing to try again for. */
+export class Thrown extends Error {
+  override readonly name = "Thrown";
+  constructor(cause: unknown) {
+    super("thrown by the caller's function", { cause });
+  }
+}

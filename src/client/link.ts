@@ -1,0 +1,256 @@
+/** One connection of pg: dialled and encrypted by us, watched for the signs that matter, cancelled on the server. */
+import type { Socket } from "node:net";
+import pg from "pg";
+import { type Clock, monotonicClock } from "../clock/clock.ts";
+import { openSocket } from "../replication/socket.ts";
+import { planTls } from "../replication/tls.ts";
+import type { HostPort, Settings } from "./options.ts";
+import type { Wire } from "./params.ts";
+import type { TypeMap } from "./types.ts";
+
+/** What pg.Client has and its types leave out. */
+interface Inside {
+  connection: {
+    stream: Socket;
+    parsedStatements: Record<string, string>;
+    on(event: string, heard: (message: never) => void): void;
+    close(statement: { readonly type: "S"; readonly name: string }): void;
+  };
+  readonly processID: number | null;
+  readonly secretKey: number | null;
+}
+
+export type Login = Pick<
+  Settings,
+  | "user"
+  | "password"
+  | "database"
+  | "tls"
+  | "applicationName"
+  | "connectTimeoutMs"
+  | "statementTimeoutMs"
+  | "preparedStatements"
+>;
+
+export interface Statement {
+  readonly text: string;
+  readonly values: readonly Wire[];
+  readonly types: TypeMap;
+  readonly array: boolean;
+}
+
+/** Statements prepared on one connection at a time. */
+const PREPARED = 256;
+const CANCEL_LIMIT_MS = 1000;
+
+/** A connected socket, encrypted as asked for. */
+async function dial(at: HostPort, login: Login, signal: AbortSignal): Promise<Socket> {
+  const tls = await planTls(login.tls, at.host);
+  return await openSocket({ ...at, tls }, signal);
+}
+
+/** Limits `work` by time: it is given a signal, and the timer goes with its end. */
+export async function limited<T>(
+  clock: Clock,
+  { what, ms }: { readonly what: string; readonly ms: number },
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const limit = new AbortController();
+  const over = new AbortController();
+  clock.sleep(ms, over.signal).then(() => {
+    if (!over.signal.aborted) limit.abort(new Error(`${what}: not within ${ms} ms`));
+  });
+  const late = new Promise<never>((_, reject) => {
+    limit.signal.addEventListener("abort", () => reject(limit.signal.reason), { once: true });
+  });
+  try {
+    return await Promise.race([work(limit.signal), late]);
+  } finally {
+    over.abort(null);
+  }
+}
+
+/** What pg.Pool and pg.Client take: nothing of the environment, no timers of pg's own but the login's. */
+export function linkConfig(at: HostPort, login: Login): pg.ClientConfig {
+  return {
+    host: at.host,
+    port: at.port,
+    user: login.user,
+    database: login.database,
+    ssl: false, // our own socket is encrypted already
+    enableChannelBinding: login.tls.mode !== "disable",
+    application_name: login.applicationName,
+    connectionTimeoutMillis: login.connectTimeoutMs,
+    // The notice of a cancelled wait for the standbys must arrive, and dates be readable.
+    options: "-c client_min_messages=notice -c DateStyle=ISO",
+    ...(login.password === undefined ? { password: "" } : { password: login.password }),
+    ...(login.statementTimeoutMs === undefined
+      ? {}
+      : { statement_timeout: login.statementTimeoutMs }),
+  };
+}
+
+export class Link extends pg.Client {
+  readonly at: HostPort;
+  readonly #login: Login;
+  /** Settings the server reports by itself; none from an old one. */
+  readonly #reported = new Map<string, string>();
+  /** Text → name of its prepared statement, oldest use first. */
+  readonly #prepared = new Map<string, string>();
+  #count = 0;
+  /** As the session began. */
+  #startsReadOnly: boolean | undefined;
+  #readOnly = false;
+  /** It broke, or was destroyed: nothing more will come. */
+  lost = false;
+  /** A commit was acknowledged without its standbys, since this was last set to false. */
+  waitCancelled = false;
+  lastUsed = 0;
+
+  constructor(at: HostPort, login: Login, config = linkConfig(at, login)) {
+    super(config);
+    this.at = at;
+    this.#login = login;
+    this.on("error", () => {
+      this.lost = true;
+    });
+    this.on("end", () => {
+      this.lost = true;
+    });
+    this.on("notice", ({ routine }) => {
+      this.waitCancelled ||= routine === "SyncRepWaitForLSN"; // words are translated, this is not
+    });
+    this.#inside.connection.on("parameterStatus", (message: never) => {
+      const { parameterName, parameterValue } = message as Record<string, string>;
+      this.#report(String(parameterName), String(parameterValue));
+    });
+  }
+
+  get #inside(): Inside {
+    return this as unknown as Inside;
+  }
+
+  #report(name: string, value: string): void {
+    this.#reported.set(name, value);
+    if (name !== "default_transaction_read_only") return;
+    this.#readOnly = value === "on";
+    this.#startsReadOnly ??= this.#readOnly;
+  }
+
+  /** As the server said last; undefined before PostgreSQL 14. */
+  get inRecovery(): boolean | undefined {
+    const value = this.#reported.get("in_hot_standby");
+    return value === undefined ? undefined : value === "on";
+  }
+
+  /** This session cannot write unless it says so itself: set for the role, the database or the server. */
+  get startsReadOnly(): boolean {
+    return this.#startsReadOnly ?? false;
+  }
+
+  // biome-ignore lint/suspicious/noConfusingVoidType: as pg's types have it
+  override connect(): Promise<pg.Client & void>;
+  override connect(callback: (err: Error) => void): void;
+  override connect(callback?: (err: Error) => void): unknown {
+    if (callback === undefined) {
+      return new Promise<void>((resolve, reject) => {
+        this.connect((error: Error | null) => (error ? reject(error) : resolve()));
+      });
+    }
+    const { connectTimeoutMs: ms } = this.#login;
+    const what = `connecting to ${this.at.host}:${this.at.port}`;
+    limited(monotonicClock, { what, ms }, (signal) => dial(this.at, this.#login, signal)).then(
+      (socket) => {
+        // pg wants to dial by itself: it is handed a socket that says it has just connected.
+        const connect = () => {
+          process.nextTick(() => socket.emit("connect"));
+          return socket;
+        };
+        this.#inside.connection.stream = Object.assign(socket, { connect }) as Socket;
+        super.connect(callback);
+      },
+      callback,
+    );
+    return undefined;
+  }
+
+  /** Transactions of this session are read-only from now on, or again as they were at its begin. */
+  async setReadOnly(wanted: boolean): Promise<void> {
+    const target = wanted || this.startsReadOnly;
+    if (target === this.#readOnly) return;
+    await this.query(
+      wanted ? "set default_transaction_read_only = on" : "reset default_transaction_read_only",
+    );
+    this.#readOnly = target;
+  }
+
+  /** One statement, prepared under a name where that is wanted. */
+  run({ text, values, types, array }: Statement): Promise<pg.QueryArrayResult> {
+    const name = this.#login.preparedStatements ? this.#nameFor(text) : undefined;
+    const config = {
+      text,
+      values: [...values],
+      types: types as unknown as pg.CustomTypesConfig,
+      // One statement, whatever the text says: the simple protocol would take several.
+      queryMode: "extended",
+      ...(name === undefined ? {} : { name }),
+      ...(array ? { rowMode: "array" as const } : {}),
+    };
+    return this.query(config as pg.QueryConfig) as unknown as Promise<pg.QueryArrayResult>;
+  }
+
+  #nameFor(text: string): string {
+    const known = this.#prepared.get(text);
+    if (known !== undefined) {
+      this.#prepared.delete(text);
+      this.#prepared.set(text, known);
+      return known;
+    }
+    const oldest = this.#prepared.size >= PREPARED ? this.#prepared.keys().next().value : undefined;
+    if (oldest !== undefined) this.forget(oldest);
+    this.#count += 1;
+    const name = `pgr_${this.#count}`;
+    this.#prepared.set(text, name);
+    return name;
+  }
+
+  /** Close the prepared statement; its answer is not waited for. */
+  forget(text: string): void {
+    const name = this.#prepared.get(text);
+    if (name === undefined) return;
+    this.#prepared.delete(text);
+    delete this.#inside.connection.parsedStatements[name];
+    this.#inside.connection.close({ type: "S", name });
+  }
+
+  /**
+   * Ask the server to cancel what runs here. Resolves when the server has closed the asking connection: the signal is
+   * delivered. Rejects when that cannot be known: then this connection must not be used again.
+   */
+  async cancelRunning(): Promise<void> {
+    const { processID, secretKey } = this.#inside;
+    if (processID === null || secretKey === null)
+      throw new Error("the server gave no key to cancel");
+    const request = Buffer.alloc(16);
+    request.writeInt32BE(16, 0);
+    request.writeInt32BE(80877102, 4);
+    request.writeInt32BE(processID, 8);
+    request.writeInt32BE(secretKey, 12);
+    const what = `cancelling at ${this.at.host}:${this.at.port}`;
+    await limited(monotonicClock, { what, ms: CANCEL_LIMIT_MS }, async (signal) => {
+      const socket = await dial(this.at, this.#login, signal);
+      await new Promise<void>((resolve) => {
+        signal.addEventListener("abort", () => socket.destroy(), { once: true });
+        // A reset is an end like any other: the postmaster closes as soon as it has read the request.
+        socket.once("error", () => resolve()).once("close", () => resolve());
+        socket.resume().write(request);
+      });
+    });
+  }
+
+  /** Drop it without a farewell: a frozen server would never answer one. */
+  destroy(): void {
+    this.lost = true;
+    this.#inside.connection.stream.destroy();
+  }
+}

@@ -1,0 +1,123 @@
+/** Runs one statement on one connection, and stops it on the server when the caller wants no more. */
+import type pg from "pg";
+import { formatLsn, parseLsn } from "../core/ids.ts";
+import type { Call } from "./call.ts";
+import { ClientError, endsSession, sqlstateOf } from "./errors.ts";
+import type { Link, Statement } from "./link.ts";
+import type { Lease } from "./node.ts";
+import type { Fault } from "./verdict.ts";
+
+/** How long after asking the server to cancel its answer is waited for. */
+const READ_GRACE_MS = 80;
+const WRITE_GRACE_MS = 1000;
+
+export interface Running {
+  readonly call: Call;
+  /** Reads are given up soon: nobody needs to know what became of them. */
+  readonly isRead: boolean;
+}
+
+/**
+ * Run `work` on the connection. When the call is stopped the server is asked to cancel, and its answer waited for: it
+ * may have finished after all. Without an answer the connection is destroyed.
+ */
+export async function stoppable<T>(
+  link: Link,
+  { call, isRead }: Running,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { stop } = call;
+  if (stop === undefined) return await work();
+  const over = new AbortController();
+  let cancelling: Promise<void> | undefined;
+  const onStop = () => {
+    cancelling = cancel(link, call, {
+      over: over.signal,
+      ms: isRead ? READ_GRACE_MS : WRITE_GRACE_MS,
+    });
+  };
+  stop.addEventListener("abort", onStop, { once: true });
+  try {
+    return await work();
+  } finally {
+    over.abort(null);
+    stop.removeEventListener("abort", onStop);
+    // A cancel still on its way would hit the next statement.
+    await cancelling;
+  }
+}
+
+async function cancel(
+  link: Link,
+  { clock }: Call,
+  { over, ms }: { readonly over: AbortSignal; readonly ms: number },
+): Promise<void> {
+  // Not delivered for certain: nothing may run here any more.
+  const delivered = link.cancelRunning().catch(() => link.destroy());
+  await clock.sleep(ms, over);
+  if (!over.aborted) link.destroy();
+  await delivered;
+}
+
+/** What happened, for the table of verdicts. */
+export function faultOf(
+  error: unknown,
+  { link }: Pick<Lease, "link">,
+  { call, phase }: { readonly call: Call; readonly phase: Fault["phase"] },
+): Fault {
+  const sqlstate = sqlstateOf(error);
+  // Our own errors, and those of a caller's type parser, come over a connection that lives.
+  const lost = sqlstate === undefined ? link.lost : endsSession(error);
+  return { phase, lost, sqlstate, stopped: call.stop?.aborted === true };
+}
+
+/** "cached plan must not change result type": said before anything ran; prepared anew it works. */
+function isStalePlan(error: unknown): boolean {
+  const routine = error instanceof Error && "routine" in error ? error.routine : undefined;
+  return sqlstateOf(error) === "0A000" && routine === "RevalidateCachedQuery";
+}
+
+/** One statement; outside a transaction a plan that went stale is made anew. */
+export async function runStatement(
+  link: Link,
+  statement: Statement,
+  where: "alone" | "in a transaction",
+): Promise<pg.QueryArrayResult> {
+  try {
+    return await link.run(statement);
+  } catch (error) {
+    if (sqlstateOf(error) !== undefined) link.forget(statement.text);
+    if (where === "alone" && isStalePlan(error)) return await link.run(statement);
+    throw error;
+  }
+}
+
+/** Thrown beside a success: it was committed here, and the wait for the standbys was given up. */
+export class WaitCancelled extends Error {
+  override readonly name = "WaitCancelled";
+}
+
+export function inDoubt(error: unknown, node: string, attempts: number): ClientError {
+  const cancelled = error instanceof WaitCancelled;
+  return new ClientError(
+    "IN_DOUBT",
+    cancelled
+      ? `committed on ${node}, but the wait for its standbys was cancelled: a failover may lose it`
+      : `the connection to ${node} was lost before its answer: whether it was committed is not known`,
+    {
+      hint: "Give an idempotencyKey to have this found out.",
+      node,
+      attempts,
+      cause: error,
+    },
+  );
+}
+
+/** Where the WAL ends now: a standby that has replayed this has what was just written. */
+export async function lsnOf(link: Link): Promise<string> {
+  const { rows } = await link.query<{ lsn: string }>(
+    `select case when pg_is_in_recovery() then pg_last_wal_replay_lsn()
+                 else pg_current_wal_insert_lsn() end::text as lsn`,
+  );
+  return formatLsn(parseLsn(rows[0]?.lsn ?? "0/0"));
+}
