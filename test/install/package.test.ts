@@ -72,6 +72,7 @@ test("a program imports the clients it promises, and they load no part of the wo
   const env = { ...process.env, NODE_DEBUG: "esm" };
   const { stdout, stderr } = await run(process.execPath, [file], { env });
   expect(stdout).toBe("function true function\n");
+  expect(stderr).toMatch(/dist\/client\//);
   expect(stderr).not.toMatch(/dist\/(worker|agent|raft|cli)\//);
 });
 
