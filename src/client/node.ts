@@ -158,19 +158,23 @@ export class Node implements NodeView {
 
   /** Trust no idle connection, and look at once. What is in use goes on: it may be one session that was ended. */
   suspect(): void {
-    const old = this.#pool;
-    this.#pool = this.#newPool();
-    void old.end();
+    this.#renewPool();
     this.onSign();
   }
 
   /** It is gone or no longer what it was: every connection goes now, and who waits for one goes elsewhere. */
   drop(why: unknown): void {
+    this.#renewPool();
+    for (const link of this.links) link.destroy();
+    this.gate.refuseAll(why);
+  }
+
+  /** Idle connections close now, those in use when they come back. */
+  #renewPool(): void {
+    if (this.#pool.ending) return; // it was ended for good
     const old = this.#pool;
     this.#pool = this.#newPool();
-    for (const link of this.links) link.destroy();
     void old.end();
-    this.gate.refuseAll(why);
   }
 
   /** Ask it how it is; true when something that matters for routing has changed. Never throws. */
