@@ -15,6 +15,8 @@ import { report } from "./report.ts";
 import { rewind } from "./rewind.ts";
 import { fenceServer, leave, startGated } from "./servers.ts";
 import { change } from "./settings.ts";
+import { swap } from "./swap.ts";
+import { vouch } from "./vouch.ts";
 
 type Do = (agent: Agent, order: Order) => Promise<void>;
 
@@ -31,6 +33,8 @@ export const ACTS: Readonly<Record<Exclude<Act, "wait" | "refuse">, Do>> = {
   discard: ordered(discardFounding),
   found: ordered(foundCluster),
   clone: ordered(clone),
+  swap: ordered(swap),
+  vouch: ordered(vouch),
   rewind: ordered(rewind),
   join: ordered(join),
   quarantine: ordered(quarantine),

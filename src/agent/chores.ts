@@ -3,10 +3,10 @@
 import type { DataConnection } from "../db/data-connection.ts";
 import { type Agent, freshConnection, isAlive } from "./context.ts";
 import { renewLife } from "./data-life.ts";
-import { removeReplaced } from "./disk.ts";
 import { deliverActs } from "./guard.ts";
 import { furnish } from "./promote.ts";
 import { cannotGoOn, tendSlots } from "./slots.ts";
+import { sweepAside } from "./swap.ts";
 
 const EVERY_MS = 5000;
 /** A standby that has not streamed for so long asks whether what it needs still exists. */
@@ -36,16 +36,16 @@ export async function runChores(agent: Agent, signal: AbortSignal): Promise<void
     await agent.clock.sleep(EVERY_MS, signal);
     if (signal.aborted) return;
     try {
-      await round(agent, memory);
+      await round(agent, memory, signal);
     } catch (error) {
       agent.log.warn({ event: "agent.failed", error: String(error) }, "a chore failed");
     }
   }
 }
 
-async function round(agent: Agent, memory: Memory): Promise<void> {
+async function round(agent: Agent, memory: Memory, signal: AbortSignal): Promise<void> {
   const { state } = agent;
-  if (state.activity === undefined && state.disk?.kind === "ours") await removeReplaced(agent);
+  if (state.activity === undefined && state.disk?.kind === "ours") await sweepAside(agent, signal);
   await compareMode(agent, memory);
   await deliverActs(agent);
   if (!isAlive(agent) || state.look === undefined || state.activity !== undefined) return;

@@ -1,16 +1,18 @@
-/** A new copy of the primary replaces this node's data: marked before the first byte, swapped in when whole. */
+/** A new copy of the primary replaces this node's data, once it is whole. */
 
 import { nodePassword } from "../config/secrets.ts";
 import { formatLsn, nodeRole } from "../core/ids.ts";
-import { exists, removeTree } from "../postgres/files.ts";
+import { exists } from "../postgres/files.ts";
 import { putStandbySignal } from "../postgres/settings.ts";
 import { type Agent, type Order, recheck } from "./context.ts";
-import { putJoining, putMarker, swapIn, writeIdentity } from "./disk.ts";
 import { noteProgress } from "./progress.ts";
 import { fenceServer } from "./servers.ts";
-import { prepareFiles, writeWanted } from "./settings.ts";
+import { makeRoom, replaceData, sweepAside } from "./swap.ts";
 
-/** Copies from the epoch's own primary only. Interrupted anywhere, the marker makes it begin again. */
+/**
+ * Copies from the epoch's own primary only. Interrupted before the copy is whole, this node's data are what they were:
+ * a commit they confirmed is still there to be reported (D1, D4). Interrupted afterwards, the copy takes their place.
+ */
 export async function clone(agent: Agent, order: Order): Promise<void> {
   const { paths, state, store, log, view } = agent;
   if (view.primary_id === null) throw new Error("no primary to copy from");
@@ -20,29 +22,17 @@ export async function clone(agent: Agent, order: Order): Promise<void> {
     if (state.server !== undefined || (await exists(paths.dataDir)))
       await fenceServer(agent, "clone");
     state.activity = "cloning";
-    await putMarker(agent);
-    await removeTree(paths.newDir);
+    await makeRoom(agent);
     const backup = await copy(agent, order);
-    recheck(agent, order);
     await putStandbySignal(paths.newDir, agent.owner);
-    await swapIn(agent);
-    // Before the marker goes: whoever starts this directory then meets our settings, not the primary's.
-    await prepareFiles(agent);
-    await writeWanted(agent, {
-      upstream: undefined,
-      listen: false,
-      gate: "closed",
-      standbyNames: view.standby_names,
-    });
-    await writeIdentity(agent, backup.systemIdentifier);
-    await store.follow(order.epoch);
-    await putJoining(agent, order.epoch);
+    recheck(agent, order);
+    await replaceData(agent, order);
     state.rejoin = undefined;
-    await removeTree(paths.oldDir);
     const reason = `copied from node ${view.primary_id}: ${why}`;
     log.info({ event: "agent.cloned", epoch: order.epoch }, reason);
     const detail = { epoch: order.epoch.toString(), start_lsn: formatLsn(backup.startLsn) };
     await store.noteAct({ event: "cloned", reason, detail });
+    await sweepAside(agent, order.signal);
   } finally {
     state.activity = undefined;
     await store.clearProgress();

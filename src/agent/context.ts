@@ -29,6 +29,8 @@ export interface Paths {
   /** A copy under way; becomes `dataDir` when complete. */
   readonly newDir: string;
   readonly oldDir: string;
+  /** While it exists `newDir` and `oldDir` are ours. */
+  readonly copying: string;
   /** While it exists `dataDir` is never started (H04). */
   readonly marker: string;
   /** While it exists `dataDir` is whole, and not proved to be of the primary's history (H39). */
@@ -130,6 +132,8 @@ export interface State {
   looking: boolean;
   hung: boolean;
   activity: "rewinding" | "cloning" | "starting" | "stopping" | undefined;
+  /** An old copy is being removed; the next one waits for that. */
+  sweeping: Promise<void> | undefined;
   systemIdentifier: string | undefined;
   problem: string | undefined;
 }
@@ -195,6 +199,7 @@ export function pathsOf(config: Config, data: DataConfig): Paths {
     dataDir: data.dir,
     newDir: `${data.dir}.new`,
     oldDir: `${data.dir}.old`,
+    copying: `${data.dir}.copying`,
     marker: `${data.dir}.marker`,
     joining: `${data.dir}.joining`,
     life: `${data.dir}.life`,
@@ -238,6 +243,7 @@ export function freshState(): State {
     unidentified: false,
     disk: undefined,
     activity: undefined,
+    sweeping: undefined,
     systemIdentifier: undefined,
     problem: undefined,
   };

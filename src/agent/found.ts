@@ -2,12 +2,12 @@
 import { rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import { readControlFile } from "../postgres/control-file.ts";
-import { exists, removeTree, syncDirectory, writeDurable } from "../postgres/files.ts";
+import { exists, namesIn, removeTree, syncDirectory, writeDurable } from "../postgres/files.ts";
 import { initdb } from "../postgres/initdb.ts";
 import { startServer, waitReady } from "../postgres/server.ts";
 import { writeSettings } from "../postgres/settings.ts";
 import { type Agent, type Order, recheck } from "./context.ts";
-import { namesIn, writeFounding } from "./disk.ts";
+import { writeFounding } from "./notes.ts";
 import { hbaFor, prepareFiles, settingsFor } from "./settings.ts";
 
 const START_LIMIT_MS = 60_000;

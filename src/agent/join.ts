@@ -14,7 +14,7 @@ import { readControlFile } from "../postgres/control-file.ts";
 import { removeTree } from "../postgres/files.ts";
 import { ServerGone } from "../postgres/server.ts";
 import { type Agent, isAlive, type Order, recheck, type Upstream } from "./context.ts";
-import { putMarker } from "./disk.ts";
+import { putMarker } from "./notes.ts";
 import { awaitedSegment } from "./processes.ts";
 import { awaitReady, fenceServer, launch, startGated, stopServer } from "./servers.ts";
 import { change, currentWanted, writeWanted } from "./settings.ts";
@@ -68,7 +68,7 @@ export async function join(agent: Agent, order: Order): Promise<void> {
 }
 
 /** From now on the data lead nowhere: they are kept until a whole copy replaces them. */
-async function condemn(agent: Agent, order: Order, why: string): Promise<void> {
+export async function condemn(agent: Agent, order: Order, why: string): Promise<void> {
   agent.log.warn({ event: "agent.decided", epoch: order.epoch }, why);
   await fenceServer(agent, why);
   await putMarker(agent);

@@ -11,7 +11,7 @@
 import { join } from "node:path";
 import { WaitTimeout } from "../clock/clock.ts";
 import { failPoint } from "../clock/fail-point.ts";
-import { provedEpoch } from "../core/history.ts";
+import { contradiction, reachedEpoch } from "../core/history.ts";
 import { formatLsn, type Lsn } from "../core/ids.ts";
 import { stampChain } from "../db/data-server.ts";
 import { pollRecovery, pushReplay, type Recovery } from "../db/data-standby.ts";
@@ -52,11 +52,15 @@ export async function report(agent: Agent, order: Order): Promise<void> {
 /**
  * The stamps in the WAL say what these data followed where the store does not: one made anew has forgotten it (H56),
  * and one that was cut off has not heard of a primary appointed anew, whose commits this standby went on confirming.
- * Reported under an older epoch, they would lose against a shorter WAL (D4, H23).
+ * Reported under an older epoch, they would lose against a shorter WAL (D4, H23). Data with a stamp that nobody
+ * appointed are of another history: they are not reported at all (H02).
  */
 async function recallHistory({ hands, store }: Agent, { view }: Order): Promise<void> {
   const { db } = await hands.get();
-  const reached = provedEpoch(view, await stampChain(db, view.cluster_id));
+  const stamps = await stampChain(db, view.cluster_id);
+  const wrong = contradiction(view, stamps);
+  if (wrong !== undefined) throw new Error(`no report of these data: ${wrong}`);
+  const reached = reachedEpoch(view, stamps);
   if (reached > view.followed) await store.recall(reached);
 }
 

@@ -13,7 +13,7 @@ import {
 } from "../postgres/pg-rewind.ts";
 import { putStandbySignal, readSettings } from "../postgres/settings.ts";
 import { type Agent, type Order, recheck } from "./context.ts";
-import { putJoining, putMarker } from "./disk.ts";
+import { putJoining, putMarker } from "./notes.ts";
 import { noteProgress } from "./progress.ts";
 import { stopServer } from "./servers.ts";
 import { prepareFiles, writeWanted } from "./settings.ts";
@@ -162,7 +162,7 @@ async function rewindNow(
     });
     await putStandbySignal(paths.dataDir, owner);
     await store.follow(order.epoch);
-    await putJoining(agent, order.epoch);
+    await putJoining(agent, { epoch: order.epoch, by: "rewind" });
     state.rejoin = undefined;
   } finally {
     state.activity = undefined;

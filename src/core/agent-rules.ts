@@ -9,14 +9,17 @@
 /** What the newest committed state asks of this node; `found`: nothing was ever founded, and we lead. */
 export const GOALS = ["none", "found", "primary", "standby", "pledged", "hand_over"] as const;
 /**
- * What lies in the data directory. `marked`: a copy or a rewind was begun and not finished (H04). `joining`: it was
- * finished, and must prove that it has the primary's history (H39). `rogue`: it took writes, and nobody had appointed
- * it (H40). `older`: a copy of an earlier time was put back.
+ * What lies in the data directory. `marked`: a rewind was begun and not finished (H04), or the data were found to lead
+ * nowhere. `swapping`: a whole copy takes their place. `joining`: copied or rewound for the newest epoch's primary, and
+ * must prove that it has its history (H39); `whole`: copied for an earlier one's. `rogue`: it took writes, and nobody
+ * had appointed it (H40). `older`: a copy of an earlier time was put back.
  */
 export const DISKS = [
   "absent",
   "marked",
+  "swapping",
   "joining",
+  "whole",
   "rogue",
   "older",
   "founding",
@@ -57,6 +60,8 @@ export type Act =
   | "discard"
   | "found"
   | "clone"
+  | "swap"
+  | "vouch"
   | "rewind"
   | "join"
   | "quarantine"
@@ -88,8 +93,9 @@ export const RULES: readonly Rule[] = [
   { pos: 211, when: { disk: "marked", server: "standby" },   act: "fence", why: "nothing runs on an unfinished copy" },
   { pos: 212, when: { disk: "marked", server: "promoting" }, act: "fence", why: "nothing runs on an unfinished copy" },
   { pos: 213, when: { disk: "marked", server: "primary" },   act: "fence", why: "nothing runs on an unfinished copy" },
-  { pos: 220, when: { disk: "marked", goal: "standby", source: "ready" }, act: "clone", why: "a copy was interrupted" },
-  { pos: 230, when: { disk: "marked" },                      act: "wait",  why: "a copy was interrupted, and there is no primary to copy from" },
+  { pos: 220, when: { disk: "marked", goal: "standby", source: "ready" }, act: "clone", why: "only a new copy helps these data" },
+  { pos: 230, when: { disk: "marked" },                      act: "wait",  why: "only a new copy helps these data, and there is no primary to copy from" },
+  { pos: 235, when: { disk: "swapping" },                    act: "swap",  why: "a whole copy takes the place of the data" },
 
   // Whole, unproved: it streams for the proof alone, and only from the primary it was made for.
   { pos: 240, when: { disk: "joining", server: "promoting" }, act: "fence", why: "its history is not proved" },
@@ -98,6 +104,16 @@ export const RULES: readonly Rule[] = [
   { pos: 246, when: { disk: "joining", server: "starting" },  act: "fence", why: "the primary it joins is no longer the one" },
   { pos: 247, when: { disk: "joining", server: "standby" },   act: "fence", why: "the primary it joins is no longer the one" },
   { pos: 250, when: { disk: "joining" },                      act: "wait",  why: "its history is not proved, and there is no primary to join" },
+
+  // Whole, of an earlier epoch's primary: by its own stamps it may become this node's data, which report and follow.
+  { pos: 260, when: { disk: "whole", server: "promoting" }, act: "fence", why: "nothing is proved of this copy" },
+  { pos: 261, when: { disk: "whole", server: "primary" },   act: "fence", why: "nothing is proved of this copy" },
+  { pos: 265, when: { disk: "whole", server: "standby", goal: "pledged" }, act: "vouch", why: "its stamps must be those that were appointed" },
+  { pos: 266, when: { disk: "whole", server: "standby", goal: "standby" }, act: "vouch", why: "its stamps must be those that were appointed" },
+  { pos: 270, when: { disk: "whole", server: "down", rest: "fresh" },      act: "wait",  why: "it has just ended" },
+  { pos: 275, when: { disk: "whole", server: "down", goal: "pledged" },    act: "start", why: "a copy must recover before it can say what it is" },
+  { pos: 276, when: { disk: "whole", server: "down", goal: "standby" },    act: "start", why: "a copy must recover before it can say what it is" },
+  { pos: 280, when: { disk: "whole" },                      act: "wait",  why: "a copy, and nothing is proved of it" },
 
   { pos: 310, when: { disk: "absent", goal: "found" },   act: "found", why: "this node leads, and nothing was founded yet" },
   { pos: 320, when: { disk: "absent", goal: "standby", source: "ready" }, act: "clone", why: "no data directory yet" },

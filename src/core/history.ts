@@ -47,7 +47,27 @@ export function compareHistory(known: Known, lsn: Lsn, stamps: readonly Stamp[])
   return { chain: "forked", why };
 }
 
-function contradiction({ history, epoch }: Known, stamps: readonly Stamp[]): string | undefined {
+/** Why data copied from the primary of `epoch` are not of it, or undefined: its stamp is the newest they hold. */
+export function copyDiffers(
+  known: Pick<Known, "history" | "epoch">,
+  epoch: Epoch,
+  stamps: readonly Stamp[],
+): string | undefined {
+  const newest = stamps.at(-1)?.epoch ?? 0n;
+  if (newest !== epoch) {
+    return `it was copied in epoch ${epoch}, and its newest stamp is of epoch ${newest}`;
+  }
+  if (!known.history.some((one) => one.epoch === epoch)) {
+    return `it was copied in epoch ${epoch}, which nobody is known to have led`;
+  }
+  return contradiction(known, stamps);
+}
+
+/** What of these stamps this cluster never appointed, or undefined. */
+export function contradiction(
+  { history, epoch }: Pick<Known, "history" | "epoch">,
+  stamps: readonly Stamp[],
+): string | undefined {
   for (const stamp of stamps) {
     if (stamp.epoch > epoch) {
       return `it holds the stamp of epoch ${stamp.epoch}, which this cluster has not begun`;
@@ -61,12 +81,11 @@ function contradiction({ history, epoch }: Known, stamps: readonly Stamp[]): str
   return undefined;
 }
 
-/** The newest epoch this WAL is known to be of: followed, led, or stamped, if no stamp contradicts the appointments. */
-export function provedEpoch(known: Known, stamps: readonly Stamp[]): Epoch {
-  return contradiction(known, stamps) === undefined ? reachedEpoch(known, stamps) : known.followed;
-}
-
-function reachedEpoch({ followed }: Known, stamps: readonly Stamp[]): Epoch {
+/** The newest epoch this WAL is known to be of: followed, led, or stamped. */
+export function reachedEpoch(
+  { followed }: Pick<Known, "followed">,
+  stamps: readonly Stamp[],
+): Epoch {
   const newest = stamps.at(-1)?.epoch ?? 0n;
   return newest > followed ? newest : followed;
 }

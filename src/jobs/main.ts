@@ -28,7 +28,7 @@ async function perform(order: Order): Promise<Extract<News, { type: "done" }>> {
     await rewind({ ...work, binaries: { program: () => program }, signal, onProgress });
     return { type: "done", backup: undefined };
   }
-  // What an earlier attempt has left; the marker beside it says that it is ours (H04).
+  // What an earlier attempt has left; the note beside it says that it is ours (H04).
   await removeTree(order.work.dir);
   const backup = await takeBaseBackup({
     ...order.work,

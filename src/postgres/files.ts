@@ -92,14 +92,19 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** Whether a folder holds nothing; an absent one does not. */
-export async function isEmpty(dir: string): Promise<boolean> {
+/** Names in a folder; a missing one is empty, and so is a fresh file system's. */
+export async function namesIn(dir: string): Promise<string[]> {
   try {
-    return (await readdir(dir)).every((name) => name === "lost+found");
+    return (await readdir(dir)).filter((name) => name !== "lost+found");
   } catch (error) {
-    if (isMissing(error)) return true;
+    if (isMissing(error)) return [];
     throw error;
   }
+}
+
+/** Whether a folder holds nothing; an absent one does not. */
+export async function isEmpty(dir: string): Promise<boolean> {
+  return (await namesIn(dir)).length === 0;
 }
 
 /** Like `exists`, for looking around: what we may not look into is not there for us. */

@@ -55,6 +55,22 @@ test("nothing starts or promotes a data directory with a marker", () => {
   expect(actsWhen(({ disk }) => disk === "marked")).toEqual(new Set(["fence", "clone", "wait"]));
 });
 
+test("a whole copy takes the place of the data whatever is asked: no primary is needed for that", () => {
+  expect(actsWhen(({ disk }) => disk === "swapping")).toEqual(new Set(["swap"]));
+});
+
+test("a copy for an earlier primary is reported, promoted or followed with only after it vouched for itself", () => {
+  const whole = (more: (facts: Facts) => boolean) =>
+    actsWhen((facts) => facts.disk === "whole" && more(facts));
+  expect(whole(() => true)).toEqual(new Set(["fence", "vouch", "start", "wait"]));
+  expect(whole(({ server, goal }) => server === "standby" && goal === "pledged")).toEqual(
+    new Set(["vouch"]),
+  );
+  expect(whole(({ goal }) => !["pledged", "standby"].includes(goal))).toEqual(
+    new Set(["fence", "wait"]),
+  );
+});
+
 test("a primary goes on only as the appointed one of the newest epoch", () => {
   const stays = actsWhen(
     ({ disk, server, leads, goal }) =>

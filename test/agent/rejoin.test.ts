@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ACTS } from "../../src/agent/acts.ts";
 import { classify } from "../../src/agent/disk.ts";
-import { look } from "../../src/agent/observe.ts";
 import { fenceServer, stopServer } from "../../src/agent/servers.ts";
 import { monotonicClock } from "../../src/clock/clock.ts";
 import { stampChain } from "../../src/db/data-server.ts";
@@ -14,6 +13,7 @@ import { exists, removeTree, writeDurable } from "../../src/postgres/files.ts";
 import { startServer, waitReady } from "../../src/postgres/server.ts";
 import { hasStandbySignal, putStandbySignal, readSettings } from "../../src/postgres/settings.ts";
 import { mustRun } from "../support/programs.ts";
+import { failOver } from "./fail-over.ts";
 import {
   type Bench,
   type Node,
@@ -37,51 +37,12 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => bench?.stop(), 60_000);
 
-/** `from` writes what nobody receives and dies; `to` is appointed and promoted without it. */
-async function failOver(from: Node, to: Node): Promise<void> {
-  await sql(from, "insert into t values (1)");
-  await look(to.agent);
-  await ACTS.report(to.agent, pledged(to));
-  await sql(from, "insert into t select 100 from generate_series(1, 500)");
-  await from.agent.state.server?.stop("immediate", 10_000);
-  await fenceServer(from.agent, "test");
-  const lsn = to.kept.reports.at(-1)?.lsn ?? 0n;
-  const { epoch, timeline } = to.kept.view;
-  const next = { epoch, node_id: to.id, timeline: (timeline ?? 0) + 1, switch_lsn: lsn };
-  bench.commit(
-    {
-      epoch_state: "appointed",
-      primary_id: to.id,
-      timeline: next.timeline,
-      from_lsn: lsn,
-      history: [...to.kept.view.history, next],
-    },
-    (id) => (id === to.id ? "primary" : "standby"),
-  );
-  await ACTS.promote(to.agent, orderFor(to));
-  bench.commit({ epoch_state: "serving" });
-}
-
-/** The next epoch is open, and this node has pledged for it. */
-function pledged(node: Node) {
-  const epoch = node.kept.view.epoch + 1n;
-  const part = {
-    epoch,
-    pledge: epoch,
-    epoch_state: "opened",
-    primary_id: null,
-    reported: false,
-  } as const;
-  bench.commit(part, () => "pledged");
-  return orderFor(node);
-}
-
 const marks = (node: Node) => node.kept.acts.map(({ event }) => event);
 const rowsOf = (node: Node) => sql<{ n: number }>(node, "select n from t where n = 100");
 
 test("WAL that nobody received is rewound, and the node joins with the same stamps", async () => {
   const [first, second] = [bench.node(1), bench.node(2)];
-  await failOver(first, second);
+  await failOver(bench, first, second);
   await ACTS.start(first.agent, orderFor(first));
   expect(await rowsOf(first)).toHaveLength(500);
   await ACTS.follow(first.agent, orderFor(first));

@@ -47,7 +47,7 @@ async function endsAsCopy(old: number, after: string, table: string): Promise<vo
   expect(await value(cluster().node(old).data.uri, count)).toBe("60000");
   expect(await value(cluster().node(primary).data.uri, count)).toBe("60000");
   const { dir } = cluster().node(old).data;
-  for (const left of ["marker", "joining", "new", "old"])
+  for (const left of ["marker", "joining", "copying", "new", "old"])
     expect(existsSync(`${dir}.${left}`)).toBe(false);
 }
 

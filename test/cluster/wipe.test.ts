@@ -107,7 +107,7 @@ test("the control store alone is lost: the data stay, and the node is heard agai
   await comesBack(victim, before, after);
   const names = (await eventsOf(witnessOf(victim), after)).map(({ event }) => event);
   expect(names).not.toContain("cloned");
-  const leftovers = ["marker", "joining", "new", "old"].filter((end) =>
+  const leftovers = ["marker", "joining", "copying", "new", "old"].filter((end) =>
     existsSync(join(dirname(data.dir), `data.${end}`)),
   );
   expect(leftovers).toEqual([]);

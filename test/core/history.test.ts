@@ -3,9 +3,10 @@ import { expect, test } from "vitest";
 import {
   chainDiffers,
   compareHistory,
+  copyDiffers,
   forkOf,
   ownTimelines,
-  provedEpoch,
+  reachedEpoch,
   type Stamp,
 } from "../../src/core/history.ts";
 
@@ -76,12 +77,44 @@ test("a timeline given to a later epoch is not this node's, though the number ex
   expect([...ownTimelines({ ...known, followed: 1n }, [stamp(2n, 2, 3)])]).toEqual([1, 2, 3]);
 });
 
-test("WAL is known to be of the newest epoch it was told of or holds the stamp of, if no stamp contradicts", () => {
+test("WAL is known to be of the newest epoch it was told of or holds the stamp of", () => {
   const told = { ...known, followed: 1n };
-  expect(provedEpoch(told, [])).toBe(1n);
-  expect(provedEpoch(told, [stamp(1n, 1, 2), stamp(2n, 2, 3)])).toBe(2n);
-  expect(provedEpoch({ ...known, followed: 3n }, [stamp(2n, 2, 3)])).toBe(3n);
-  expect(provedEpoch(told, [stamp(2n, 5, 3)])).toBe(1n);
+  expect(reachedEpoch(told, [])).toBe(1n);
+  expect(reachedEpoch(told, [stamp(1n, 1, 2), stamp(2n, 2, 3)])).toBe(2n);
+  expect(reachedEpoch({ ...known, followed: 3n }, [stamp(2n, 2, 3)])).toBe(3n);
+});
+
+test.each([
+  { why: "its stamps end with its primary's", stamps: [stamp(1n, 1, 2), stamp(2n, 2, 3)] },
+  { why: "an epoch whose stamp reached nobody is missing", stamps: [stamp(2n, 2, 3)] },
+])("a copy is what was appointed when $why", ({ stamps }) => {
+  expect(copyDiffers(known, 2n, stamps)).toBeUndefined();
+});
+
+test.each([
+  {
+    why: "it lacks the stamp of the epoch",
+    stamps: [stamp(1n, 1, 2)],
+    says: /newest stamp is of epoch 1/,
+  },
+  {
+    why: "it holds a later one",
+    stamps: [stamp(2n, 2, 3), stamp(3n, 3, 4)],
+    says: /newest stamp is of epoch 3/,
+  },
+  {
+    why: "another node stamped it (H02)",
+    stamps: [stamp(1n, 1, 2), stamp(2n, 5, 3)],
+    says: /not the one/,
+  },
+  { why: "it holds none", stamps: [], says: /newest stamp is of epoch 0/ },
+])("a copy is not what was appointed when $why", ({ stamps, says }) => {
+  expect(copyDiffers(known, 2n, stamps)).toMatch(says);
+});
+
+test("a copy of an epoch that this node has not heard of proves nothing", () => {
+  const unheard = { ...known, history: known.history.filter(({ epoch }) => epoch < 2n) };
+  expect(copyDiffers(unheard, 2n, [stamp(2n, 2, 3)])).toMatch(/nobody is known to have led/);
 });
 
 const one = stamp(1n, 1, 2, 100n);

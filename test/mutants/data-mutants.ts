@@ -1,4 +1,4 @@
-/** M27 to M40: bugs of the commit rule, the fence and the lease, and of what is there for the next failover. */
+/** M27 to M41: bugs of the commit rule, the fence and the lease, and of what is there for the next failover. */
 import { COMMANDS, type Mutant, seeds, test } from "./mutant.ts";
 
 const PROMOTE = "src/agent/promote.ts";
@@ -273,6 +273,19 @@ export const DATA_MUTANTS: readonly Mutant[] = [
         file: "src/agent/slots.ts",
         find: "  for (const name of wanted) if (!kept.has(name)) await createSlot(db, name);",
         replace: "",
+      },
+    ],
+  },
+  {
+    id: "M41",
+    bug: "a copy under way condemns the data it is to replace",
+    rule: "H04 D11",
+    killer: seeds(372, "D11"),
+    patches: [
+      {
+        file: "src/agent/swap.ts",
+        find: "  await writeCopying(agent);",
+        replace: "  await writeCopying(agent);\n  await putMarker(agent);",
       },
     ],
   },

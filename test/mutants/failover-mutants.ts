@@ -163,15 +163,15 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
   },
   {
     id: "M25a",
-    bug: "no marker while the data are copied over",
+    bug: "a copy is said to be whole before it is",
     rule: "D12 H04",
-    killer: seeds(1, "D12", ["--kinds", "kill_worker,step_kill_worker,kill_primary,kill_node"]),
+    killer: seeds(1, "D12", ["--kinds", "kill_server,kill_node,kill_all"]),
     patches: [
       {
-        file: "src/agent/disk.ts",
-        find: "replaces: await exists(paths.dataDir) };\n  await writeDurable(paths.marker",
+        file: "src/agent/swap.ts",
+        find: "  await writeCopying(agent);",
         replace:
-          "replaces: await exists(paths.dataDir) };\n  await writeDurable(paths.marker + '.no'",
+          "  await writeCopying(agent);\n  await putMarker(agent, { whole: agent.view.epoch });",
       },
     ],
   },

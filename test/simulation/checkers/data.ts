@@ -55,6 +55,8 @@ export class DataChecks {
     // initdb's own first run, before the cluster exists.
     if (server.dataDir.endsWith(".new")) return;
     if (marked) this.#report("D12", `node ${server.node} starts a data directory that is marked`);
+    if (server.data.torn)
+      this.#report("D12", `node ${server.node} starts a data directory that is not whole`);
     if (!signalled)
       this.#report("D12", `node ${server.node} starts a server that is not read-only`);
   }

@@ -1,0 +1,92 @@
+/** The notes beside the data directory: whose it is, what was begun with it. Durable before the act they tell of. */
+import { readFile } from "node:fs/promises";
+import type { Epoch } from "../core/ids.ts";
+import { exists, removeTree, writeDurable } from "../postgres/files.ts";
+import type { Agent } from "./context.ts";
+
+/** `data.json` and `founding.json`. */
+export interface Identity {
+  readonly clusterId: string;
+  /** Absent in `founding.json` while initdb runs. */
+  readonly systemIdentifier?: string;
+}
+
+/** `data.marker`: what lies in the data directory is not to be started. */
+export interface Marker {
+  /** A whole copy of this epoch's primary lies ready and takes its place: nothing more is needed for that. */
+  readonly whole: Epoch | undefined;
+}
+
+/** `data.joining`: whole data of this epoch's primary, and how they came to be. */
+export interface Joining {
+  readonly epoch: Epoch;
+  readonly by: "copy" | "rewind";
+}
+
+export async function readIdentity(path: string): Promise<Identity | undefined> {
+  const read = await readNote(path);
+  return read !== undefined && "clusterId" in read ? (read as unknown as Identity) : undefined;
+}
+
+export async function writeIdentity(agent: Agent, systemIdentifier: string): Promise<void> {
+  const { paths, view } = agent;
+  await writeNote(agent, paths.identity, { clusterId: view.cluster_id, systemIdentifier });
+}
+
+/** Note durably, before initdb begins, that what appears in `data.new` is ours. */
+export async function writeFounding(agent: Agent, systemIdentifier?: string): Promise<void> {
+  const { paths, view } = agent;
+  const identity: Identity = {
+    clusterId: view.cluster_id,
+    ...(systemIdentifier === undefined ? {} : { systemIdentifier }),
+  };
+  await writeNote(agent, paths.founding, identity);
+}
+
+/** The same before a copy begins: what `data.new` and `data.old` hold from now on is ours. */
+export async function writeCopying(agent: Agent): Promise<void> {
+  const { paths, view } = agent;
+  await writeNote(agent, paths.copying, { clusterId: view.cluster_id });
+}
+
+export async function readMarker({ paths }: Agent): Promise<Marker | undefined> {
+  const read = await readNote(paths.marker);
+  if (read === undefined) return undefined;
+  return { whole: "whole" in read ? BigInt(String(read.whole)) : undefined };
+}
+
+/** From here on `data` is never started, until a complete copy has replaced it (H04). */
+export async function putMarker(agent: Agent, marker: Partial<Marker> = {}): Promise<void> {
+  const { paths, view } = agent;
+  const { whole } = marker;
+  const note = {
+    clusterId: view.cluster_id,
+    ...(whole === undefined ? {} : { whole: whole.toString() }),
+  };
+  await writeNote(agent, paths.marker, note);
+  await removeTree(paths.joining);
+}
+
+export async function readJoining({ paths }: Agent): Promise<Joining | undefined> {
+  const read = await readNote(paths.joining);
+  if (read === undefined) return undefined;
+  const epoch = "epoch" in read ? BigInt(String(read.epoch)) : 0n;
+  return { epoch, by: "by" in read && read.by === "copy" ? "copy" : "rewind" };
+}
+
+/** The data directory is whole again, for the primary of this epoch, and must prove it before it counts (H39). */
+export async function putJoining(agent: Agent, { epoch, by }: Joining): Promise<void> {
+  const { paths } = agent;
+  await writeNote(agent, paths.joining, { epoch: epoch.toString(), by });
+  await removeTree(paths.marker);
+}
+
+async function writeNote({ owner }: Agent, path: string, note: object): Promise<void> {
+  await writeDurable(path, `${JSON.stringify(note)}\n`, { owner });
+}
+
+async function readNote(path: string): Promise<object | undefined> {
+  if (!(await exists(path))) return undefined;
+  const read: unknown = JSON.parse(await readFile(path, "utf8"));
+  return typeof read === "object" && read !== null ? read : {};
+}
