@@ -27,8 +27,8 @@ export async function runningFrom(path: string): Promise<Running | undefined> {
 export async function claimPidFile(path: string, what: string): Promise<() => Promise<void>> {
   const own = `${path}.${process.pid}`;
   const { startTicks = "" } = processInfo(process.pid) ?? {};
-  await writeFile(own, `${process.pid} ${startTicks}\n`, { mode: 0o644 });
   try {
+    await writeFile(own, `${process.pid} ${startTicks}\n`, { mode: 0o644 });
     for (let attempt = 0; attempt < 3; attempt++) {
       if (await linked(own, path)) return () => rm(path, { force: true });
       const other = await runningFrom(path);

@@ -6,6 +6,7 @@ import { type Clock, monotonicClock, sleepCountingClock } from "../clock/clock.t
 import { createLog } from "../log/logger.ts";
 import { makeDirectory } from "../postgres/files.ts";
 import { serverOwner } from "../postgres/owner.ts";
+import { withRoom } from "../worker/ballast.ts";
 import { runWorker } from "../worker/worker.ts";
 import { CONFIG_HELP, type Command, configOf, parseCommand } from "./command.ts";
 import { claimPidFile } from "./pid-file.ts";
@@ -28,9 +29,11 @@ export const command: Command = {
     flushCompileCache();
     const run = join(config.dir, "run");
     const owner = await serverOwner(config.runAs);
-    await makeDirectory(run, { owner, mode: 0o755 });
-    const release = await claimPidFile(join(run, "worker.pid"), `worker of ${config.node.name}`);
     const log = createLog({ node: config.node.name }, { level: config.logLevel });
+    const release = await withRoom(config, log, async () => {
+      await makeDirectory(run, { owner, mode: 0o755 });
+      return claimPidFile(join(run, "worker.pid"), `worker of ${config.node.name}`);
+    });
     try {
       await runWorker(config, { owner, clock: workerClock(), log, signal: endSignal() });
     } finally {

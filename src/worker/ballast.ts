@@ -35,6 +35,25 @@ export function isDiskFull(error: unknown): boolean {
   return hasCode(error, "ENOSPC") || /No space left on device|disk full/i.test(String(error));
 }
 
+/**
+ * What finds its volume full gets the room that was kept for it, once (H66): whatever a start writes first, a file of
+ * ours, a log, a segment or a commit.
+ */
+export async function withRoom<T>(
+  config: Pick<Config, "control">,
+  log: Log,
+  act: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (!isDiskFull(error) || !(await dropBallast(config))) throw error;
+    const fields = { event: "control.disk", error: String(error) } as const;
+    log.error(fields, "no space for the control store: the ballast is gone");
+    return await act();
+  }
+}
+
 /** Runs until the signal aborts: lays the ballast, watches the volume, gives the ballast back in time. */
 export async function keepBallast(
   config: Pick<Config, "control">,

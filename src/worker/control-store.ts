@@ -25,7 +25,7 @@ import { exists, isEmpty, removeTree, syncDirectory } from "../postgres/files.ts
 import type { Owner } from "../postgres/owner.ts";
 import { runProgram } from "../postgres/run.ts";
 import { adoptServer, type Server, startServer, waitReady } from "../postgres/server.ts";
-import { dropBallast, isDiskFull } from "./ballast.ts";
+import { withRoom } from "./ballast.ts";
 import { controlPaths, writeControlFiles } from "./control-settings.ts";
 
 export { createControlStore } from "./control-init.ts";
@@ -77,15 +77,16 @@ export async function startControlStore(
     await removeMark(config);
     await recreateControlStore(config, binaries, owner, { clock });
   }
+  const start = () => startOnce(config, binaries, owner, { clock, log });
   try {
-    return await startOnce(config, binaries, owner, { clock, log });
+    return await withRoom(config, log, start);
   } catch (error) {
     if (!(error instanceof OlderCopy)) throw error;
     log.error({ event: "control.reborn" }, `${error.message}: it is made anew`);
     await removeMark(config);
     await moveAside(config.control.dir);
     await recreateControlStore(config, binaries, owner, { clock });
-    return startOnce(config, binaries, owner, { clock, log });
+    return start();
   }
 }
 
@@ -126,8 +127,7 @@ async function startOnce(
     await endLeftovers(config, binaries, clock);
     await refuseUnsafeFiles(binaries, dataDir, owner);
   }
-  const start = () => startServer({ binaries, dataDir, owner, logFile });
-  const server = running ?? (await startWithRoom(config, start, { clock, log }));
+  const server = running ?? (await startServer({ binaries, dataDir, owner, logFile }));
   try {
     await waitReady(server, { clock, limitMs: READY_LIMIT_MS });
     if (server.adopted) server.reload();
@@ -143,24 +143,6 @@ async function startOnce(
     server.adopted ? "the control store was running" : "the control store was started",
   );
   return { server, identity };
-}
-
-/** A store that ends at once because its volume is full gets the room that was kept for it, once (H66). */
-async function startWithRoom(
-  config: Config,
-  start: () => Promise<Server>,
-  { clock, log }: { readonly clock: Clock; readonly log: Log },
-): Promise<Server> {
-  const server = await start();
-  try {
-    await waitReady(server, { clock, limitMs: READY_LIMIT_MS });
-    return server;
-  } catch (error) {
-    if (!isDiskFull(error) || !(await dropBallast(config))) throw error;
-    log.error({ event: "control.disk" }, "no space for the control store: the ballast is gone");
-    await stopIfAlive(server);
-    return await start();
-  }
 }
 
 /** Fast: whoever waits for a COMMIT hears nothing, and asks again. */

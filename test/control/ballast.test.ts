@@ -1,5 +1,5 @@
 /** Room kept beside the control store, given back when its volume is full (H66). */
-import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, open, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -8,12 +8,14 @@ import { silentLog } from "../../src/log/logger.ts";
 import { ballastPath, dropBallast, isDiskFull, keepBallast } from "../../src/worker/ballast.ts";
 import { run } from "../support/programs.ts";
 import { skip } from "../support/skip.ts";
+import { testNode } from "./node.ts";
 
 let top = "";
 let mounted: string | undefined;
 
 beforeAll(async () => {
   top = await mkdtemp(join(tmpdir(), "pgr-ballast-"));
+  await chmod(top, 0o755);
 });
 afterAll(async () => {
   if (mounted !== undefined) await run("umount", [mounted]);
@@ -58,6 +60,54 @@ test("laid where there is room, and given back once the volume is full", async (
   await twoLooks(control);
   await expect(stat(path)).rejects.toThrow(/ENOENT/);
 }, 60_000);
+
+test("a store whose volume is full to the last byte starts with the room that was kept", async (context) => {
+  const volume = join(top, "store");
+  await mkdir(volume);
+  const args = ["-t", "tmpfs", "-o", "size=200m,mode=0755", "tmpfs", volume];
+  const made = await run("mount", args).catch((error: Error) => ({
+    exitCode: 1,
+    stderr: error.message,
+  }));
+  if (made.exitCode !== 0) return skip(context, `no small volume can be mounted: ${made.stderr}`);
+  const node = await testNode({}, volume);
+  try {
+    await node.create();
+    await node.start();
+    await node.stop();
+    const path = ballastPath(node.config);
+    await writeFile(path, Buffer.alloc(64 * 1024 * 1024));
+    await fill(join(volume, "filler"));
+    await node.start();
+    await expect(stat(path)).rejects.toThrow(/ENOENT/);
+    await node.sql("select raft.test_append()");
+    await node.stop();
+    // Nothing more is kept: it says what is wrong, and nothing of it is left running.
+    await fill(join(volume, "more"));
+    await expect(node.start()).rejects.toSatisfy(isDiskFull);
+  } finally {
+    await node.close();
+    await run("umount", [volume]);
+  }
+}, 60_000);
+
+/** Until not even a small file fits. */
+async function fill(path: string): Promise<void> {
+  const file = await open(path, "w");
+  try {
+    for (const size of [1024 * 1024, 4096]) {
+      const block = Buffer.alloc(size);
+      for (let full = false; !full; ) {
+        await file.appendFile(block).catch((error: unknown) => {
+          if (!isDiskFull(error)) throw error;
+          full = true;
+        });
+      }
+    }
+  } finally {
+    await file.close();
+  }
+}
 
 test("a full disk is told from other troubles by what the server says", () => {
   expect(

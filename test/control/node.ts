@@ -32,9 +32,13 @@ export interface TestNode {
   close(): Promise<void>;
 }
 
-export async function testNode(changes: Partial<Config> = {}): Promise<TestNode> {
+/** In a folder of its own below `top`. */
+export async function testNode(
+  changes: Partial<Config> = {},
+  top: string = tmpdir(),
+): Promise<TestNode> {
   const owner = await serverOwner("postgres");
-  const dir = await mkdtemp(join(tmpdir(), "pgr-control-"));
+  const dir = await mkdtemp(join(top, "pgr-control-"));
   if (owner !== undefined) await chown(dir, owner.uid, owner.gid);
   const binaries = await findBinaries({ owner, copyEmbeddedTo: join(dir, "pg") });
   const config = { ...configOf(dir, await freePorts(2)), ...changes };
