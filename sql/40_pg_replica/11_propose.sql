@@ -1,8 +1,7 @@
 -- Hand a command to the leader and wait until this node has applied it; its outcome, `ok` or why it was refused.
 --
 -- Raises RF002 within five seconds while there is no leader, or no majority that commits.  A new leader gets the
--- same proposal again: (p_key, 1) is applied once (H60).  Time is counted, not read, as the wall clock may jump;
--- only the length of one attempt is measured, and clamped.
+-- same proposal again: (p_key, 1) is applied once (H60).  Time is counted step by step (pgreplica.passed_ms).
 create or replace function node.propose(p_key uuid, p_kind text, p_body jsonb) returns text
 language plpgsql volatile set search_path = '', pg_temp as $$
 declare
@@ -12,14 +11,16 @@ declare
   v_taken   bigint;             -- the term whose leader took it
   v_why     text;
   v_started timestamptz;
+  v_most    integer;
   v_spent   integer := 0;       -- milliseconds
 begin
   while v_spent < 3800 loop
+    v_started := clock_timestamp();
     select p.outcome into v_outcome from cluster.proposal as p where p.client = p_key and p.sequence = 1;
     exit when found;
     select h.leader_id, h.current_term into v_leader, v_term from raft.hard_state as h;
     if v_leader is not null and v_taken is distinct from v_term and v_spent < 2500 then
-      v_started := clock_timestamp();
+      v_most := 2500;
       begin
         perform node.ask(node.own_conninfo(3000),
           format('select to_jsonb(true) from node.submit(%s, %L, %L, %L)', v_leader, p_key, p_kind, p_body), 2000);
@@ -30,12 +31,11 @@ begin
         v_why := sqlerrm;
         perform pg_sleep(0.05);
       end;
-      v_spent := v_spent + least(2500, greatest(10,
-        (extract(epoch from clock_timestamp() - v_started) * 1000)::integer));
     else
+      v_most := 100;
       perform pg_sleep(0.005);
-      v_spent := v_spent + 5;
     end if;
+    v_spent := v_spent + pgreplica.passed_ms(v_started, 5, v_most);
   end loop;
   if v_outcome is null then
     perform node.raise_no_leader(v_leader, v_taken is not null, v_why);

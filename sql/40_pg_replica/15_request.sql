@@ -14,7 +14,8 @@ declare
                     or p_args ->> 'server' = 'standby' and v_me = coalesce(v_target, v_me);
   v_outcome text;
   v_row     cluster.request;
-  v_slept   integer := 0;
+  v_looked  timestamptz;
+  v_spent   integer := 0;       -- milliseconds
 begin
   if not isfinite(v_at) then
     raise exception using errcode = 'invalid_parameter_value', message = format('at is %s', v_at),
@@ -28,11 +29,12 @@ begin
     raise exception using errcode = 'RF010', message = format('the %s was refused: %s', p_kind, v_outcome);
   end if;
   loop
+    v_looked := clock_timestamp();
     select * into strict v_row from cluster.request as r where r.key = v_key;
-    exit when v_row.state in ('done', 'failed', 'unknown') or v_slept >= v_wait
-           or v_ends and node.must_leave(v_row, v_target, p_args ->> 'server', v_slept);
+    exit when v_row.state in ('done', 'failed', 'unknown') or v_spent >= v_wait
+           or v_ends and node.must_leave(v_row, v_target, p_args ->> 'server', v_spent);
     perform pg_sleep(0.005);
-    v_slept := v_slept + 5;
+    v_spent := v_spent + pgreplica.passed_ms(v_looked, 5, 100);
   end loop;
   if v_row.state = 'failed' then
     perform node.raise_failed(v_row);

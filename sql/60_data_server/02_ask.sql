@@ -1,13 +1,14 @@
 -- Run one statement, whose answer is one jsonb value, in a session of another server, within a limit.
 --
--- Polls instead of waiting, since a frozen server would hold a waiting client for ever; the limit counts sleeps,
--- not the wall clock, which may jump.  The connection never outlives the call: it may belong to a superuser.
+-- Polls instead of waiting, since a frozen server would hold a waiting client for ever; time is counted
+-- step by step (pgreplica.passed_ms).  The connection never outlives the call: it may belong to a superuser.
 create or replace function pgreplica.ask(p_conninfo text, p_sql text, p_limit_ms integer) returns jsonb
 language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_name   text    := 'pgreplica ' || gen_random_uuid();
   v_open   boolean := false;
-  v_slept  integer := 0;
+  v_asked  timestamptz;
+  v_spent  integer := 0;        -- milliseconds
   v_step   integer := 1;
   v_answer jsonb;
   v_detail text;
@@ -17,13 +18,14 @@ begin
   v_open := true;
   perform pgreplica.dblink_send_query(v_name, p_sql);
   while pgreplica.dblink_is_busy(v_name) = 1 loop
-    if v_slept >= p_limit_ms then
+    v_asked := clock_timestamp();
+    if v_spent >= p_limit_ms then
       raise exception using errcode = 'RF007',
         message = format('no answer within %s ms', p_limit_ms);
     end if;
     perform pg_sleep(v_step / 1000.0);
-    v_slept := v_slept + v_step;
-    v_step := least(1 + v_slept / 20, 20);
+    v_spent := v_spent + pgreplica.passed_ms(v_asked, v_step, 100);
+    v_step := least(1 + v_spent / 20, 20);
   end loop;
   select r.answer into v_answer from pgreplica.dblink_get_result(v_name) as r (answer jsonb);
   perform pgreplica.dblink_disconnect(v_name);

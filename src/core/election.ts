@@ -4,6 +4,7 @@
  * The acceptor is SQL (`sql/20_peer`); this is the proposer. Time comes in as monotonic milliseconds,
  * chance as a number in [0, 1). Raft §5.2; thesis §9.6 (pre-vote), §6.4 (check-quorum), §3.10 (transfer); H54.
  */
+import { type Counter, type Counters, noteCounter } from "./counters.ts";
 import type { LogIndex, NodeId, Term } from "./ids.ts";
 import { newestOfMajority, voteResult } from "./quorum.ts";
 
@@ -19,12 +20,6 @@ export interface Sample {
   readonly transferTerm: Term | undefined;
   /** Who votes, as this store has applied it; left out: as before. */
   readonly voters?: readonly NodeId[];
-}
-
-/** A store's liveness counter: comparable only within one boot of that store. */
-export interface Counter {
-  readonly bootId: string;
-  readonly heard: bigint;
 }
 
 export interface Timing {
@@ -70,7 +65,7 @@ export interface ElectionState {
   readonly ackedAt: ReadonlyMap<NodeId, number>;
   readonly tickedAt: number;
   /** What each peer's counter was, and since when we know it (`raft.may_vote`). */
-  readonly counters: ReadonlyMap<NodeId, Counter & { readonly since: number }>;
+  readonly counters: Counters;
 }
 
 export type ElectionEvent =
@@ -110,6 +105,8 @@ export type ElectionEffect =
       readonly transfer: boolean;
     }
   | { readonly type: "lead"; readonly term: Term }
+  /** Of the term that ends with this: ask another to campaign at once. */
+  | { readonly type: "transfer"; readonly term: Term }
   | { readonly type: "step_down"; readonly why: string };
 
 export type Step = readonly [ElectionState, readonly ElectionEffect[]];
@@ -161,12 +158,12 @@ export function step(state: ElectionState, event: ElectionEvent, at: Moment): St
     case "refused":
       return onHigherTerm(state, event.term, at);
     case "resign":
-      return state.leading === undefined ? [state, []] : follow(state, event.why, at);
+      return state.leading === undefined ? [state, []] : resign(state, event.why, at);
     case "blind": {
       const unseeing = { ...state, sample: undefined, ballot: undefined };
       return state.leading === undefined
         ? [{ ...unseeing, phase: "follower" }, []]
-        : follow(unseeing, event.why, at);
+        : resign(unseeing, event.why, at);
     }
     case "unable":
       return [afterLostBallot({ ...state, fastTries: 0 }, at), []];
@@ -208,7 +205,7 @@ function onTick(before: ElectionState, at: Moment): Step {
   const state = { ...before, tickedAt: at.now };
   if (state.leading !== undefined) {
     if (gap > state.timing.electionMs / 2) {
-      return follow(state, `the worker stood still for ${Math.round(gap)} ms`, at);
+      return resign(state, `the worker stood still for ${Math.round(gap)} ms`, at);
     }
     if (at.now - confirmedAt(state) > state.timing.electionMs) {
       return follow(state, "no majority confirms this leader", at);
@@ -291,7 +288,8 @@ function startVote(
 type Answered = Extract<ElectionEvent, { type: "answered" }>;
 
 function onAnswer(before: ElectionState, event: Answered, at: Moment): Step {
-  const state = noteCounter({ ...before, highestTerm: higher(before, event.term) }, event, at);
+  const counters = noteCounter(before.counters, event, at.now);
+  const state = { ...before, counters, highestTerm: higher(before, event.term) };
   const { ballot } = state;
   if (ballot === undefined || ballot.kind !== event.kind || ballot.term !== event.asked) {
     return [state, []];
@@ -340,6 +338,15 @@ function follow(state: ElectionState, why: string, at: Moment): Step {
   return [next, [{ type: "step_down", why }]];
 }
 
+/**
+ * A leader that ends its term itself says so: or all would wait for its silence to last, and a primary's lease, which
+ * only a leader renews, would end meanwhile (Raft thesis §3.10).
+ */
+function resign(state: ElectionState, why: string, at: Moment): Step {
+  const [next, effects] = follow(state, why, at);
+  return [next, [{ type: "transfer", term: state.leading as Term }, ...effects]];
+}
+
 /** Ask again those that had not noticed the silence yet; ticks come every 20 ms while a ballot is open. */
 function retryUnmarked(state: ElectionState): Step {
   const ballot = state.ballot as Ballot;
@@ -369,26 +376,6 @@ function afterLostBallot(state: ElectionState, at: Moment): ElectionState {
         ? at.now + state.timing.jitterMs * (0.25 + at.random)
         : timeout(state, at),
   };
-}
-
-function noteCounter(state: ElectionState, event: Answered, at: Moment): ElectionState {
-  if (event.counter === undefined) return state;
-  const known = state.counters.get(event.from);
-  const { bootId, heard } = event.counter;
-  if (known?.bootId === bootId && known.heard === heard) return state;
-  const counters = new Map(state.counters).set(event.from, { bootId, heard, since: at.now });
-  return { ...state, counters };
-}
-
-/** The counter to show a voter: one of its own, unchanged for an election timeout as far as we know. */
-export function provenCounter(
-  state: ElectionState,
-  voter: NodeId,
-  now: number,
-): Counter | undefined {
-  const known = state.counters.get(voter);
-  if (known === undefined || now - known.since < state.timing.electionMs) return undefined;
-  return { bootId: known.bootId, heard: known.heard };
 }
 
 function timeout(state: ElectionState, at: Moment): number {

@@ -1,6 +1,6 @@
 /** The schema `peer`: the wire protocol between nodes. One function per SQL function, one call per transaction. */
 import { z } from "zod";
-import type { Counter } from "../core/election.ts";
+import type { Counter } from "../core/counters.ts";
 import type { Epoch, LogIndex, NodeId, Term } from "../core/ids.ts";
 import { callOne, type Queryable, run } from "./call.ts";
 import type { Entry } from "./raft.ts";

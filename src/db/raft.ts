@@ -1,6 +1,7 @@
 /** The schema `raft`: this node's own consensus state. One function per SQL function. */
 import { z } from "zod";
-import type { Counter, Sample } from "../core/election.ts";
+import type { Counter } from "../core/counters.ts";
+import type { Sample } from "../core/election.ts";
 import type { LogIndex } from "../core/ids.ts";
 import { callMany, callOne, type Queryable, run } from "./call.ts";
 import { int8 } from "./rows.ts";

@@ -1,12 +1,12 @@
 /** Ticks and answers in, effects out: the shell around `core/election.ts`. Decides nothing itself. */
 import { type Clock, untilBeat } from "../clock/clock.ts";
+import { provenCounter } from "../core/counters.ts";
 import {
   dueAt,
   type ElectionEffect,
   type ElectionEvent,
   type ElectionState,
   initialElection,
-  provenCounter,
   step,
   type Timing,
 } from "../core/election.ts";
@@ -30,6 +30,8 @@ export interface ElectorOptions {
   readonly log: Log;
   readonly hints: Hints;
   readonly onLead: (term: Term, last: StoreSample) => void;
+  /** Its own term is about to end, by its own will. */
+  readonly onTransfer: (term: Term) => void;
   readonly onStepDown: (why: string) => void;
   /** Whether this peer's store is the one the log knows: a vote of any other is none (H56). */
   readonly isKnown: (id: NodeId) => boolean;
@@ -143,7 +145,7 @@ export class Elector {
   }
 
   #perform(effect: ElectionEffect): void {
-    const { log, onLead, onStepDown } = this.#options;
+    const { log, onLead, onTransfer, onStepDown } = this.#options;
     switch (effect.type) {
       case "mark_silent":
         void this.#markSilent();
@@ -164,6 +166,9 @@ export class Elector {
         return;
       case "lead":
         onLead(effect.term, this.#last as StoreSample);
+        return;
+      case "transfer":
+        onTransfer(effect.term);
         return;
       case "step_down":
         onStepDown(effect.why);

@@ -136,6 +136,15 @@ export class Replicator {
     return (this.#progress.get(id)?.match ?? 0n) >= this.#lastIndex();
   }
 
+  /** The other voters, those that hold most of the log first. */
+  heirs(): NodeId[] {
+    const { me, voters, isKnown } = this.#options;
+    const match = (id: NodeId) => this.#progress.get(id)?.match ?? 0n;
+    return voters()
+      .filter((id) => id !== me.nodeId && isKnown(id))
+      .sort((a, b) => Number(match(b) - match(a)));
+  }
+
   /** When the newest round of heartbeats began that a majority has confirmed. */
   confirmedSince(): number {
     return newestOfMajority(this.#options.voters(), this.#begun);

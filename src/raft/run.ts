@@ -37,6 +37,7 @@ const GOSSIP_LIMIT_MS = 500;
 /** Peers that answer about as fast as each other are written down at once. */
 const TOGETHER_MS = 3;
 const LEASE_LIMIT_MS = 300;
+const LET_LEAD_LIMIT_MS = 300;
 
 interface Leading {
   readonly replicator: Replicator;
@@ -80,6 +81,7 @@ export class Raft {
       links: this.#links,
       isKnown: (id) => this.#isKnown(id),
       onLead: (term, last) => this.#lead(term, last),
+      onTransfer: (term) => void this.#letLead(term),
       onStepDown: (why) => this.#stepDown(why),
       onSample: (sample) => this.#onSample(sample),
     });
@@ -211,6 +213,18 @@ export class Raft {
       log.error({ event: "worker.failed", term }, `the leader's loop failed: ${error}`);
       this.#elector.dispatch({ type: "resign", why: "the leader's loop failed" });
     });
+  }
+
+  /** This node lives and leads no longer: whoever holds most is asked to, and the next one if it does not answer. */
+  async #letLead(term: Term): Promise<void> {
+    const { me, log } = this.#options;
+    for (const to of this.#leading?.replicator.heirs() ?? []) {
+      log.info({ event: "raft.transfer", term, to }, `node ${to} should lead: this one gives up`);
+      const taken = await this.#links
+        .get(to)
+        ?.call("work", LET_LEAD_LIMIT_MS, (client) => takeLead(client, me, term));
+      if (taken === true) return;
+    }
   }
 
   #stepDown(why: string): void {

@@ -20,7 +20,7 @@ import {
   workingIn,
 } from "../support/processes.ts";
 import { nextWriter } from "../support/round.ts";
-import { hangUp, open, rows } from "../support/sql.ts";
+import { hangUp, open, rows, value } from "../support/sql.ts";
 import { until } from "../support/until.ts";
 import { createWriterTable, startWriter } from "../support/writer.ts";
 
@@ -96,11 +96,19 @@ test("D7: with worker and control store stopped the old primary ends with its le
 });
 
 test("H67: a control store that stands still costs no failover while another leader confirms the lease", async () => {
-  const { primary, epoch } = await untilHealthy(cluster());
+  const { primary, standbys, epoch } = await untilHealthy(cluster());
   await createWriterTable(cluster().node(primary).data.uri, "h67");
   const writer = startWriter({ hosts: cluster().dataUris(), writer: nextWriter(), table: "h67" });
   await writer.untilAcknowledged(50, 10_000);
+  const lag = watchLag();
   const { at } = await freezeControl(primary, "store");
+  // It gives up after a second without its store, and says so: nobody waits for its silence to last.
+  await until("another leads", { limitMs: 10_000, everyMs: 20 }, async () => {
+    const [standby = 0] = standbys;
+    const id = await value(cluster().node(standby).control.uri, "select pg_replica.leader()");
+    return standbys.includes(Number(id));
+  });
+  expectWithin("no other led for", performance.now() - at, LEASE_MS / 2, lag.stop());
   await until(
     "two leases have passed",
     { limitMs: 20_000 },

@@ -1,11 +1,11 @@
 /** The proposer alone, fed by hand: events in, effects out, as golden text. */
 import { expect, test } from "vitest";
+import { provenCounter } from "../../src/core/counters.ts";
 import {
   type ElectionEffect,
   type ElectionEvent,
   type ElectionState,
   initialElection,
-  provenCounter,
   step,
 } from "../../src/core/election.ts";
 import {
@@ -166,6 +166,8 @@ function effectLine(effect: ElectionEffect): string {
       return `  ask ${effect.to} for votes in ${effect.term}${effect.transfer ? " (transfer)" : ""}`;
     case "lead":
       return `  lead ${effect.term}`;
+    case "transfer":
+      return `  ask another to lead after ${effect.term}`;
     case "step_down":
       return `  step down: ${effect.why}`;
   }

@@ -5,7 +5,7 @@
  * test/oracle holds the two together. One call is one transaction: it happens whole, or throws and changes nothing
  * but the liveness counter, which PostgreSQL does not roll back either.
  */
-import type { Counter } from "../../../src/core/election.ts";
+import type { Counter } from "../../../src/core/counters.ts";
 import type { Epoch, LogIndex, Lsn, NodeId, Term } from "../../../src/core/ids.ts";
 import type {
   Append,

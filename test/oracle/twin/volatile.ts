@@ -1,5 +1,5 @@
 /** What a control store forgets in a crash. */
-import type { Counter } from "../../../src/core/election.ts";
+import type { Counter } from "../../../src/core/counters.ts";
 import type { Epoch, Lsn, Term } from "../../../src/core/ids.ts";
 import type { InboxProposal } from "../../../src/db/raft.ts";
 
