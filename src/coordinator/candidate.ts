@@ -129,14 +129,19 @@ function placesOf(
       places.push({ member, historyEpoch, lsn });
     }
   }
-  return places.sort(better);
+  return places.sort((a, b) => better(a, b, view.node_id));
 }
 
-/** Newest history, then most WAL, then highest priority, then lowest id. */
-export function better(a: Place, b: Place): number {
+/** Newest history, then most WAL, then highest priority, then the leader, whom no message need reach, then lowest id. */
+export function better(a: Place, b: Place, leader: NodeId): number {
   if (a.historyEpoch !== b.historyEpoch) return a.historyEpoch > b.historyEpoch ? -1 : 1;
   if (a.lsn !== b.lsn) return a.lsn > b.lsn ? -1 : 1;
-  return b.member.priority - a.member.priority || a.member.node_id - b.member.node_id;
+  const afar = ({ member }: Place) => (member.node_id === leader ? 0 : 1);
+  return (
+    b.member.priority - a.member.priority ||
+    afar(a) - afar(b) ||
+    a.member.node_id - b.member.node_id
+  );
 }
 
 function pick(

@@ -41,6 +41,8 @@ interface Ballot {
   readonly startedAt: number;
   readonly transfer: boolean;
   readonly votes: ReadonlyMap<NodeId, boolean>;
+  /** Have not said yes or no, and are asked again at the next tick. */
+  readonly again: ReadonlySet<NodeId>;
 }
 
 export interface ElectionState {
@@ -213,7 +215,7 @@ function onTick(before: ElectionState, at: Moment): Step {
     return [state, []];
   }
   if (state.ballot !== undefined) {
-    if (at.now - state.ballot.startedAt <= state.timing.ballotMs) return retryUnmarked(state);
+    if (at.now - state.ballot.startedAt <= state.timing.ballotMs) return askAgain(state);
     return [afterLostBallot(state, at), []];
   }
   if (state.sample === undefined || !state.voters.includes(state.self)) return [state, []];
@@ -265,6 +267,7 @@ function startPreVote(state: ElectionState, at: Moment): Step {
     startedAt: at.now,
     transfer: false,
     votes: new Map(),
+    again: new Set(),
   };
   return [
     { ...state, phase: "candidate", marked: true, ballot },
@@ -278,7 +281,14 @@ function startVote(
   at: Moment,
 ): Step {
   const term = transfer ? higher(state, 0n) + 1n : (state.ballot as Ballot).term;
-  const ballot: Ballot = { kind: "vote", term, startedAt: at.now, transfer, votes: new Map() };
+  const ballot: Ballot = {
+    kind: "vote",
+    term,
+    startedAt: at.now,
+    transfer,
+    votes: new Map(),
+    again: new Set(),
+  };
   return [
     { ...state, phase: "candidate", ballot },
     [{ type: "vote", term, to: state.voters, transfer }],
@@ -294,8 +304,11 @@ function onAnswer(before: ElectionState, event: Answered, at: Moment): Step {
   if (ballot === undefined || ballot.kind !== event.kind || ballot.term !== event.asked) {
     return [state, []];
   }
-  // "not marked" is no refusal: that voter's own worker may still be noticing.
-  if (event.reason === "not_marked") return [state, []];
+  // No refusal: that voter's own worker may still be noticing, or the way to it is being opened.
+  if (event.reason === "not_marked" || event.reason === "no_answer") {
+    const again = new Set(ballot.again).add(event.from);
+    return [{ ...state, ballot: { ...ballot, again } }, []];
+  }
   const votes = new Map(ballot.votes).set(event.from, event.granted);
   const counted = { ...state, ballot: { ...ballot, votes } };
   switch (voteResult(state.voters, votes)) {
@@ -347,16 +360,17 @@ function resign(state: ElectionState, why: string, at: Moment): Step {
   return [next, [{ type: "transfer", term: state.leading as Term }, ...effects]];
 }
 
-/** Ask again those that had not noticed the silence yet; ticks come every 20 ms while a ballot is open. */
-function retryUnmarked(state: ElectionState): Step {
-  const ballot = state.ballot as Ballot;
-  const open = state.voters.filter((id) => !ballot.votes.has(id));
-  if (open.length === 0) return [state, []];
-  const ask =
-    ballot.kind === "pre_vote"
-      ? ({ type: "pre_vote", term: ballot.term, to: open } as const)
-      : ({ type: "vote", term: ballot.term, to: open, transfer: ballot.transfer } as const);
-  return [state, [ask]];
+/** Ask again who has not made up its mind; a question on its way is not asked twice, it would delay what follows it. */
+function askAgain(state: ElectionState): Step {
+  const { again, ...ballot } = state.ballot as Ballot;
+  if (again.size === 0) return [state, []];
+  const { kind, term, transfer } = ballot;
+  const to = [...again];
+  const asked = { ...state, ballot: { ...ballot, again: new Set<NodeId>() } };
+  return [
+    asked,
+    [kind === "pre_vote" ? { type: kind, term, to } : { type: kind, term, to, transfer }],
+  ];
 }
 
 /**

@@ -238,10 +238,10 @@ export class Elector {
     this.dispatch({ type: "answered", kind: "vote", from: id, asked: term, ...answer });
   }
 
-  /** Nothing listens there: a no that need not be waited for. From anyone else an answer may still come. */
+  /** Nothing listens there: a no that need not be waited for. Anyone else may still answer. */
   #unreachable(from: NodeId, kind: "pre_vote" | "vote", asked: Term): void {
-    if (this.#options.links.get(from)?.reach().reach !== "refused") return;
-    const reason = "unreachable";
+    const refused = this.#options.links.get(from)?.reach().reach === "refused";
+    const reason = refused ? "unreachable" : "no_answer";
     this.dispatch({ type: "answered", kind, from, asked, term: 0n, granted: false, reason });
   }
 

@@ -205,8 +205,6 @@ export class Raft {
     this.#leading = { replicator, grants, end };
     log.info({ event: "raft.leader", term }, `won term ${term}`);
     const leadership = this.#leadership(term, this.#leading);
-    // The first entry of the term, in its first append: what came before is committed with it (Raft §5.4.2).
-    replicator.propose("noop", { node_id: me.nodeId }).catch(() => undefined);
     void replicator.run();
     whileLeading(leadership).catch((error: unknown) => {
       if (end.signal.aborted) return;

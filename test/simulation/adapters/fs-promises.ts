@@ -7,7 +7,7 @@ import { missing } from "../files.ts";
 import { world } from "../world.ts";
 
 /** Forced to disk: it takes its time, and the process may die before or after. */
-async function durable(): Promise<void> {
+export async function durable(): Promise<void> {
   const { engine } = world();
   const proc = currentProc();
   world().durableStep(proc);
