@@ -132,7 +132,7 @@ function placesOf(
   return places.sort((a, b) => better(a, b, view.node_id));
 }
 
-/** Newest history, then most WAL, then highest priority, then the leader, whom no message need reach, then lowest id. */
+/** Newest history, most WAL, highest priority, then the leader, whom no message need reach, then the lowest id. */
 export function better(a: Place, b: Place, leader: NodeId): number {
   if (a.historyEpoch !== b.historyEpoch) return a.historyEpoch > b.historyEpoch ? -1 : 1;
   if (a.lsn !== b.lsn) return a.lsn > b.lsn ? -1 : 1;

@@ -261,14 +261,7 @@ function fastDelay({ self, voters, timing }: ElectionState, lost: NodeId, at: Mo
 function startPreVote(state: ElectionState, at: Moment): Step {
   const sample = state.sample as Sample;
   const term = higher(state, sample.term) + 1n;
-  const ballot: Ballot = {
-    kind: "pre_vote",
-    term,
-    startedAt: at.now,
-    transfer: false,
-    votes: new Map(),
-    again: new Set(),
-  };
+  const ballot = { ...emptyBallot("pre_vote", term, at), transfer: false };
   return [
     { ...state, phase: "candidate", marked: true, ballot },
     [silenceOf(sample), { type: "pre_vote", term, to: state.voters }],
@@ -281,18 +274,15 @@ function startVote(
   at: Moment,
 ): Step {
   const term = transfer ? higher(state, 0n) + 1n : (state.ballot as Ballot).term;
-  const ballot: Ballot = {
-    kind: "vote",
-    term,
-    startedAt: at.now,
-    transfer,
-    votes: new Map(),
-    again: new Set(),
-  };
+  const ballot = { ...emptyBallot("vote", term, at), transfer };
   return [
     { ...state, phase: "candidate", ballot },
     [{ type: "vote", term, to: state.voters, transfer }],
   ];
+}
+
+function emptyBallot(kind: Ballot["kind"], term: Term, at: Moment): Omit<Ballot, "transfer"> {
+  return { kind, term, startedAt: at.now, votes: new Map(), again: new Set() };
 }
 
 type Answered = Extract<ElectionEvent, { type: "answered" }>;
