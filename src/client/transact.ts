@@ -43,16 +43,15 @@ export async function transact<T>(topology: Topology, call: Call, work: Work<T>)
       await lease.link.setReadOnly(target.mode !== "read-write");
       await tx.begin(work.characteristics);
       const node = lease.node.name;
-      if (key !== undefined && (await tx.claim(key)) === "done") {
-        await tx.commitOnce();
-        return { resolved: true, node };
-      }
-      const value = await runIn(tx, work.fn);
+      const came = await runIn(tx, async () => {
+        const whose = key === undefined ? "ours" : await tx.claim(key);
+        return whose === "ours" ? { value: await work.fn(tx) } : undefined;
+      });
       await tx.commitOnce().catch((error: unknown) => {
         // Rolled back, because of a failure that fn has swallowed.
         throw error instanceof ClientError && tx.mayRunAgain() ? tx.failure : error;
       });
-      return { resolved: false, value, node };
+      return came === undefined ? { resolved: true, node } : { resolved: false, ...came, node };
     });
   try {
     return await attempting(topology, call, plan, attempt);
@@ -62,9 +61,9 @@ export async function transact<T>(topology: Topology, call: Call, work: Work<T>)
 }
 
 /** What fn throws is the caller's, unless the transaction had failed in a way that fn is no part of. */
-async function runIn<T>(tx: Transaction, fn: (tx: Session) => Promise<T>): Promise<T> {
+async function runIn<T>(tx: Transaction, fn: () => Promise<T>): Promise<T> {
   try {
-    return await fn(tx);
+    return await fn();
   } catch (error) {
     await tx.rollbackOnce();
     throw tx.mayRunAgain() ? tx.failure : new Thrown(error);

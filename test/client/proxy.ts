@@ -7,10 +7,10 @@ export type Loss =
   /** The server does what it was asked, and its answer is thrown away. */
   | "answer";
 
-export interface Proxy {
+export interface LossyProxy {
   readonly port: number;
-  /** The next message whose bytes hold `text` loses its question or its answer, once, and the connection with it. */
-  lose(loss: Loss, text: string): void;
+  /** The next message that holds `text` loses its question or answer, once, and its connection; `refuse`: no other is taken. */
+  lose(loss: Loss, text: string, then?: "go on" | "refuse"): void;
   /** Bytes wait this long, in both directions. */
   delay(ms: number): void;
   /** How often something was lost. */
@@ -21,9 +21,9 @@ export interface Proxy {
 export async function openProxy(target: {
   readonly host: string;
   readonly port: number;
-}): Promise<Proxy> {
+}): Promise<LossyProxy> {
   const state = {
-    loss: undefined as { loss: Loss; text: string } | undefined,
+    loss: undefined as { loss: Loss; text: string; then: string } | undefined,
     delayMs: 0,
     losses: 0,
   };
@@ -46,6 +46,7 @@ export async function openProxy(target: {
       if (wanted !== undefined && bytes.includes(wanted.text)) {
         state.loss = undefined;
         state.losses += 1;
+        if (wanted.then === "refuse") server.close();
         if (wanted.loss === "question") {
           upstream.destroy();
           return;
@@ -64,8 +65,8 @@ export async function openProxy(target: {
   if (address === null || typeof address === "string") throw new Error("the proxy has no port");
   return {
     port: address.port,
-    lose: (loss, text) => {
-      state.loss = { loss, text };
+    lose: (loss, text, then = "go on") => {
+      state.loss = { loss, text, then };
     },
     delay: (ms) => {
       state.delayMs = ms;

@@ -28,6 +28,8 @@ export interface Servers {
   restart(index: number): Promise<void>;
   /** SIGSTOP; gives how to let it go on. */
   freeze(index: number): Promise<() => void>;
+  /** Its stream ends: it receives nothing from here on. */
+  cutOff(index: number): Promise<void>;
   /** Its promotion, until it takes writes. */
   promote(index: number): Promise<void>;
   /** Standbys have replayed all there is. */
@@ -95,6 +97,15 @@ export async function openServers(
       await untilFrozen(processes, 5000);
       frozen.add(processes);
       return () => thaw(processes);
+    },
+    cutOff: async (index) => {
+      // Overrides nothing that was given on the command line: the slot it does not have ends the stream.
+      await at(index).sql("alter system set primary_slot_name = 'there_is_none'");
+      await at(index).sql("select pg_reload_conf()");
+      await until("its receiver is gone", { limitMs: 10_000 }, async () => {
+        const streaming = "select count(*) from pg_stat_wal_receiver where status = 'streaming'";
+        return (await at(index).value(streaming)) === "0";
+      });
     },
     promote: async (index) => {
       await at(index).sql("select pg_promote(false)");

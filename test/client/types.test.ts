@@ -9,7 +9,6 @@ const open = (more: Partial<PoolOptions> = {}): Pool => {
   pools.push(pool);
   return pool;
 };
-const _onPrimary = (text: string) => servers.all[0]?.value(text);
 
 beforeAll(async () => {
   servers = await openServers(0, { log_statement: "all", log_min_error_statement: "debug1" });
