@@ -1,5 +1,6 @@
 /** Runs one statement on one connection, and stops it on the server when the caller wants no more. */
 import type pg from "pg";
+import type { Clock } from "../clock/clock.ts";
 import { formatLsn, parseLsn } from "../core/ids.ts";
 import type { Call } from "./call.ts";
 import { ClientError, endsSession, sqlstateOf } from "./errors.ts";
@@ -10,6 +11,7 @@ import type { Fault } from "./verdict.ts";
 /** How long after asking the server to cancel its answer is waited for. */
 const READ_GRACE_MS = 80;
 const WRITE_GRACE_MS = 1000;
+const ASK_AGAIN_MS = 25;
 
 export interface Running {
   readonly call: Call;
@@ -28,6 +30,7 @@ export async function stoppable<T>(
 ): Promise<T> {
   const { stop } = call;
   if (stop === undefined) return await work();
+  call.check();
   const over = new AbortController();
   let cancelling: Promise<void> | undefined;
   const onStop = () => {
@@ -52,11 +55,25 @@ async function cancel(
   { clock }: Call,
   { over, ms }: { readonly over: AbortSignal; readonly ms: number },
 ): Promise<void> {
-  // Not delivered for certain: nothing may run here any more.
-  const delivered = link.cancelRunning().catch(() => link.destroy());
+  const asking = askToCancel(link, { clock, over });
   await clock.sleep(ms, over);
-  if (!over.aborted) link.destroy();
-  await delivered;
+  if (over.aborted) await asking;
+  else link.destroy(); // no answer: nothing runs here again, however late the server hears of it
+}
+
+/** Again until it is over: a request that overtakes its statement stops nothing. */
+async function askToCancel(
+  link: Link,
+  { clock, over }: { readonly clock: Clock; readonly over: AbortSignal },
+): Promise<void> {
+  try {
+    while (!over.aborted && !link.lost) {
+      await link.cancelRunning();
+      await clock.sleep(ASK_AGAIN_MS, over);
+    }
+  } catch {
+    link.destroy(); // not delivered for certain: it could hit the next statement
+  }
 }
 
 /** What happened, for the table of verdicts. */

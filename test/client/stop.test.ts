@@ -2,9 +2,15 @@ import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createPool, type Pool, type PoolOptions } from "../../src/client/index.ts";
 import { logOf } from "../replication/lab.ts";
+import { expectWithin } from "../support/fixture.ts";
+import { fully } from "../support/fully.ts";
+import { watchLag } from "../support/lag.ts";
 import { errorOf } from "../support/sql.ts";
 import { until } from "../support/until.ts";
 import { openServers, type Servers } from "./servers.ts";
+
+/** Of random aborts, eight at once. */
+const ROUNDS = fully ? 10_000 : 240;
 
 let servers: Servers;
 let pools: Pool[] = [];
@@ -30,6 +36,7 @@ describe("stopping", () => {
     const pool = open({ poolSize: 1 });
     await pool.query("select 1");
     for (let round = 0; round < 5; round += 1) {
+      const lag = watchLag();
       const since = performance.now();
       await expect(pool.query("select pg_sleep(10)", [], { timeoutMs: 100 })).rejects.toMatchObject(
         {
@@ -38,7 +45,7 @@ describe("stopping", () => {
       );
       const took = performance.now() - since;
       expect(took).toBeGreaterThanOrEqual(90);
-      expect(took).toBeLessThan(300);
+      expectWithin("a timeout of 100 ms", took, 300, lag.stop(), 2000);
       expect(await pool.query("show statement_timeout")).toEqual([{ statement_timeout: "0" }]);
     }
     expect(await pool.query("select 7 as v", [], { timeoutMs: 5000 })).toEqual([{ v: 7 }]);
@@ -77,7 +84,7 @@ describe("stopping", () => {
     });
   });
 
-  test("aborted at random, 1,000 times: never another statement is hit", async () => {
+  test("aborted at random, hundreds of times: never another statement is hit", async () => {
     const pool = open({ poolSize: 3 });
     const ended = { done: 0, aborted: 0 };
     const one = async (round: number) => {
@@ -95,13 +102,13 @@ describe("stopping", () => {
       // Nobody asked for this one to be stopped.
       expect(await pool.query("select $1::int as v", [round])).toEqual([{ v: round }]);
     };
-    for (let round = 0; round < 1000; round += 8) {
+    for (let round = 0; round < ROUNDS; round += 8) {
       await Promise.all(Array.from({ length: 8 }, (_, i) => one(round + i)));
     }
-    expect(ended.done).toBeGreaterThan(20);
-    expect(ended.aborted).toBeGreaterThan(20);
+    expect(ended.done).toBeGreaterThan(5);
+    expect(ended.aborted).toBeGreaterThan(5);
     expect(pool.status()).toMatchObject({ inUse: 0, waiting: 0 });
-  });
+  }, 120_000);
 
   test("a result that came in time is given, though the signal aborts", async () => {
     const pool = open();
@@ -156,10 +163,11 @@ describe("room", () => {
     await onPrimary(
       "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pg-replica'",
     );
+    const lag = watchLag();
     const since = performance.now();
     expect(await pool.query("select 1 as v", [], { mode: "any" })).toEqual([{ v: 1 }]);
     expect(await pool.query("select 2 as v", [], { mode: "any" })).toEqual([{ v: 2 }]);
-    expect(performance.now() - since).toBeLessThan(250);
+    expectWithin("two selects", performance.now() - since, 100, lag.stop(), 2000);
   });
 
   test("end: what runs finishes, what takes too long is cancelled, nothing stays open", async () => {

@@ -38,7 +38,7 @@ export interface Lab {
   primary(name: string, settings?: Settings, hba?: string): Promise<LabServer>;
   /** Start what a base backup left, following `source`. */
   standby(dir: string, source: LabServer, settings?: Settings): Promise<LabServer>;
-  start(dir: string, settings?: Settings): Promise<LabServer>;
+  start(dir: string, settings?: Settings, hba?: string): Promise<LabServer>;
   close(): Promise<void>;
 }
 
@@ -72,7 +72,7 @@ export async function openLab(binDir: string | undefined): Promise<Lab> {
     binaries,
     owner,
     path,
-    start: (dir, settings) => start(dir, settings),
+    start,
     folder: async (name) => {
       await mkdir(path(name), { mode: 0o700 });
       if (owner !== undefined) await chown(path(name), owner.uid, owner.gid);
