@@ -87,7 +87,7 @@ export class Pool extends pg.Pool {
       if (!held)
         throw new Error("Release called on client which has already been released to the pool.");
       held = false;
-      lease.release(error === undefined || error === false ? "keep" : "destroy");
+      lease.release(error ? "destroy" : "keep");
       this.emit("release", error as Error, client);
     };
     this.emit("acquire", client);

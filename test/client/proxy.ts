@@ -9,7 +9,7 @@ export type Loss =
 
 export interface LossyProxy {
   readonly port: number;
-  /** The next message that holds `text` loses its question or answer, once, and its connection; `refuse`: no other is taken. */
+  /** The next message that holds `text` loses that, and its connection; `refuse`: no other is taken. */
   lose(loss: Loss, text: string, then?: "go on" | "refuse"): void;
   /** Bytes wait this long, in both directions. */
   delay(ms: number): void;
