@@ -2,13 +2,10 @@
 create or replace function cluster.apply_rule(p_term bigint, p_body jsonb) returns text
 language plpgsql volatile set search_path = '' as $$
 declare
-  v_state cluster.state;
+  v_refused text := cluster.rule_step_refused((p_body ->> 'version')::bigint);
 begin
-  select * into strict v_state from cluster.state;
-  if v_state.rule_version <> (p_body ->> 'version')::bigint then
-    return 'stale_version';
-  elsif v_state.next_k is null then
-    return 'not_under_way';
+  if v_refused is not null then
+    return v_refused;
   end if;
   update cluster.state
      set rule_version = rule_version + 1, rule_k = next_k, rule_cohort = next_cohort,

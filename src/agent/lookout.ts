@@ -1,10 +1,9 @@
 /** What others do behind our back: settings of ours overridden, names of standbys taken, other histories. */
-import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { endBackends, flushedLsn } from "../db/data-primary.ts";
 import type { Attached } from "../db/data-server.ts";
 import type { AgentView } from "../db/node.ts";
-import { isMissing } from "../postgres/files.ts";
+import { versionOf } from "../postgres/settings.ts";
 import type { Agent } from "./context.ts";
 import { overriddenNow } from "./settings.ts";
 import { cohortNames, strangeness } from "./standbys.ts";
@@ -39,7 +38,7 @@ export function createLookout(agentOf: () => Agent): Lookout {
 /** ALTER SYSTEM writes a file of its own, which outranks ours: it is read again whenever it changed (F39). */
 async function noticeOverrides(agent: Agent, seen: string): Promise<string> {
   const { state, store, log, paths } = agent;
-  const now = await fingerprint(join(paths.dataDir, "postgresql.auto.conf"));
+  const now = await versionOf(join(paths.dataDir, "postgresql.auto.conf"));
   if (now === seen) return seen;
   const names = await overriddenNow(agent);
   if (names.length === 0) return now;
@@ -49,16 +48,6 @@ async function noticeOverrides(agent: Agent, seen: string): Promise<string> {
   await store.noteAct({ event: "setting_restored", reason, detail: { names } });
   agent.nudge();
   return now;
-}
-
-async function fingerprint(path: string): Promise<string> {
-  try {
-    const { ino, mtimeMs, size } = await stat(path);
-    return `${ino} ${mtimeMs} ${size}`;
-  } catch (error) {
-    if (isMissing(error)) return "none";
-    throw error;
-  }
 }
 
 /**

@@ -16,7 +16,7 @@ import { type Agent, type Order, recheck } from "./context.ts";
 import { putJoining, putMarker } from "./notes.ts";
 import { noteProgress } from "./progress.ts";
 import { stopServer } from "./servers.ts";
-import { prepareFiles, writeWanted } from "./settings.ts";
+import { aloneWanted, prepareFiles, writeWanted } from "./settings.ts";
 import { atPrimary } from "./slots.ts";
 import { redoOf, segmentName } from "./wal-end.ts";
 
@@ -154,12 +154,7 @@ async function rewindNow(
     await agent.work.rewind({ ...options, onProgress: noteProgress(agent, "rewind") });
     recheck(agent, order);
     await prepareFiles(agent);
-    await writeWanted(agent, {
-      upstream: undefined,
-      listen: false,
-      gate: "closed",
-      standbyNames: view.standby_names,
-    });
+    await writeWanted(agent, aloneWanted(agent));
     await putStandbySignal(paths.dataDir, owner);
     await store.follow(order.epoch);
     await putJoining(agent, { epoch: order.epoch, by: "rewind" });

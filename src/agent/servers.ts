@@ -12,7 +12,7 @@ import { putStandbySignal } from "../postgres/settings.ts";
 import type { Agent, Wanted } from "./context.ts";
 import { renewLife } from "./data-life.ts";
 import { classify } from "./disk.ts";
-import { prepareFiles, readWanted, writeWanted } from "./settings.ts";
+import { aloneWanted, prepareFiles, readWanted, writeWanted } from "./settings.ts";
 
 const FENCE_LIMIT_MS = 10_000;
 /** Crash recovery takes as long as it takes; the loop looks again after this. */
@@ -39,20 +39,14 @@ export async function startGated(
 
 /** The same without the wait: one that needs WAL from elsewhere first may take long to answer. */
 export async function launch(agent: Agent, wanted: Partial<Wanted>): Promise<void> {
-  const { paths, owner, binaries, log, view } = agent;
+  const { paths, owner, binaries, log } = agent;
   if (await exists(paths.marker)) throw new Error(`${paths.marker} forbids a start`);
   if (await exists(join(paths.dataDir, "postmaster.pid"))) await fenceServer(agent, "start");
   await agent.lease.release();
   await prepareFiles(agent);
   await dropSeeds(agent);
   await putStandbySignal(paths.dataDir, owner);
-  const whole: Wanted = {
-    upstream: undefined,
-    listen: false,
-    gate: "closed",
-    standbyNames: view.standby_names,
-    ...wanted,
-  };
+  const whole: Wanted = { ...aloneWanted(agent), ...wanted };
   await writeWanted(agent, whole);
   await renewLife(agent);
   const { dataDir, logFile } = paths;

@@ -323,15 +323,13 @@ export async function change(agent: Agent, part: Partial<Wanted>, signal?: Abort
   return shown;
 }
 
-export function currentWanted({ state, view }: Agent): Wanted {
-  return (
-    state.wanted ?? {
-      upstream: undefined,
-      listen: false,
-      gate: "closed",
-      standbyNames: view.standby_names,
-    }
-  );
+export function currentWanted(agent: Agent): Wanted {
+  return agent.state.wanted ?? aloneWanted(agent);
+}
+
+/** From nobody, for nobody: how a server runs, or lies there, before anything is proved of it. */
+export function aloneWanted({ view }: Agent): Wanted {
+  return { upstream: undefined, listen: false, gate: "closed", standbyNames: view.standby_names };
 }
 
 /** What the files of a server that runs already say; for its adoption. */

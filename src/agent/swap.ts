@@ -11,7 +11,7 @@ import type { Agent, Order } from "./context.ts";
 import { renewLife } from "./data-life.ts";
 import { putJoining, putMarker, readMarker, writeCopying, writeIdentity } from "./notes.ts";
 import { fenceServer } from "./servers.ts";
-import { prepareFiles, writeWanted } from "./settings.ts";
+import { aloneWanted, prepareFiles, writeWanted } from "./settings.ts";
 
 /** An empty place for a copy, noted as ours before its first byte. Refuses what nothing says is ours. */
 export async function makeRoom(agent: Agent): Promise<void> {
@@ -46,7 +46,7 @@ export async function swap(agent: Agent, order: Order): Promise<void> {
 
 /** Every step may have been done before. The marker goes last. */
 async function putInPlace(agent: Agent): Promise<void> {
-  const { paths, view } = agent;
+  const { paths } = agent;
   const { whole } = (await readMarker(agent)) ?? {};
   if (whole === undefined) throw new Error(`${paths.marker} speaks of no whole copy`);
   if ((await namesIn(paths.newDir)).length > 0) {
@@ -56,12 +56,7 @@ async function putInPlace(agent: Agent): Promise<void> {
   }
   // Whoever starts this directory then meets our settings, not the primary's.
   await prepareFiles(agent);
-  await writeWanted(agent, {
-    upstream: undefined,
-    listen: false,
-    gate: "closed",
-    standbyNames: view.standby_names,
-  });
+  await writeWanted(agent, aloneWanted(agent));
   const { systemIdentifier } = await readControlFile(paths.dataDir);
   await writeIdentity(agent, systemIdentifier);
   await renewLife(agent);

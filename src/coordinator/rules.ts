@@ -5,13 +5,13 @@
  * events and issues, and leaves gaps. A word left out of `when` matches anything. Nothing here has a
  * clock, chance or I/O: the same facts give the same decision on whichever node leads.
  */
+import { rowFor, type TableRow } from "../core/rule-table.ts";
 import { ACTS, type Act, type Command } from "./commands.ts";
 import type { Facts } from "./facts.ts";
 import { read, type Situation } from "./situation.ts";
 
-export interface RuleRow {
+export interface RuleRow extends TableRow<Situation> {
   readonly pos: number;
-  readonly when: Partial<Situation>;
   readonly act: Act;
   readonly why: string;
 }
@@ -90,7 +90,7 @@ export interface Decision {
 /** The one row that applies. Pure: same facts, same decision. */
 export function decide(facts: Facts): Decision {
   const reading = read(facts);
-  const { pos, act, why } = rowFor(reading.situation);
+  const { pos, act, why } = rowFor(RULES, reading.situation);
   const order = ACTS[act](reading);
   return {
     pos,
@@ -100,14 +100,4 @@ export function decide(facts: Facts): Decision {
     ...(order.command === undefined ? {} : { command: order.command }),
     ...(order.transferTo === undefined ? {} : { transferTo: order.transferTo }),
   };
-}
-
-export function rowFor(situation: Situation): RuleRow {
-  const row = RULES.find(({ when }) => matches(when, situation));
-  if (row === undefined) throw new Error(`no rule for ${JSON.stringify(situation)}`);
-  return row;
-}
-
-function matches(when: Partial<Situation>, situation: Situation): boolean {
-  return (Object.keys(when) as (keyof Situation)[]).every((key) => when[key] === situation[key]);
 }

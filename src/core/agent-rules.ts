@@ -6,6 +6,8 @@
  * that every set of facts meets a row, and every row some facts.
  */
 
+import { rowFor, type TableRow } from "./rule-table.ts";
+
 /** What the newest committed state asks of this node; `found`: nothing was ever founded, and we lead. */
 export const GOALS = ["none", "found", "primary", "standby", "pledged", "hand_over"] as const;
 /**
@@ -75,9 +77,8 @@ export type Act =
   | "hand_over"
   | "follow";
 
-interface Rule {
+interface Rule extends TableRow<Facts> {
   readonly pos: number;
-  readonly when: Partial<Facts>;
   readonly act: Act;
   readonly why: string;
 }
@@ -176,11 +177,7 @@ export const RULES: readonly Rule[] = [
   { pos: 920, when: { goal: "found" }, act: "wait", why: "a data directory of an earlier life: waits to be told" },
 ];
 
-/** The one row that applies. Pure: same facts, same row. */
+/** The one row that applies. */
 export function decide(seen: Facts): Rule {
-  const rule = RULES.find(({ when }) =>
-    (Object.keys(when) as (keyof Facts)[]).every((key) => when[key] === seen[key]),
-  );
-  if (rule === undefined) throw new Error(`no rule for ${JSON.stringify(seen)}`);
-  return rule;
+  return rowFor(RULES, seen);
 }

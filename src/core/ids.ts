@@ -19,7 +19,7 @@ export function parseLsn(text: string): Lsn {
   return (BigInt(`0x${match[1]}`) << 32n) | BigInt(`0x${match[2]}`);
 }
 
-/** Bytes to `16/B374D848`. */
+/** Bytes to `16/B374D848`, as PostgreSQL prints it: upper case, no leading zeros. */
 export function formatLsn(lsn: Lsn): string {
   return `${(lsn >> 32n).toString(16)}/${(lsn & 0xffffffffn).toString(16)}`.toUpperCase();
 }

@@ -6,6 +6,8 @@
  * meets a row, and every row some facts.
  */
 
+import { rowFor, type TableRow } from "./rule-table.ts";
+
 /** Own WAL against the appointments and stamps. `unproved`: they contradict each other (H02). */
 export const CHAINS = ["same", "forked", "unproved"] as const;
 /** Whether these binaries have pg_rewind. */
@@ -35,9 +37,8 @@ export interface RejoinFacts {
 /** `try`: ask pg_rewind what it would do, then decide again. */
 export type Way = "follow" | "try" | "rewind" | "copy";
 
-interface Row {
+interface Row extends TableRow<RejoinFacts> {
   readonly pos: number;
-  readonly when: Partial<RejoinFacts>;
   readonly way: Way;
   readonly why: string;
 }
@@ -56,11 +57,7 @@ export const REJOIN_RULES: readonly Row[] = [
   { pos: 390, when: { trial: "agrees" },     way: "rewind", why: "fork, timelines and WAL are proved" },
 ];
 
-/** The one row that applies. Pure: same facts, same row. */
+/** The one row that applies. */
 export function chooseWay(facts: RejoinFacts): Row {
-  const row = REJOIN_RULES.find(({ when }) =>
-    (Object.keys(when) as (keyof RejoinFacts)[]).every((key) => when[key] === facts[key]),
-  );
-  if (row === undefined) throw new Error(`no rule for ${JSON.stringify(facts)}`);
-  return row;
+  return rowFor(REJOIN_RULES, facts);
 }

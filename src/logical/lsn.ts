@@ -1,5 +1,7 @@
 /** A position in the write-ahead log, as a type of its own. */
 
+import { formatLsn } from "../core/ids.ts";
+
 declare const brand: unique symbol;
 
 /** An unsigned 64-bit number of bytes. Monotonic, not dense: several messages may share one. */
@@ -19,12 +21,6 @@ function parse(text: string): Lsn {
   return ((BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`)) as Lsn;
 }
 
-/** As PostgreSQL prints it: upper case, no leading zeros. */
-function format(lsn: bigint): string {
-  const part = (value: bigint) => value.toString(16).toUpperCase();
-  return `${part(lsn >> 32n)}/${part(lsn & 0xffff_ffffn)}`;
-}
-
 /** Throws RangeError beyond 64 bits. */
 function from(value: bigint): Lsn {
   if (value >= 0n && value <= LARGEST) return value as Lsn;
@@ -33,4 +29,4 @@ function from(value: bigint): Lsn {
 
 const compare = (a: bigint, b: bigint): -1 | 0 | 1 => (a < b ? -1 : a > b ? 1 : 0);
 
-export const Lsn = { ZERO: 0n as Lsn, parse, format, from, compare };
+export const Lsn = { ZERO: 0n as Lsn, parse, format: formatLsn, from, compare };

@@ -1,8 +1,9 @@
 /** Slots and publications: made, looked at and dropped by name, over the same connection options as a stream. */
+import { identifier, literal } from "../replication/quote.ts";
 import { ReplicationError, toReplicationError } from "./errors.ts";
 import { Lsn } from "./lsn.ts";
 import { type ReplicationConfig, type Settings, settingsOf } from "./options.ts";
-import { dial, identifier, literal, rows } from "./upstream.ts";
+import { dial, rows } from "./upstream.ts";
 
 /** Where to connect, as whom; the first host that is a primary serves. */
 export type AdminConfig = Omit<ReplicationConfig, "slot" | "publications" | "publication">;

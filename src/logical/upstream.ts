@@ -6,6 +6,7 @@ import {
   type ResultSet,
   type StreamSink,
 } from "../replication/connection.ts";
+import { identifier, literal } from "../replication/quote.ts";
 import { planTls } from "../replication/tls.ts";
 import { ReplicationError, toReplicationError } from "./errors.ts";
 import { Lsn } from "./lsn.ts";
@@ -257,7 +258,3 @@ export async function rows(connection: Connection, sql: string): Promise<ResultS
   const [result] = await connection.query(sql);
   return result?.rows ?? [];
 }
-
-/** standard_conforming_strings is on by default, and no backslash is special with E'' left out. */
-export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
-export const identifier = (text: string): string => `"${text.replaceAll('"', '""')}"`;

@@ -56,7 +56,8 @@ export async function foreignVersion(dataDir: string): Promise<string> {
   return versions.join(" ");
 }
 
-async function versionOf(path: string): Promise<string> {
+/** Another text whenever the file became another. */
+export async function versionOf(path: string): Promise<string> {
   try {
     const { ino, size, ctimeNs } = await stat(path, { bigint: true });
     return `${ino}:${size}:${ctimeNs}`;

@@ -1,4 +1,5 @@
 /** Takes a base backup over the replication protocol: no program of PostgreSQL is needed for it. */
+
 import { mkdir, open, readdir, readFile, stat, statfs } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Clock } from "../clock/clock.ts";
@@ -8,6 +9,7 @@ import { BackupReader } from "./backup-reader.ts";
 import { field, identify, type Target } from "./commands.ts";
 import { type Connection, type CopyOut, connect, type ResultSet } from "./connection.ts";
 import { ServerError } from "./errors.ts";
+import { literal } from "./quote.ts";
 import { describe } from "./socket.ts";
 import { type FileOwner, TreeWriter } from "./tree-writer.ts";
 
@@ -190,7 +192,7 @@ async function keepWal(connection: Connection): Promise<void> {
 function baseBackupCommand({ label, fast = true }: BaseBackupOptions): string {
   if (!/^[^\p{Cc}]{1,200}$/u.test(label)) throw new Error("the label must be one line of text");
   const options = [
-    `LABEL '${label.replaceAll("'", "''")}'`,
+    `LABEL ${literal(label)}`,
     "PROGRESS true",
     `CHECKPOINT '${fast ? "fast" : "spread"}'`,
     "WAL true",
