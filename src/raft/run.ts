@@ -40,6 +40,7 @@ const LEASE_LIMIT_MS = 300;
 const LET_LEAD_LIMIT_MS = 300;
 
 interface Leading {
+  readonly term: Term;
   readonly replicator: Replicator;
   readonly grants: Grants;
   readonly end: AbortController;
@@ -51,6 +52,8 @@ export class Raft {
   readonly #elector: Elector;
   /** What each peer's store said it is, this time. */
   readonly #incarnations = new Map<NodeId, string>();
+  /** Of the links: the last thing that is said goes over them. */
+  readonly #closing = new AbortController();
   #leading: Leading | undefined;
   #sample: StoreSample | undefined;
   /** Whose store said last that it is the leader's. */
@@ -58,7 +61,8 @@ export class Raft {
 
   constructor(options: RaftOptions) {
     this.#options = options;
-    const { me, clock, log, signal, timing } = options;
+    const { me, clock, log, timing } = options;
+    const { signal } = this.#closing;
     this.#links = new Map(
       options.addresses.map((address) => [
         address.id,
@@ -81,14 +85,22 @@ export class Raft {
       links: this.#links,
       isKnown: (id) => this.#isKnown(id),
       onLead: (term, last) => this.#lead(term, last),
-      onTransfer: (term) => void this.#letLead(term),
+      onTransfer: (term) => {
+        if (this.#leading?.term === term) void this.#letLead(this.#leading);
+      },
       onStepDown: (why) => this.#stepDown(why),
       onSample: (sample) => this.#onSample(sample),
     });
   }
 
-  run(): Promise<void> {
-    return this.#elector.run(this.#options.signal).finally(() => this.#stepDown("shutting down"));
+  async run(): Promise<void> {
+    try {
+      await this.#elector.run(this.#options.signal);
+    } finally {
+      if (this.#leading !== undefined) await this.#letLead(this.#leading);
+      this.#stepDown("shutting down");
+      this.#closing.abort();
+    }
   }
 
   /** Who leads as far as this node knows; undefined while nobody does. */
@@ -202,7 +214,7 @@ export class Raft {
     });
     const echo = (nonce: bigint) => echoLease(store, nonce);
     const grants = new Grants({ replicator, echo, clock, log });
-    this.#leading = { replicator, grants, end };
+    this.#leading = { term, replicator, grants, end };
     log.info({ event: "raft.leader", term }, `won term ${term}`);
     const leadership = this.#leadership(term, this.#leading);
     void replicator.run();
@@ -214,9 +226,9 @@ export class Raft {
   }
 
   /** This node lives and leads no longer: whoever holds most is asked to, and the next one if it does not answer. */
-  async #letLead(term: Term): Promise<void> {
+  async #letLead({ term, replicator }: Leading): Promise<void> {
     const { me, log } = this.#options;
-    for (const to of this.#leading?.replicator.heirs() ?? []) {
+    for (const to of replicator.heirs()) {
       log.info({ event: "raft.transfer", term, to }, `node ${to} should lead: this one gives up`);
       const taken = await this.#links
         .get(to)

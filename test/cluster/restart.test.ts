@@ -9,7 +9,7 @@ import { postmasterOf } from "../support/cluster.ts";
 import { expectWithin, useCluster } from "../support/fixture.ts";
 import { onPrimary, untilHealthy } from "../support/health.ts";
 import { watchLag } from "../support/lag.ts";
-import { allProcesses } from "../support/processes.ts";
+import { allProcesses, readProcess, signalAtOnce } from "../support/processes.ts";
 import { mustRun, needProgram } from "../support/programs.ts";
 import { nextWriter } from "../support/round.ts";
 import { open, rows, value, writesThatPass } from "../support/sql.ts";
@@ -29,12 +29,15 @@ const deadmenOf = (id: number) =>
     )
     .map(({ pid, startTicks }) => ({ pid, startTicks }));
 
-/** Kill it, and wait until its successor is at work; milliseconds in between. */
-async function restartWorker(id: number): Promise<number> {
+/** End it, and wait until its successor is at work; milliseconds in between. */
+async function restartWorker(id: number, signal: "SIGKILL" | "SIGTERM"): Promise<number> {
   const log = join(dirname(cluster().node(id).data.dir), "log", "worker.log");
   const starts = async () => (await readFile(log, "utf8")).split('"event":"worker.started"').length;
   const before = await starts();
-  const { at } = cluster().killWorker(id);
+  const { pid } = cluster().node(id).worker;
+  const worker = pid === null ? undefined : readProcess(pid);
+  if (worker === undefined) throw new Error(`worker ${id} does not run`);
+  const at = signalAtOnce([worker], signal);
   await until(`worker ${id} is back`, { limitMs: 30_000, everyMs: 20 }, async () => {
     await cluster().refresh();
     return (await starts()) > before;
@@ -45,41 +48,44 @@ async function restartWorker(id: number): Promise<number> {
 /** One loss at a time: what the last one took of the primary's lease is given back by then. */
 const aLease = () => monotonicClock.sleep(TIMING_PRESETS.lan.lease_ms);
 
-test("a worker is killed on each node in turn: its successor adopts the servers, nothing fails over", async () => {
-  const before = await untilHealthy(cluster());
-  await createWriterTable(cluster().node(before.primary).data.uri);
-  const servers = postmasters();
-  const deadman = deadmenOf(before.primary);
-  expect(deadman).toHaveLength(1);
-  const session = await open(cluster().node(before.primary).data.uri);
-  const [{ pid }] = (await session.query("select pg_backend_pid() as pid")).rows;
-  const writer = startWriter({ hosts: cluster().dataUris(), writer: nextWriter(), everyMs: 5 });
-  await writer.untilAcknowledged(50, 10_000);
-  const since = performance.now();
-  const lag = watchLag();
-  let awayMs = 0;
-  for (const { id } of cluster().nodes) {
-    const away = await restartWorker(id);
-    if (id === before.primary) awayMs = away;
-    await untilHealthy(cluster());
-    await aLease();
-  }
-  const gap = writer.gapSince(since).ms;
-  await writer.stop();
-  const after = await untilHealthy(cluster());
-  // It has to be back, and to have renewed the lease, before its predecessor's ends.
-  expectWithin("worker back", awayMs, TIMING_PRESETS.lan.lease_ms / 2, lag.stop());
-  expect(after).toMatchObject({ primary: before.primary, epoch: before.epoch });
-  expect(postmasters()).toEqual(servers);
-  // The same deadman, no second one; and nobody lost a connection.
-  expect(deadmenOf(before.primary)).toEqual(deadman);
-  for (const id of before.standbys) expect(deadmenOf(id)).toEqual([]);
-  expect((await session.query("select pg_backend_pid() as pid")).rows).toEqual([{ pid }]);
-  await session.end();
-  expect(gap).toBeLessThan(1000);
-  const result = await writer.check(cluster().node(after.primary).data.uri);
-  expect(result).toMatchObject({ lost: [], invented: [] });
-});
+test.each(["SIGKILL", "SIGTERM"] as const)(
+  "%s to the worker of each node in turn: its successor adopts the servers, nothing fails over",
+  async (signal) => {
+    const before = await untilHealthy(cluster());
+    await createWriterTable(cluster().node(before.primary).data.uri);
+    const servers = postmasters();
+    const deadman = deadmenOf(before.primary);
+    expect(deadman).toHaveLength(1);
+    const session = await open(cluster().node(before.primary).data.uri);
+    const [{ pid }] = (await session.query("select pg_backend_pid() as pid")).rows;
+    const writer = startWriter({ hosts: cluster().dataUris(), writer: nextWriter(), everyMs: 5 });
+    await writer.untilAcknowledged(50, 10_000);
+    const since = performance.now();
+    const lag = watchLag();
+    let awayMs = 0;
+    for (const { id } of cluster().nodes) {
+      const away = await restartWorker(id, signal);
+      if (id === before.primary) awayMs = away;
+      await untilHealthy(cluster());
+      await aLease();
+    }
+    const gap = writer.gapSince(since).ms;
+    await writer.stop();
+    const after = await untilHealthy(cluster());
+    // It has to be back, and to have renewed the lease, before its predecessor's ends.
+    expectWithin("worker back", awayMs, TIMING_PRESETS.lan.lease_ms / 2, lag.stop());
+    expect(after).toMatchObject({ primary: before.primary, epoch: before.epoch });
+    expect(postmasters()).toEqual(servers);
+    // The same deadman, no second one; and nobody lost a connection.
+    expect(deadmenOf(before.primary)).toEqual(deadman);
+    for (const id of before.standbys) expect(deadmenOf(id)).toEqual([]);
+    expect((await session.query("select pg_backend_pid() as pid")).rows).toEqual([{ pid }]);
+    await session.end();
+    expect(gap).toBeLessThan(1000);
+    const result = await writer.check(cluster().node(after.primary).data.uri);
+    expect(result).toMatchObject({ lost: [], invented: [] });
+  },
+);
 
 test("a control store is killed on each node in turn: it comes back, the data servers run on", async () => {
   const before = await untilHealthy(cluster());
