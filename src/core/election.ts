@@ -98,7 +98,7 @@ export type ElectionEvent =
 
 export type ElectionEffect =
   | { readonly type: "mark_silent"; readonly bootId: string; readonly heard: bigint }
-  /** Ask these voters; the own store is one of them, and is tested for appends first (H66). */
+  /** Ask these voters; the own store is one of them, and is tested for appends before it is asked (H66). */
   | { readonly type: "pre_vote"; readonly term: Term; readonly to: readonly NodeId[] }
   | {
       readonly type: "vote";
@@ -307,9 +307,11 @@ function onAnswer(before: ElectionState, event: Answered, at: Moment): Step {
     case "lost":
       return [afterLostBallot(counted, at), []];
     case "won":
-      return ballot.kind === "pre_vote"
+      if (ballot.kind === "vote") return lead(counted, ballot.term, at);
+      // Its own word says that it can append: without it a majority of others makes no leader (H66).
+      return votes.get(state.self) === true
         ? startVote(counted, { transfer: false }, at)
-        : lead(counted, ballot.term, at);
+        : [counted, []];
   }
 }
 

@@ -190,16 +190,25 @@ export class Elector {
     }
   }
 
+  /** The others are asked at once; the own store, without whose word nothing is won, once it has appended (H66). */
   async #preVote(term: Term, to: readonly NodeId[]): Promise<void> {
-    const first = to.length === this.#options.voters.length;
+    const { me, voters } = this.#options;
+    const first = to.length === voters.length;
+    const own = to.includes(me.nodeId);
+    const others = to.filter((id) => id !== me.nodeId).map((id) => this.#preVoteOf(id, term));
+    if (own && (!first || (await this.#canAppend()))) await this.#preVoteOf(me.nodeId, term);
+    await Promise.all(others);
+  }
+
+  async #canAppend(): Promise<boolean> {
     try {
-      if (first) await testAppend(this.#options.store);
+      await testAppend(this.#options.store);
+      return true;
     } catch (error) {
       this.#options.log.warn({ event: "raft.alarm" }, `this store cannot append: ${error}`);
       this.dispatch({ type: "unable" });
-      return;
+      return false;
     }
-    await Promise.all(to.map((id) => this.#preVoteOf(id, term)));
   }
 
   async #preVoteOf(id: NodeId, term: Term): Promise<void> {
