@@ -13,7 +13,7 @@ import {
   withoutComments,
 } from "./support/source-files.ts";
 
-const FOLDERS = ["src", "test", "scripts", "bench"];
+const FOLDERS = ["src", "test", "scripts", "bench", "examples"];
 const typescript = filesBelow(FOLDERS, /\.ts$/);
 const sql = filesBelow(["sql"], /\.sql$/);
 const source = typescript.filter(({ path }) => /^src\/.+\//.test(path)); // src/index.ts is no layer
