@@ -46,7 +46,9 @@ const failures: Outcome[] = [];
 
 for (let seed = from; seed < from + count; seed += 1) {
   const scenario: Scenario =
-    values.scenario === undefined ? scenarioOf(seed, given) : JSON.parse(values.scenario);
+    values.scenario === undefined
+      ? scenarioOf(seed, given)
+      : { ...JSON.parse(values.scenario), seed };
   const outcome = await run(scenario, values.trace ? { onTrace: print } : {});
   outcomes.push(outcome);
   if (outcome.violations.length === 0) continue;

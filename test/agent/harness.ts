@@ -18,6 +18,7 @@ import { connect } from "../../src/db/connect.ts";
 import type { AgentView } from "../../src/db/node.ts";
 import { type Log, silentLog } from "../../src/log/logger.ts";
 import { type Binaries, findBinaries } from "../../src/postgres/binaries.ts";
+import { exists } from "../../src/postgres/files.ts";
 import { type Owner, serverOwner } from "../../src/postgres/owner.ts";
 import { rewind } from "../../src/postgres/pg-rewind.ts";
 import { takeBaseBackup } from "../../src/replication/base-backup.ts";
@@ -174,7 +175,7 @@ function openNode(o: {
     binaries,
     owner,
     clock: monotonicClock,
-    work: directWork(binaries),
+    work: markedWork(binaries, join(o.dir, "data.marker")),
     log: log.child({ node: o.id }),
     store: storeOn(kept),
     view: kept.view,
@@ -190,6 +191,16 @@ export function directWork(binaries: Binaries): LongWork {
     copy: (order) => takeBaseBackup({ ...order, clock: monotonicClock }),
     rewind: (order) => rewind({ ...order, binaries }),
   };
+}
+
+/** Nothing is rewound before the marker stands (H04): whatever interrupts it then, what is left is never started. */
+function markedWork(binaries: Binaries, marker: string): LongWork {
+  const work = directWork(binaries);
+  const rewindMarked: LongWork["rewind"] = async (order) => {
+    if (!(await exists(marker))) throw new Error(`no ${marker}, and a rewind begins`);
+    return work.rewind(order);
+  };
+  return { ...work, rewind: rewindMarked };
 }
 
 /** A store in memory that keeps the promises of `node.*`. */

@@ -1,5 +1,5 @@
 /** M01 to M16: bugs of consensus. Those of the acceptor are planted in its SQL, and in the twin that is simulated. */
-import { COMMANDS, type Mutant, oracle, seeds, TWIN, test } from "./mutant.ts";
+import { AIMED, COMMANDS, type Mutant, oracle, seeds, TWIN, test } from "./mutant.ts";
 
 const ELECTION = "src/core/election.ts";
 const REPLICATOR = "src/raft/replicator.ts";
@@ -17,7 +17,7 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     id: "M01a",
     bug: "two votes in one term",
     rule: "R1 R2",
-    killer: seeds(1, "R1 R2"),
+    killer: seeds(19, "R1 R2"),
     patches: [
       {
         file: TWIN,
@@ -66,7 +66,7 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     id: "M03a",
     bug: "the up-to-date check looks at nothing",
     rule: "R4",
-    killer: seeds(1, "R4 R5"),
+    killer: seeds(1, "R4 R5", AIMED),
     patches: [
       {
         file: TWIN,
@@ -208,7 +208,7 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     id: "M07d",
     bug: "no check of the previous entry",
     rule: "R3 R5",
-    killer: seeds(1, "R3 R5 R6", CUT_OFF),
+    killer: seeds(27, "R3 R5 R6", CUT_OFF),
     patches: [
       {
         file: TWIN,
@@ -221,7 +221,7 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     id: "M07e",
     bug: "a log that differs is never cut off",
     rule: "R3 R5",
-    killer: seeds(1, "R3 R5 R6", CUT_OFF),
+    killer: seeds(27, "R3 R5 R6", CUT_OFF),
     patches: [
       {
         file: TWIN,

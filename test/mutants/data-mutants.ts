@@ -1,5 +1,5 @@
 /** M27 to M41: bugs of the commit rule, the fence and the lease, and of what is there for the next failover. */
-import { COMMANDS, type Mutant, seeds, test } from "./mutant.ts";
+import { COMMANDS, corpus, type Mutant, oracle, seeds, test } from "./mutant.ts";
 
 const PROMOTE = "src/agent/promote.ts";
 const SERVERS = "src/agent/servers.ts";
@@ -46,8 +46,8 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: SERVERS,
-        find: '    gate: "closed",\n    standbyNames: view.standby_names,\n    ...wanted,',
-        replace: '    standbyNames: view.standby_names,\n    ...wanted,\n    gate: "open",',
+        find: "const whole: Wanted = { ...aloneWanted(agent), ...wanted };",
+        replace: 'const whole: Wanted = { ...aloneWanted(agent), ...wanted, gate: "open" };',
       },
       {
         file: PROMOTE,
@@ -60,7 +60,7 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     id: "M30",
     bug: "the fence kills the postmaster only",
     rule: "D6 D7",
-    killer: seeds(1, "D6 D7", ["--kinds", "kill_postmaster,freeze_server,cut_primary,freeze_node"]),
+    killer: test("postgres/fence", "H05"),
     patches: [
       {
         file: FENCE,
@@ -83,7 +83,7 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     id: "M31",
     bug: "fenced is claimed on a closed port",
     rule: "D7",
-    killer: seeds(1, "D7", ["--kinds", "kill_postmaster,kill_primary"]),
+    killer: test("postgres/fence", "H05"),
     patches: [
       {
         file: FENCE,
@@ -167,16 +167,12 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    id: "M36",
+    id: "M36a",
     bug: "second appointment while PROMOTING",
-    rule: "D3",
-    killer: seeds(1, "D3"),
+    rule: "D3 H46",
+    killer: test("coordinator/stories", "crashes around a promotion"),
+    quick: true,
     patches: [
-      {
-        file: COMMANDS,
-        find: '  if (newest.state !== "opened") return refused(cluster, "not_opened");\n',
-        replace: "",
-      },
       {
         file: "src/coordinator/situation.ts",
         find: 'const choice = epoch === "opened" ? choose',
@@ -188,10 +184,18 @@ export const DATA_MUTANTS: readonly Mutant[] = [
         replace:
           '{ pos: 470, when: { epoch: "appointed", choice: "ready" }, act: "appoint", why: "again" },\n  { pos: 480, when: { epoch: "appointed" }, act: "wait"',
       },
+    ],
+  },
+  {
+    id: "M36b",
+    bug: "second appointment while PROMOTING, in SQL",
+    rule: "D3 H46",
+    killer: oracle(1),
+    patches: [
       {
-        file: "src/leader/gather.ts",
-        find: '    if (epoch?.state === "opened") {',
-        replace: '    if (epoch?.state === "opened" || epoch?.state === "appointed") {',
+        file: "sql/30_cluster/apply_appoint.sql",
+        find: "v_newest.state <> 'opened'",
+        replace: "v_newest.state = 'none'",
       },
     ],
   },
@@ -199,7 +203,8 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     id: "M37",
     bug: "after a full stop the first node up is promoted",
     rule: "D1",
-    killer: seeds(1, "D1", ["--kinds", "kill_all,kill_primary,cut_primary"]),
+    killer: test("coordinator/stories", "who is chosen"),
+    quick: true,
     patches: [
       {
         file: CANDIDATE,
@@ -243,7 +248,7 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     id: "M39",
     bug: "a server is started without its signal file",
     rule: "D6 D12",
-    killer: seeds(1, "D6 D12"),
+    killer: seeds(1, "D6 D12", ["--kinds", "kill_primary,kill_server"]),
     patches: [
       { file: SERVERS, find: "  await putStandbySignal(paths.dataDir, owner);\n", replace: "" },
       {
@@ -262,7 +267,7 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     id: "M40",
     bug: "slots missing on standbys",
     rule: "D11 D13",
-    killer: seeds(1, "D11 D13"),
+    killer: test("agent/rejoin", "WAL that nobody received is rewound"),
     patches: [
       {
         file: PROMOTE,
@@ -280,7 +285,7 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     id: "M41",
     bug: "a copy under way condemns the data it is to replace",
     rule: "H04 D11",
-    killer: seeds(372, "D11"),
+    killer: corpus("copies-cut-off-with-the-primary", "D10 D11"),
     patches: [
       {
         file: "src/agent/swap.ts",

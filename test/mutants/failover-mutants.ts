@@ -58,7 +58,8 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
     id: "M20",
     bug: "highest LSN regardless of epoch",
     rule: "D1 D3 D4",
-    killer: seeds(1, "D1 D3 D4", AIMED),
+    killer: test("coordinator/stories", "who is chosen"),
+    quick: true,
     patches: [
       {
         file: CANDIDATE,
@@ -75,8 +76,8 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
   {
     id: "M21a",
     bug: "replay reported before it has ended",
-    rule: "D4",
-    killer: seeds(1, "D4", AIMED),
+    rule: "D4 D5",
+    killer: seeds(1, "D4 D5", AIMED),
     patches: [
       {
         file: REPORT,
@@ -172,6 +173,35 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
         find: "  await writeCopying(agent);",
         replace:
           "  await writeCopying(agent);\n  await putMarker(agent, { whole: agent.view.epoch });",
+      },
+    ],
+  },
+  {
+    id: "M25b",
+    bug: "the marker of a rewind is written late",
+    rule: "D12 H04",
+    killer: test("agent/rejoin", "WAL that nobody received is rewound"),
+    patches: [
+      {
+        file: "src/agent/rewind.ts",
+        find: `    await putMarker(agent);
+    await agent.work.rewind({ ...options, onProgress: noteProgress(agent, "rewind") });`,
+        replace: `    await agent.work.rewind({ ...options, onProgress: noteProgress(agent, "rewind") });
+    await putMarker(agent);`,
+      },
+    ],
+  },
+  {
+    id: "M25c",
+    bug: "what is marked is started all the same",
+    rule: "D12 H04",
+    killer: test("agent/agent-rules", "nothing starts or promotes a data directory with a marker"),
+    quick: true,
+    patches: [
+      {
+        file: "src/core/agent-rules.ts",
+        find: '{ pos: 230, when: { disk: "marked" },                      act: "wait", ',
+        replace: '{ pos: 230, when: { disk: "marked" },                      act: "start", ',
       },
     ],
   },

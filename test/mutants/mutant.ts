@@ -20,6 +20,8 @@ export type Killer =
       /** Arguments that make the generator aim; without them the seeds choose. */
       readonly args?: readonly string[];
     }
+  /** A run of test/simulation/corpus, which chance would find in one of many hundred seeds only. */
+  | { readonly by: "corpus"; readonly name: string; readonly caught: readonly string[] }
   /** Seeds of the differential oracle from this one on: the SQL and its twin differ. */
   | { readonly by: "oracle"; readonly from: number };
 
@@ -59,6 +61,10 @@ export function seeds(from: number, caught: string, args?: readonly string[]): K
   return { by: "seeds", from, caught: caught.split(" "), ...(args === undefined ? {} : { args }) };
 }
 
+export function corpus(name: string, caught: string): Killer {
+  return { by: "corpus", name, caught: caught.split(" ") };
+}
+
 export function oracle(from: number): Killer {
   return { by: "oracle", from };
 }
@@ -70,6 +76,8 @@ export function nameOf(killer: Killer): string {
       return killer.name === undefined ? killer.file : `${killer.file}: ${killer.name}`;
     case "seeds":
       return `simulation from seed ${killer.from}: ${killer.caught.join(" ")}`;
+    case "corpus":
+      return `simulation of corpus/${killer.name}.json: ${killer.caught.join(" ")}`;
     case "oracle":
       return `oracle from seed ${killer.from}`;
   }

@@ -30,7 +30,7 @@ interface Finding {
   readonly at?: number;
 }
 
-/** Killers that pass as things are; a test is asked once for all its mutants. */
+/** Killers as things are; each is asked once for all its mutants. */
 const sound = new Map<string, Promise<Finding>>();
 
 /** Run its killer against it; `most` seeds of those that go by seeds. */
@@ -48,7 +48,8 @@ export async function kill(mutant: LiveMutant, most: number): Promise<Death> {
   const found = await inCopy(mutant, (folder) => run(killer, folder, most));
   if (!found.failed) return end("survived", found.because);
   if (killer.by !== "test") {
-    const clean = await run({ ...killer, from: found.at ?? killer.from }, PROJECT, 1);
+    const again = "from" in killer ? { ...killer, from: found.at ?? killer.from } : killer;
+    const clean = await soundness(again);
     if (clean.failed) return end("survived", `the killer fails without it: ${clean.because}`);
   }
   return end("killed", found.because);
@@ -93,15 +94,31 @@ export function patched(text: string, { file, find, replace }: Patch): string {
   return parts.join(replace);
 }
 
-function run(killer: Killer, folder: string, most: number): Promise<Finding> {
+async function run(killer: Killer, folder: string, most: number): Promise<Finding> {
   switch (killer.by) {
     case "test":
       return runTest(killer, folder);
     case "seeds":
       return runSeeds(killer, folder, most);
+    case "corpus":
+      return runSeeds(await replayed(killer), folder, 1);
     case "oracle":
       return runOracle(killer, folder, most);
   }
+}
+
+async function replayed({
+  name,
+  caught,
+}: Killer & { by: "corpus" }): Promise<Killer & { by: "seeds" }> {
+  const path = join(PROJECT, "test/simulation/corpus", `${name}.json`);
+  const { scenario } = JSON.parse(await readFile(path, "utf8"));
+  return {
+    by: "seeds",
+    from: scenario.seed,
+    caught,
+    args: ["--scenario", JSON.stringify(scenario)],
+  };
 }
 
 async function runSeeds(

@@ -1,6 +1,7 @@
 /** The primary's lease alone, fed by hand: events in, effects out, as golden text. */
 import { expect, test } from "vitest";
 import {
+  FENCE_MS,
   isHeld,
   type LeaseEffect,
   type LeaseEvent,
@@ -106,4 +107,27 @@ test("M32: whatever is answered in whatever order, no lease outlasts D from befo
 
 test("another node may count on the fence after D + F, and one hundredth for clocks that differ", () => {
   expect(surelyOverMs(TIMING)).toBe(4040);
+});
+
+/** How long after its last renewal an old primary serves at most, by true time, if its clock runs at this rate. */
+function servesFor(rate: number): number {
+  const clock = (trueMs: number) => trueMs * rate;
+  const events = [
+    { type: "taken", epoch: 1n },
+    { type: "confirmed", epoch: 1n, at: 0 },
+    { type: "serve" },
+  ];
+  let state = noLease(TIMING, 0);
+  for (const event of events as LeaseEvent[]) [state] = stepLease(state, event, 0);
+  for (let now = 0; ; now += 1) {
+    const [next, effects] = stepLease(state, { type: "tick" }, clock(now));
+    state = next;
+    // The fence that begins now takes its whole limit, by the same clock.
+    if (effects.some(({ type }) => type === "fence")) return now + FENCE_MS / rate;
+  }
+}
+
+test("N3: within one hundredth nobody serves when strict reads open; a clock at half the rate does", () => {
+  for (const rate of [0.99, 1, 1.01]) expect(servesFor(rate)).toBeLessThan(surelyOverMs(TIMING));
+  expect(servesFor(0.5)).toBeGreaterThan(surelyOverMs(TIMING) + TIMING.leaseMs / 2);
 });

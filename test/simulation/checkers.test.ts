@@ -207,13 +207,15 @@ interface Shown {
   readonly wal?: readonly Rec[];
   readonly inRecovery?: boolean;
   readonly receiving?: boolean;
+  readonly hbaOpen?: boolean;
 }
 
 /** As much of a server as the checks look at. */
-function server({ node, epoch = 1, wal = [], inRecovery = false, receiving = false }: Shown) {
+function server({ node, epoch = 1, wal = [], receiving = false, ...shown }: Shown) {
   return {
+    inRecovery: false,
     node,
-    inRecovery,
+    ...shown,
     dataDir: `/sim/n${node}/data`,
     epoch: () => epoch,
     work: { dead: false },
@@ -253,6 +255,12 @@ test("D2: the final state holds what nobody attempted", () => {
   const { checks, violated } = data();
   checks.final(server({ node: 2, wal: [record(1)] }));
   expect(violated).toEqual(["D2"]);
+});
+
+test("D14: a promotion behind an open gate", () => {
+  const { checks, violated } = data();
+  checks.promoted(server({ node: 2, hbaOpen: true }), 3, 0);
+  expect(violated).toEqual(["D14"]);
 });
 
 test("D3: a promotion nobody planned, a second one, one timeline twice", () => {

@@ -57,7 +57,7 @@ export class Cluster implements World {
       this.network.nameHost(hostOf(id), id);
       const incarnation = `0000000${id}-0000-4000-8000-00000000000${id}`;
       const identity = { nodeId: id, clusterId: CLUSTER_ID };
-      const acceptor = new Acceptor(identity, members, "off");
+      const acceptor = new Acceptor(identity, members, "off", shape.mode);
       const stored = image?.stores[id - 1];
       if (stored !== undefined) acceptor.crash("off", stored.durable);
       const kept = structuredClone(stored?.kept ?? { beats: 0, acts: [] });

@@ -20,6 +20,11 @@ export interface World {
   durableStep(proc: Proc | undefined): void;
 }
 
+/** Whether a crash of this node, now, takes what its disk had confirmed: the negative controls' doing. */
+export function forgets({ checks: { plan }, network }: World, node: number): boolean {
+  return plan.lyingDisk || (plan.fsyncOff && network.dark.has(node));
+}
+
 let current: World | undefined;
 
 export function enter(world: World | undefined): void {

@@ -37,9 +37,14 @@ export class Acceptor {
   #durable: Durable;
   #volatile: Volatile;
 
-  constructor(identity: AcceptorIdentity, members: readonly Member[], bootId: string) {
+  constructor(
+    identity: AcceptorIdentity,
+    members: readonly Member[],
+    bootId: string,
+    mode?: Cluster["mode"],
+  ) {
     this.identity = identity;
-    this.#durable = { state: NO_PROMISES, log: [], cluster: initialCluster(members) };
+    this.#durable = { state: NO_PROMISES, log: [], cluster: initialCluster(members, mode) };
     this.#volatile = freshVolatile(bootId);
   }
 

@@ -57,12 +57,15 @@ export interface Cluster {
   readonly proposals: ReadonlyMap<string, { readonly index: bigint; readonly outcome: string }>;
 }
 
-export function initialCluster(members: readonly Member[]): Cluster {
+export function initialCluster(
+  members: readonly Member[],
+  mode: Cluster["mode"] = "quorum",
+): Cluster {
   return {
     systemIdentifier: null,
     formed: false,
     pausedWhy: null,
-    mode: "quorum",
+    mode,
     ruleVersion: 0n,
     rule: { k: 0, cohort: [] },
     nextRule: null,

@@ -22,8 +22,8 @@ export interface Plan {
   slowReplay: number;
   /** The disk says "flushed" and forgets at the next crash (N4). */
   lyingDisk: boolean;
-  /** Acknowledged commits may be lost: k = 0 by choice (N1). */
-  asynchronous: boolean;
+  /** `fsync=off`: a power cut takes what was written last (N2). */
+  fsyncOff: boolean;
 }
 
 export const CALM: Plan = {
@@ -32,7 +32,7 @@ export const CALM: Plan = {
   slowDisk: 1,
   slowReplay: 1,
   lyingDisk: false,
-  asynchronous: false,
+  fsyncOff: false,
 };
 
 export interface Violation {
@@ -88,6 +88,9 @@ export class Checks {
       this.#engine.trace(store.node, `applies ${index} ${kind}: ${outcome}`);
       if (kind.startsWith("rule")) this.data.rulesChanged();
     }
+  }
+  forgot(store: Store): void {
+    this.control.forgot(store.node);
   }
   answered(store: Store, key: string, found: { index: bigint; outcome: string }): void {
     this.control.answered(store.node, key, found);

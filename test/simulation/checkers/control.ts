@@ -168,6 +168,13 @@ export class ControlChecks {
     this.#report("R6", `entry ${index} counts as committed, and ${count} hold it`);
   }
 
+  /** A crash took durable rows: what counts as committed must still be held by a majority (R6). */
+  forgot(node: number): void {
+    this.stored(node);
+    const last = this.commitIndex();
+    if (last > 0) this.#held(last, this.#committed[last]?.link);
+  }
+
   /** A node's applied index has risen from where it stood in `before`; outcomes by entry, for the trace. */
   applied(node: number, before: Durable): { index: number; kind: string; outcome: string }[] {
     const { incarnation, acceptor } = this.#voters.get(node) as Voter;

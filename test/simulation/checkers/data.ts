@@ -97,6 +97,10 @@ export class DataChecks {
       }
       this.#promotions.set(epoch, { node: server.node, timeline });
     }
+    if (server.hbaOpen) {
+      const what = "whose rows may be nobody else's: its gate is open";
+      this.#report("D14", `node ${server.node} promotes before clients, ${what}`);
+    }
     const held = new Set(server.data.wal.map(({ id }) => id));
     const lost = this.acks.find(
       (one) => one.epoch < (epoch ?? Infinity) && !held.has(one.record.id),

@@ -6,7 +6,7 @@
  */
 import { DatabaseError } from "../adapters/pg.ts";
 import type { Proc } from "../engine.ts";
-import type { World } from "../world.ts";
+import { forgets, type World } from "../world.ts";
 import { Commits } from "./commits.ts";
 import { cannotFollow, isOpen, writeHistory, writePidFile } from "./data-files.ts";
 import type { Answer, Query, Service, Session } from "./network.ts";
@@ -175,7 +175,7 @@ export class DataServer implements Service {
   #workEnded(): void {
     const { network } = this.world;
     this.ready = false;
-    if (this.world.checks.plan.lyingDisk && !this.stopping) this.data.wal.splice(-2);
+    if (forgets(this.world, this.node) && !this.stopping) this.data.wal.splice(-2);
     network.dropServedBy(this.proc, network.dark.has(this.node));
     this.senders.endAll();
     this.receiver.died();

@@ -2,11 +2,11 @@
  * One node's control store as a process: it answers calls one transaction at a time, and a crash keeps what it
  * committed.
  */
-import type { Acceptor } from "../../oracle/twin/acceptor.ts";
+import type { Acceptor, Durable } from "../../oracle/twin/acceptor.ts";
 import { SqlError } from "../../oracle/twin/sql-error.ts";
 import { type Client, DatabaseError } from "../adapters/pg.ts";
 import type { Proc } from "../engine.ts";
-import type { World } from "../world.ts";
+import { forgets, type World } from "../world.ts";
 import { type Args, OWN, PEER } from "./functions.ts";
 import type { Answer, Query, Row, Service, Session } from "./network.ts";
 import { type Kept, Seen } from "./seen.ts";
@@ -61,6 +61,8 @@ export class Store implements Service {
   readonly #listeners = new Map<Client, (payload: string) => void>();
   #notices: string[] = [];
   #busyUntil = 0;
+  /** What a disk that forgets goes back to: a few changes ago. */
+  #earlier: Durable[] = [];
 
   constructor(
     world: World,
@@ -133,7 +135,10 @@ export class Store implements Service {
       const rows = call(this, args);
       if (fromPeer) checks.called(this, name, args, rows);
       const after = this.acceptor.dump();
-      if (after !== before) this.#told(before, after);
+      if (after !== before) {
+        this.#earlier = [...this.#earlier.slice(-1), before];
+        this.#told(before, after);
+      }
       this.#sendNotices();
       return rows;
     } catch (error) {
@@ -194,6 +199,11 @@ export class Store implements Service {
   }
 
   #ended(): void {
+    const [earlier] = this.#earlier;
+    if (earlier !== undefined && forgets(this.world, this.node)) {
+      this.acceptor.crash("off", earlier);
+      this.world.checks.forgot(this);
+    }
     for (const key of this.#keys) this.world.network.unlisten(key, this);
     this.world.network.dropServedBy(this.proc, this.world.network.dark.has(this.node));
     this.world.engine.trace(this.node, "control store ended");
