@@ -1,4 +1,5 @@
 /** What an operator or a stranger does behind our back, and what a crowd does: F38 to F52. */
+import { spawn } from "node:child_process";
 import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import pg from "pg";
@@ -125,13 +126,21 @@ async function starved(bed: Bed, id: number, percent: number): Promise<Injected>
   return {
     at,
     what: `node ${id} has ${percent} % of a processor`,
-    proof: async () =>
-      await until("it was throttled", { limitMs: 10_000 }, async () => {
-        const stat = await readFile(`${group}/cpu.stat`, "utf8");
-        const times = Number(/nr_throttled (\d+)/.exec(stat)?.[1] ?? 0);
-        if (times === 0) throw new NotYet("not yet");
-        return `throttled ${times} times`;
-      }),
+    proof: async () => {
+      // For a moment somebody in the group wants more than its share, whatever the node itself does just now.
+      const greedy = [1, 2].map(() => spawn("sh", ["-c", "while :; do :; done"]));
+      try {
+        for (const { pid } of greedy) await writeFile(`${group}/cgroup.procs`, `${pid}`);
+        return await until("it was throttled", { limitMs: 10_000 }, async () => {
+          const stat = await readFile(`${group}/cpu.stat`, "utf8");
+          const times = Number(/nr_throttled (\d+)/.exec(stat)?.[1] ?? 0);
+          if (times === 0) throw new NotYet(`not yet: ${stat.replaceAll("\n", ", ")}`);
+          return `throttled ${times} times`;
+        });
+      } finally {
+        for (const one of greedy) one.kill("SIGKILL");
+      }
+    },
     heal: async () => {
       await until("the group is empty", { limitMs: 10_000 }, async () => {
         await move(CPU);
