@@ -1,13 +1,15 @@
 /**
  * Kills the mutants of test/mutants, one after the other: `npm run mutants -- [M01 M20 …] [--quick] [--seeds 200]
- * [--json FILE]`. Each is applied to a copy of the project and given to the killer it names; the exit code is 1 when
+ * [--json FILE]`, or `--ledger` for docs/mutants.md alone. Each is applied to a copy of the project and given to the killer it names; the exit code is 1 when
  * one survives. `--quick`: those of `npm test`.
  */
 import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { ledger } from "../test/mutants/ledger.ts";
 import { isLive } from "../test/mutants/mutant.ts";
 import { MUTANTS } from "../test/mutants/mutants.ts";
-import { type Death, kill } from "../test/mutants/run.ts";
+import { type Death, kill, PROJECT } from "../test/mutants/run.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -15,9 +17,14 @@ const { values, positionals } = parseArgs({
     quick: { type: "boolean", default: false },
     seeds: { type: "string", default: "200" },
     json: { type: "string" },
+    ledger: { type: "boolean", default: false },
   },
 });
 
+if (values.ledger) {
+  await writeFile(join(PROJECT, "docs/mutants.md"), ledger());
+  process.exit();
+}
 const wanted = MUTANTS.filter(
   ({ id }) => positionals.length === 0 || positionals.some((word) => id.startsWith(word)),
 );

@@ -117,7 +117,6 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     bug: "learners are counted",
     rule: "R6 R9",
     killer: test("scenario/election", "of the own term only"),
-    quick: true,
     patches: [
       {
         file: PROGRESS,
@@ -272,7 +271,6 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     bug: "CheckQuorum off",
     rule: "liveness F14",
     killer: test("scenario/election", "leading.txt"),
-    quick: true,
     patches: [
       {
         file: ELECTION,
@@ -286,7 +284,6 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     bug: "PreVote off: who campaigns raises everybody's term",
     rule: "liveness F14 H54",
     killer: test("scenario/election", "campaign.txt"),
-    quick: true,
     patches: [
       {
         file: ELECTION,
@@ -346,7 +343,6 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     bug: "a question is answered as leader without a majority asked after it",
     rule: "R12 H31",
     killer: test("scenario/grants", "and not before"),
-    quick: true,
     patches: [
       {
         file: "src/raft/grants.ts",

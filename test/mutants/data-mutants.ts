@@ -171,7 +171,6 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     bug: "second appointment while PROMOTING",
     rule: "D3 H46",
     killer: test("coordinator/stories", "crashes around a promotion"),
-    quick: true,
     patches: [
       {
         file: "src/coordinator/situation.ts",

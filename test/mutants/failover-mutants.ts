@@ -196,7 +196,6 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
     bug: "what is marked is started all the same",
     rule: "D12 H04",
     killer: test("agent/agent-rules", "nothing starts or promotes a data directory with a marker"),
-    quick: true,
     patches: [
       {
         file: "src/core/agent-rules.ts",

@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { fully } from "../support/fully.ts";
+import { ledger } from "./ledger.ts";
 import { LIVE, MUTANTS } from "./mutants.ts";
 import { kill, PROJECT, patched } from "./run.ts";
 
@@ -15,6 +16,10 @@ test("M01 to M41 are all there, each with its killer or with a reason why it can
   const numbers = new Set(MUTANTS.map(({ id }) => Number(id.slice(1, 3))));
   expect([...numbers].sort((a, b) => a - b)).toEqual(Array.from({ length: 41 }, (_, at) => at + 1));
   expect(new Set(MUTANTS.map(({ id }) => id)).size).toBe(MUTANTS.length);
+});
+
+test("docs/mutants.md is their ledger", async () => {
+  expect(await readFile(join(PROJECT, "docs/mutants.md"), "utf8")).toBe(ledger());
 });
 
 describe("every patch has exactly one place", () => {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { simulate } from "../simulation/programs.ts";
 import { type Killer, type LiveMutant, nameOf, type Patch } from "./mutant.ts";
+import { LIVE } from "./mutants.ts";
 
 export const PROJECT = join(import.meta.dirname, "..", "..");
 /** What a killer needs of the project. */
@@ -23,15 +24,13 @@ export interface Death {
   readonly because: string;
 }
 
-/** What a killer found; `at` names the seed that shows it again. */
+/** What a killer found; `at` names the seed that shows it again, `passed` the tests that held. */
 interface Finding {
   readonly failed: boolean;
   readonly because: string;
   readonly at?: number;
+  readonly passed?: readonly string[];
 }
-
-/** Killers as things are; each is asked once for all its mutants. */
-const sound = new Map<string, Promise<Finding>>();
 
 /** Run its killer against it; `most` seeds of those that go by seeds. */
 export async function kill(mutant: LiveMutant, most: number): Promise<Death> {
@@ -41,24 +40,49 @@ export async function kill(mutant: LiveMutant, most: number): Promise<Death> {
     const seconds = Math.round((performance.now() - started) / 100) / 10;
     return { id, bug, rule, killer: nameOf(killer), seconds, outcome, because };
   };
-  if (killer.by === "test") {
-    const clean = await soundness(killer);
-    if (clean.failed) return end("survived", `the killer fails without it: ${clean.because}`);
-  }
+  // A seed is known only once it has killed: then it must hold where the bug is not.
+  const before = killer.by === "test" ? await unsound(killer) : undefined;
+  if (before !== undefined) return end("survived", `the killer fails without it: ${before}`);
   const found = await inCopy(mutant, (folder) => run(killer, folder, most));
   if (!found.failed) return end("survived", found.because);
-  if (killer.by !== "test") {
-    const again = "from" in killer ? { ...killer, from: found.at ?? killer.from } : killer;
-    const clean = await soundness(again);
-    if (clean.failed) return end("survived", `the killer fails without it: ${clean.because}`);
-  }
+  const after = killer.by === "test" ? undefined : await unsound(killer, found.at);
+  if (after !== undefined) return end("survived", `the killer fails without it: ${after}`);
   return end("killed", found.because);
 }
 
-function soundness(killer: Killer): Promise<Finding> {
-  const key = nameOf(killer);
-  const known = sound.get(key) ?? run(killer, PROJECT, 1);
-  sound.set(key, known);
+/** Killers as things are; each is asked once for all its mutants. */
+const asked = new Map<string, Promise<Finding>>();
+/** Seeds of the oracle are asked so many at a time: most of its time is PGlite's start. */
+const ORACLE_SEEDS = 8;
+
+/** Why this killer proves nothing: it fails, or does not run, where there is no bug. */
+async function unsound(killer: Killer, at?: number): Promise<string | undefined> {
+  if (killer.by === "test") {
+    const { failed, because, passed = [] } = await askOnce({ by: "test", ...wholeOf(killer.file) });
+    if (failed) return because;
+    const pattern = new RegExp(killer.name ?? "");
+    return passed.some((title) => pattern.test(title)) ? undefined : "no test of that name passes";
+  }
+  const from = at ?? 1;
+  const first = from - ((from - 1) % ORACLE_SEEDS);
+  const { failed, because } =
+    killer.by === "oracle"
+      ? await askOnce({ by: "oracle", from: first }, ORACLE_SEEDS)
+      : await askOnce(killer.by === "seeds" ? { ...killer, from } : killer);
+  return failed ? because : undefined;
+}
+
+/** What all mutants together need of a test file. */
+function wholeOf(file: string): { readonly file: string; readonly name?: string } {
+  const killers = LIVE.map(({ killer }) => killer).filter((one) => one.by === "test");
+  const names = killers.filter((one) => one.file === file).map(({ name }) => name);
+  return names.includes(undefined) ? { file } : { file, name: [...new Set(names)].join("|") };
+}
+
+function askOnce(killer: Killer, most = 1): Promise<Finding> {
+  const key = JSON.stringify(killer);
+  const known = asked.get(key) ?? run(killer, PROJECT, most);
+  asked.set(key, known);
   return known;
 }
 
@@ -159,6 +183,7 @@ interface Report {
     readonly assertionResults: readonly {
       readonly status: string;
       readonly title: string;
+      readonly fullName: string;
       readonly failureMessages?: readonly string[];
     }[];
   }[];
@@ -186,7 +211,10 @@ async function runTest({ file, name }: Killer & { by: "test" }, folder: string):
     // A file that cannot even be loaded, or a name that fits no test, has judged nothing.
     if (numPassedTests === 0)
       throw new Error(`${file} ${name ?? ""}: no test ran\n${tail(output)}`);
-    return { failed: false, because: `${numPassedTests} tests pass` };
+    const passed = results
+      .filter(({ status }) => status === "passed")
+      .map(({ fullName }) => fullName);
+    return { failed: false, because: `${numPassedTests} tests pass`, passed };
   } finally {
     await rm(out, { recursive: true, force: true });
   }
