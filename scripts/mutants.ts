@@ -1,7 +1,7 @@
 /**
  * Kills the mutants of test/mutants, one after the other: `npm run mutants -- [M01 M20 …] [--quick] [--seeds 200]
- * [--json FILE]`, or `--ledger` for docs/mutants.md alone. Each is applied to a copy of the project and given to the killer it names; the exit code is 1 when
- * one survives. `--quick`: those of `npm test`.
+ * [--json FILE]`, or `--ledger` for docs/mutants.md alone. Each is applied to a copy of the project and given to the
+ * killer it names; the exit code is 1 when one survives. `--quick`: those of `npm test`.
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
