@@ -14,7 +14,8 @@ export class Call {
   readonly #acquireTimeoutMs: number;
   /** Aborts, with TIMEOUT or ABORTED as its reason, when the caller wants no more; undefined: never. */
   readonly stop: AbortSignal | undefined;
-  readonly #over = new AbortController();
+  /** Ends timers and listeners; most calls have none. */
+  #ender: AbortController | undefined;
   #wait: AbortController | undefined;
   attempts = 0;
   /** Nodes that failed this call. */
@@ -80,9 +81,14 @@ export class Call {
     return this.clock.sleep(ms, this.stop);
   }
 
+  get #over(): AbortController {
+    this.#ender ??= new AbortController();
+    return this.#ender;
+  }
+
   /** Timers and listeners go. */
   end(): void {
-    this.#over.abort(null);
+    this.#ender?.abort(null);
   }
 }
 

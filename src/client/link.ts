@@ -4,9 +4,8 @@ import pg from "pg";
 import { type Clock, monotonicClock } from "../clock/clock.ts";
 import { openSocket } from "../replication/socket.ts";
 import { planTls } from "../replication/tls.ts";
+import { Extended, type Outcome, type Prepared, type Statement } from "./extended.ts";
 import type { HostPort, Settings } from "./options.ts";
-import type { Wire } from "./params.ts";
-import type { TypeMap } from "./types.ts";
 
 /** What pg.Client has and its types leave out. */
 interface Inside {
@@ -31,13 +30,6 @@ export type Login = Pick<
   | "statementTimeoutMs"
   | "preparedStatements"
 >;
-
-export interface Statement {
-  readonly text: string;
-  readonly values: readonly Wire[];
-  readonly types: TypeMap;
-  readonly array: boolean;
-}
 
 /** Statements prepared on one connection at a time. */
 const PREPARED = 256;
@@ -95,8 +87,8 @@ export class Link extends pg.Client {
   readonly #login: Login;
   /** Settings the server reports by itself; none from an old one. */
   readonly #reported = new Map<string, string>();
-  /** Text → name of its prepared statement, oldest use first. */
-  readonly #prepared = new Map<string, string>();
+  /** Text → its prepared statement, oldest use first. */
+  readonly #prepared = new Map<string, Prepared>();
   #count = 0;
   /** As the session began. */
   #startsReadOnly: boolean | undefined;
@@ -185,21 +177,16 @@ export class Link extends pg.Client {
   }
 
   /** One statement, prepared under a name where that is wanted. */
-  run({ text, values, types, array }: Statement): Promise<pg.QueryArrayResult> {
-    const name = this.#login.preparedStatements ? this.#nameFor(text) : undefined;
-    const config = {
-      text,
-      values: [...values],
-      types: types as unknown as pg.CustomTypesConfig,
-      // One statement, whatever the text says: the simple protocol would take several.
-      queryMode: "extended",
-      ...(name === undefined ? {} : { name }),
-      ...(array ? { rowMode: "array" as const } : {}),
-    };
-    return this.query(config as pg.QueryConfig) as unknown as Promise<pg.QueryArrayResult>;
+  run(statement: Statement): Promise<Outcome> {
+    const prepared = this.#login.preparedStatements ? this.#preparedFor(statement.text) : undefined;
+    return new Promise((resolve, reject) => {
+      const settle = (error: unknown, outcome?: Outcome) =>
+        outcome === undefined ? reject(error) : resolve(outcome);
+      this.query(new Extended(statement, prepared, settle) as pg.Submittable);
+    });
   }
 
-  #nameFor(text: string): string {
+  #preparedFor(text: string): Prepared {
     const known = this.#prepared.get(text);
     if (known !== undefined) {
       this.#prepared.delete(text);
@@ -209,18 +196,18 @@ export class Link extends pg.Client {
     const oldest = this.#prepared.size >= PREPARED ? this.#prepared.keys().next().value : undefined;
     if (oldest !== undefined) this.forget(oldest);
     this.#count += 1;
-    const name = `pgr_${this.#count}`;
-    this.#prepared.set(text, name);
-    return name;
+    const prepared = { name: `pgr_${this.#count}` };
+    this.#prepared.set(text, prepared);
+    return prepared;
   }
 
   /** Close the prepared statement; its answer is not waited for. */
   forget(text: string): void {
-    const name = this.#prepared.get(text);
-    if (name === undefined) return;
+    const prepared = this.#prepared.get(text);
+    if (prepared === undefined) return;
     this.#prepared.delete(text);
-    delete this.#inside.connection.parsedStatements[name];
-    this.#inside.connection.close({ type: "S", name });
+    delete this.#inside.connection.parsedStatements[prepared.name];
+    this.#inside.connection.close({ type: "S", name: prepared.name });
   }
 
   /**

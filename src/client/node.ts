@@ -133,7 +133,9 @@ export class Node implements NodeView {
     let client: pg.PoolClient;
     const pool = this.#pool;
     try {
-      client = await pool.connect();
+      client = await new Promise((resolve, reject) => {
+        pool.connect((error, got) => (got === undefined ? reject(error) : resolve(got)));
+      });
     } catch (error) {
       this.gate.leave();
       throw error;

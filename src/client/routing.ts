@@ -66,9 +66,11 @@ export function route<N extends NodeView>(
   want: Want,
   limits: Limits,
 ): N[] {
+  if (want.mode === "read-write" && want.pin === undefined) {
+    return primary === undefined ? [] : [primary];
+  }
   const up = nodes.filter((n) => n.reachable);
   if (want.pin !== undefined) return up.filter(({ name }) => name === want.pin);
-  if (want.mode === "read-write") return primary === undefined ? [] : [primary];
   const found = byMode(up, primary, want, limits);
   return [...found.filter(isNew(want)), ...found.filter((n) => want.avoid.has(n.name))];
 }

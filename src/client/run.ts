@@ -1,10 +1,10 @@
 /** Runs one statement on one connection, and stops it on the server when the caller wants no more. */
-import type pg from "pg";
 import type { Clock } from "../clock/clock.ts";
 import { formatLsn, parseLsn } from "../core/ids.ts";
 import type { Call } from "./call.ts";
 import { ClientError, endsSession, sqlstateOf } from "./errors.ts";
-import type { Link, Statement } from "./link.ts";
+import type { Outcome, Statement } from "./extended.ts";
+import type { Link } from "./link.ts";
 import type { Lease } from "./node.ts";
 import type { Fault } from "./verdict.ts";
 
@@ -88,23 +88,25 @@ export function faultOf(
   return { phase, lost, sqlstate, stopped: call.stop?.aborted === true };
 }
 
-/** "cached plan must not change result type": said before anything ran; prepared anew it works. */
-function isStalePlan(error: unknown): boolean {
+/** "cached plan must not change result type", or it was deallocated: said before anything ran; prepared anew it works. */
+function isStale(error: unknown): boolean {
+  const sqlstate = sqlstateOf(error);
   const routine = error instanceof Error && "routine" in error ? error.routine : undefined;
-  return sqlstateOf(error) === "0A000" && routine === "RevalidateCachedQuery";
+  return sqlstate === "26000" || (sqlstate === "0A000" && routine === "RevalidateCachedQuery");
 }
 
-/** One statement; outside a transaction a plan that went stale is made anew. */
+/** One statement; outside a transaction one whose preparation went stale is prepared anew. */
 export async function runStatement(
   link: Link,
   statement: Statement,
   where: "alone" | "in a transaction",
-): Promise<pg.QueryArrayResult> {
+): Promise<Outcome> {
   try {
     return await link.run(statement);
   } catch (error) {
-    if (sqlstateOf(error) !== undefined) link.forget(statement.text);
-    if (where === "alone" && isStalePlan(error)) return await link.run(statement);
+    if (!isStale(error)) throw error;
+    link.forget(statement.text);
+    if (where === "alone") return await link.run(statement);
     throw error;
   }
 }

@@ -2,6 +2,7 @@
 import type { Clock } from "../clock/clock.ts";
 import { type Call, WAITED_LONG_ENOUGH } from "./call.ts";
 import { ClientError, toClientError } from "./errors.ts";
+import type { Link } from "./link.ts";
 import { type Lease, Node } from "./node.ts";
 import { type HostPort, nameOf, type Settings } from "./options.ts";
 import { electPrimary, type Mode, route, seekDelay, type Want } from "./routing.ts";
@@ -34,6 +35,7 @@ export class Topology {
   readonly #ended = new AbortController();
   readonly #loops: Promise<void>[] = [];
   #started = false;
+  #isOver = false;
   #waiters = new Set<() => void>();
   #primary: Node | undefined;
   #seekingSince: number | undefined;
@@ -212,9 +214,7 @@ export class Topology {
   async find(target: Target, call: Call): Promise<Node[]> {
     this.start();
     for (;;) {
-      call.check();
-      if (this.#ended.signal.aborted) throw new ClientError("POOL_ENDED", "the pool was ended");
-      const found = this.candidates(target, call.avoid);
+      const found = this.#found(target, call);
       if (found.length > 0) return found;
       this.#giveUpIfHopeless();
       if (target.minLsn !== undefined) this.nudge();
@@ -226,6 +226,12 @@ export class Topology {
         throw this.nobody(target);
       }
     }
+  }
+
+  #found(target: Target, call: Call): Node[] {
+    call.check();
+    if (this.#isOver) throw new ClientError("POOL_ENDED", "the pool was ended");
+    return this.candidates(target, call.avoid);
   }
 
   #giveUpIfHopeless(): void {
@@ -251,7 +257,7 @@ export class Topology {
   /** A connection to who fits best; a node that gives none is left for last, and judged anew. */
   async acquire(target: Target, call: Call): Promise<Lease> {
     for (;;) {
-      const [node] = await this.find(target, call);
+      const node = this.#found(target, call)[0] ?? (await this.find(target, call))[0];
       if (node === undefined) continue;
       const lease = await this.#leaseOf(node, target, call);
       if (lease === undefined) {
@@ -261,7 +267,7 @@ export class Topology {
         continue;
       }
       if (target.mode !== "read-write" || target.pin !== undefined) return lease;
-      if (await this.#takesWrites(lease)) return lease;
+      if (this.#isFresh(lease.link) || (await this.#takesWrites(lease))) return lease;
     }
   }
 
@@ -275,6 +281,12 @@ export class Topology {
       node.suspect();
       return undefined;
     }
+  }
+
+  /** It was in use a moment ago, and its session can write. */
+  #isFresh(link: Link): boolean {
+    const usable = link.inRecovery === false && !link.startsReadOnly;
+    return usable && this.#clock.now() - link.lastUsed < 1000;
   }
 
   /** What the session itself said when it began; an old connection of a node that was promoted since is asked. */
@@ -293,6 +305,7 @@ export class Topology {
 
   /** Every connection goes; resolves when nothing is left open. */
   async end(): Promise<void> {
+    this.#isOver = true;
     this.#ended.abort(null);
     for (const node of this.nodes) node.drop(new ClientError("POOL_ENDED", "the pool was ended"));
     this.nudge();

@@ -106,6 +106,39 @@ describe("statements", () => {
     expect(row?.n).toBe(0n);
   });
 
+  test("COPY has nothing to read from or to write to: an error, and the connection goes on", async () => {
+    const pool = open({ poolSize: 1 });
+    await expect(pool.query("copy t from stdin")).rejects.toMatchObject({ code: "57014" });
+    await expect(pool.query("copy (select 1) to stdout")).rejects.toThrow(/COPY TO STDOUT/);
+    expect(await pool.query("select 1 as v")).toEqual([{ v: 1 }]);
+    expect(pool.status().size).toBe(1);
+  });
+
+  test("what a statement did is counted and named; an empty one does nothing", async () => {
+    const pool = open({ poolSize: 1 });
+    await pool.query("create temporary table counted (a int)");
+    const done = await pool.queryResult("insert into counted values (1), (2)");
+    expect(done).toMatchObject({ command: "INSERT", rowCount: 2, rows: [], fields: [] });
+    for (let twice = 0; twice < 2; twice += 1) {
+      const { command, rowCount, fields } = await pool.queryResult(
+        "select a, 'x' as b from counted",
+      );
+      expect({ command, rowCount }).toEqual({ command: "SELECT", rowCount: 2 });
+      expect(fields.map(({ name, dataTypeID }) => [name, dataTypeID])).toEqual([
+        ["a", 23],
+        ["b", 25],
+      ]);
+    }
+    expect(await pool.queryResult("")).toMatchObject({ command: "", rowCount: null, rows: [] });
+  });
+
+  test("statements that somebody deallocated are prepared anew", async () => {
+    const pool = open({ poolSize: 1 });
+    expect(await pool.query("select 5 as v")).toEqual([{ v: 5 }]);
+    await pool.query("deallocate all");
+    expect(await pool.query("select 5 as v")).toEqual([{ v: 5 }]);
+  });
+
   test("a type parser that throws rejects its own call only", async () => {
     const pool = open({
       poolSize: 1,
