@@ -50,9 +50,13 @@ export class Call {
     if (this.stop?.aborted) throw this.stop.reason;
   }
 
-  /** Milliseconds left of the time a call may wait for a node and a connection. */
+  /** Until when an attempt may wait for a node and a connection. */
+  get acquireUntil(): number {
+    return this.#acquireFrom + this.#acquireTimeoutMs;
+  }
+
   get acquireLeft(): number {
-    return this.#acquireFrom + this.#acquireTimeoutMs - this.clock.now();
+    return this.acquireUntil - this.clock.now();
   }
 
   /** For waits before anything is sent: aborts with `stop`, and when acquireTimeoutMs are over (reason undefined). */

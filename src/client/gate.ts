@@ -1,48 +1,64 @@
-/** A bounded number of places with a bounded queue before them: first come, first served. */
+/** A bounded number of places with a bounded queue before them: first come, first served, nobody longer than he may. */
+import type { Clock } from "../clock/clock.ts";
+import { WAITED_LONG_ENOUGH } from "./call.ts";
 import { ClientError } from "./errors.ts";
 
+/** How long somebody may wait. */
+export interface Patience {
+  /** On the monotonic clock. */
+  readonly acquireUntil: number;
+  /** He wants no more. */
+  readonly stop: AbortSignal | undefined;
+}
+
 interface Waiter {
+  readonly until: number;
   readonly enter: () => void;
   readonly refuse: (error: unknown) => void;
 }
 
 export class Gate {
-  readonly size: number;
+  readonly #clock: Clock;
+  readonly #size: number;
   readonly #maxWaiting: number;
-  #waiting: Waiter[] = [];
+  readonly #waiting = new Set<Waiter>();
+  /** One timer for all who wait, and when it rings. */
+  #timer: { readonly at: number; readonly off: AbortController } | undefined;
   inUse = 0;
 
-  constructor(size: number, maxWaiting: number) {
-    this.size = size;
+  constructor(clock: Clock, size: number, maxWaiting: number) {
+    this.#clock = clock;
+    this.#size = size;
     this.#maxWaiting = maxWaiting;
   }
 
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#waiting.size;
   }
 
   /** True: a place was free, and is taken. */
   tryEnter(): boolean {
-    if (this.inUse >= this.size) return false;
+    if (this.inUse >= this.#size) return false;
     this.inUse += 1;
     return true;
   }
 
-  /** Wait for a place; rejects with the signal's reason, and then nothing is taken. */
-  enter(signal: AbortSignal): Promise<void> {
-    if (this.tryEnter()) return Promise.resolve();
-    if (this.#waiting.length >= this.#maxWaiting) {
+  /** Wait for a place; rejects with WAITED_LONG_ENOUGH or the reason of `stop`, and then nothing is taken. */
+  enter({ acquireUntil, stop }: Patience): Promise<void> {
+    if (this.#waiting.size >= this.#maxWaiting) {
       const full = `${this.#maxWaiting} calls wait for a connection already`;
       return Promise.reject(new ClientError("QUEUE_FULL", full));
     }
     return new Promise((resolve, reject) => {
+      const onStop = () => waiter.refuse(stop?.reason);
       const leaveQueue = () => {
-        signal.removeEventListener("abort", onAbort);
-        this.#waiting = this.#waiting.filter((one) => one !== waiter);
+        stop?.removeEventListener("abort", onStop);
+        this.#waiting.delete(waiter);
       };
       const waiter: Waiter = {
+        until: acquireUntil,
         enter: () => {
-          signal.removeEventListener("abort", onAbort);
+          leaveQueue();
           resolve();
         },
         refuse: (error) => {
@@ -50,16 +66,39 @@ export class Gate {
           reject(error);
         },
       };
-      const onAbort = () => waiter.refuse(signal.reason);
-      if (signal.aborted) return reject(signal.reason);
-      this.#waiting.push(waiter);
-      signal.addEventListener("abort", onAbort, { once: true });
+      if (stop?.aborted) return reject(stop.reason);
+      this.#waiting.add(waiter);
+      stop?.addEventListener("abort", onStop, { once: true });
+      this.#ringAt(acquireUntil);
     });
+  }
+
+  /** Mostly all may wait equally long, and the timer is set for the first of them already. */
+  #ringAt(at: number): void {
+    if (this.#timer !== undefined && this.#timer.at <= at) return;
+    this.#timer?.off.abort(null);
+    const timer = { at, off: new AbortController() };
+    this.#timer = timer;
+    const { signal } = timer.off;
+    this.#clock.sleep(Math.max(1, at - this.#clock.now()), signal).then(() => {
+      if (!signal.aborted) this.#ring();
+    });
+  }
+
+  #ring(): void {
+    this.#timer = undefined;
+    const now = this.#clock.now();
+    let next = Number.POSITIVE_INFINITY;
+    for (const waiter of this.#waiting) {
+      if (waiter.until <= now) waiter.refuse(WAITED_LONG_ENOUGH);
+      else next = Math.min(next, waiter.until);
+    }
+    if (this.#waiting.size > 0) this.#ringAt(next);
   }
 
   /** Give the place back, or to the first who waits. */
   leave(): void {
-    const next = this.#waiting.shift();
+    const [next] = this.#waiting;
     if (next === undefined) this.inUse -= 1;
     else next.enter();
   }
@@ -67,5 +106,7 @@ export class Gate {
   /** Send all who wait away; who is in stays. */
   refuseAll(error: unknown): void {
     for (const { refuse } of this.#waiting) refuse(error);
+    this.#timer?.off.abort(null);
+    this.#timer = undefined;
   }
 }

@@ -3,7 +3,7 @@ import pg from "pg";
 import type { Clock } from "../clock/clock.ts";
 import { parseLsn } from "../core/ids.ts";
 import { endsSession, messageOf, sqlstateOf } from "./errors.ts";
-import { Gate } from "./gate.ts";
+import { Gate, type Patience } from "./gate.ts";
 import { Link, limited, linkConfig } from "./link.ts";
 import { type HostPort, nameOf, type Settings } from "./options.ts";
 import { ewma, type NodeView } from "./routing.ts";
@@ -78,7 +78,7 @@ export class Node implements NodeView {
     this.#settings = settings;
     this.#clock = clock;
     this.since = clock.now();
-    this.gate = new Gate(settings.poolSize, settings.maxWaiting);
+    this.gate = new Gate(clock, settings.poolSize, settings.maxWaiting);
     this.#pool = this.#newPool();
   }
 
@@ -127,9 +127,9 @@ export class Node implements NodeView {
     return pool;
   }
 
-  /** A connection, as soon as there is a place. Rejects with the signal's reason, or why there is none. */
-  async lease(signal: () => AbortSignal): Promise<Lease> {
-    if (!this.gate.tryEnter()) await this.gate.enter(signal());
+  /** A connection, as soon as there is a place. Rejects with why there is none. */
+  async lease(patience: Patience): Promise<Lease> {
+    if (!this.gate.tryEnter()) await this.gate.enter(patience);
     let client: pg.PoolClient;
     const pool = this.#pool;
     try {

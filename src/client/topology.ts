@@ -273,7 +273,7 @@ export class Topology {
 
   async #leaseOf(node: Node, target: Target, call: Call): Promise<Lease | undefined> {
     try {
-      return await node.lease(() => call.waitSignal);
+      return await node.lease(call);
     } catch (error) {
       call.check();
       if (error === WAITED_LONG_ENOUGH) throw this.nobody(target);
