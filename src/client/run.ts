@@ -88,7 +88,7 @@ export function faultOf(
   return { phase, lost, sqlstate, stopped: call.stop?.aborted === true };
 }
 
-/** "cached plan must not change result type", or it was deallocated: said before anything ran; prepared anew it works. */
+/** "cached plan must not change result type", or deallocated: said before anything ran; prepared anew it works. */
 function isStale(error: unknown): boolean {
   const sqlstate = sqlstateOf(error);
   const routine = error instanceof Error && "routine" in error ? error.routine : undefined;
