@@ -7,8 +7,9 @@
  * takes writes to the first acknowledged one, one caller; the rival tries pg clients host by host. Fast: three servers,
  * one of them behind a proxy that adds 20 ms; the same read raced, and pinned to each.
  */
-import { parseArgs } from "node:util";
+
 import pg from "pg";
+import { readOptions } from "../scripts/options.ts";
 import { createPool, type Pool } from "../src/client/index.ts";
 import { openProxy } from "../test/client/proxy.ts";
 import { openServers, type Servers } from "../test/client/servers.ts";
@@ -184,7 +185,7 @@ async function fast(servers: Servers, n: number): Promise<Record<string, Summary
   }
 }
 
-const { values: args } = parseArgs({
+const { values: args } = readOptions({
   options: {
     n: { type: "string", default: "2000" },
     kills: { type: "string", default: "3" },

@@ -6,7 +6,7 @@
  *
  * `--keep` leaves the cluster's folder with its logs where it was.
  */
-import { parseArgs } from "node:util";
+import { readOptions } from "../scripts/options.ts";
 import { monotonicClock } from "../src/clock/clock.ts";
 import { type Cluster, logPaths, startCluster } from "../test/support/cluster.ts";
 import { untilHealthy } from "../test/support/health.ts";
@@ -161,7 +161,7 @@ function report(results: readonly FaultResult[]): void {
 }
 
 function options() {
-  const { values } = parseArgs({
+  const { values } = readOptions({
     options: {
       n: { type: "string", default: "20" },
       faults: { type: "string", default: FAULTS.join(",") },

@@ -11,7 +11,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { readOptions } from "../scripts/options.ts";
 import { monotonicClock } from "../src/clock/clock.ts";
 import { type Cluster, startCluster } from "../test/support/cluster.ts";
 import { untilHealthy } from "../test/support/health.ts";
@@ -107,7 +107,7 @@ function report(costs: readonly Cost[]): void {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
+  const { values } = readOptions({
     options: {
       seconds: { type: "string", default: "30" },
       nodes: { type: "string", default: "3" },

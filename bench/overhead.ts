@@ -10,7 +10,7 @@
  */
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { readOptions } from "../scripts/options.ts";
 import { type Cluster, startCluster, temporaryFolder } from "../test/support/cluster.ts";
 import { untilHealthy } from "../test/support/health.ts";
 import { type PlainCluster, startPlain } from "../test/support/plain.ts";
@@ -164,7 +164,7 @@ async function compare(cluster: Cluster, plain: PlainCluster, count: number, loa
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
+  const { values } = readOptions({
     options: {
       pairs: { type: "string", default: "10" },
       seconds: { type: "string", default: "10" },

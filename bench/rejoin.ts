@@ -10,7 +10,7 @@
  */
 import { chown, mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { parseArgs } from "node:util";
+import { readOptions } from "../scripts/options.ts";
 import { loadConfig } from "../src/config/load.ts";
 import { nodePassword } from "../src/config/secrets.ts";
 import { nodeRole } from "../src/core/ids.ts";
@@ -95,7 +95,7 @@ async function fill(cluster: Cluster, megabytes: number): Promise<void> {
 }
 
 function options() {
-  const { values } = parseArgs({
+  const { values } = readOptions({
     options: {
       n: { type: "string", default: "5" },
       megabytes: { type: "string", default: "512" },

@@ -8,13 +8,13 @@
  * host cannot do. Exit 1: a promise was broken. Exit 2: the run proves nothing. `--each` injects each fault once.
  */
 import { writeFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
 import { monotonicClock } from "../src/clock/clock.ts";
 import { openBed } from "../test/support/bed/bed.ts";
 import { probeHost } from "../test/support/bed/capabilities.ts";
 import type { Network } from "../test/support/bed/links.ts";
 import { describeReport } from "../test/support/chaos/report.ts";
 import { runChaos } from "../test/support/chaos/run.ts";
+import { readOptions } from "./options.ts";
 
 const started = monotonicClock.now();
 
@@ -24,7 +24,7 @@ function say(line: string): void {
 }
 
 function options() {
-  const { values } = parseArgs({
+  const { values } = readOptions({
     options: {
       minutes: { type: "string", default: "5" },
       seed: { type: "string", default: "1" },

@@ -5,8 +5,8 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { execa } from "execa";
+import { readOptions } from "./options.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 /** Which suite of Debian holds which major. */
@@ -49,7 +49,7 @@ async function programsOf(major: string): Promise<string> {
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
+  const { values } = readOptions({
     options: {
       majors: { type: "string", default: Object.keys(SUITES).join(",") },
       faults: { type: "string", default: "F06,F09" },

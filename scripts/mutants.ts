@@ -5,13 +5,13 @@
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { ledger } from "../test/mutants/ledger.ts";
 import { isLive } from "../test/mutants/mutant.ts";
 import { MUTANTS } from "../test/mutants/mutants.ts";
 import { type Death, kill, PROJECT } from "../test/mutants/run.ts";
+import { readOptions } from "./options.ts";
 
-const { values, positionals } = parseArgs({
+const { values, positionals } = readOptions({
   allowPositionals: true,
   options: {
     quick: { type: "boolean", default: false },

@@ -4,17 +4,17 @@
  * A failing seed is shrunk and printed with the command that shows it again; the exit code is 1 then.
  */
 import { writeFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
 import type { Given, Kind, Scenario } from "../test/simulation/faults.ts";
 import type { Outcome } from "../test/simulation/run.ts";
 import { substitute } from "../test/simulation/substitute.ts";
+import { readOptions } from "./options.ts";
 
 substitute();
 const { scenarioOf } = await import("../test/simulation/faults.ts");
 const { run } = await import("../test/simulation/run.ts");
 const { shrink } = await import("../test/simulation/shrink.ts");
 
-const { values } = parseArgs({
+const { values } = readOptions({
   options: {
     seeds: { type: "string", default: "100" },
     from: { type: "string", default: "1" },

@@ -3,13 +3,13 @@
  *
  * Plays N seeds on PGlite, or on a real server whose programs are in DIR (`installed` takes the newest found).
  */
-import { parseArgs } from "node:util";
+import { readOptions } from "../../scripts/options.ts";
 import { openScratch } from "../support/scratch.ts";
 import { type Database, openDatabases, openPglite } from "./database.ts";
 import { runSeeds } from "./run-seeds.ts";
 import { Store } from "./store.ts";
 
-const { values } = parseArgs({
+const { values } = readOptions({
   options: {
     seeds: { type: "string", default: "60" },
     from: { type: "string", default: "1" },
