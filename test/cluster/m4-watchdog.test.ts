@@ -108,7 +108,7 @@ test("H67: a control store that stands still costs no failover while another lea
     const id = await value(cluster().node(standby).control.uri, "select pg_replica.leader()");
     return standbys.includes(Number(id));
   });
-  expectWithin("no other led for", performance.now() - at, LEASE_MS / 2, lag.stop());
+  expectWithin("no other led for", performance.now() - at, 2000, lag.stop());
   await until(
     "two leases have passed",
     { limitMs: 20_000 },
