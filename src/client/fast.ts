@@ -15,6 +15,9 @@ export interface Race<T> {
   readonly inBackground: (work: Promise<unknown>) => void;
 }
 
+/** Losers that are about to answer are let be: a cancel request is a connection of its own. */
+const GRACE_MS = 10;
+
 /** Rejects with the last error when every node failed. */
 export async function raced<T>(topology: Topology, race: Race<T>): Promise<T> {
   const { call, target, fanout } = race;
@@ -34,7 +37,8 @@ export async function raced<T>(topology: Topology, race: Race<T>): Promise<T> {
       own.end();
     }
   });
-  race.inBackground(Promise.allSettled(runners));
+  const ended = Promise.allSettled(runners);
+  race.inBackground(ended);
   let last: unknown;
   try {
     return await Promise.any(
@@ -50,6 +54,8 @@ export async function raced<T>(topology: Topology, race: Race<T>): Promise<T> {
     throw last;
   } finally {
     call.attempts = Math.max(1, call.attempts);
-    won.abort(null);
+    const quiet = new AbortController();
+    ended.then(() => quiet.abort(null));
+    race.inBackground(call.clock.sleep(GRACE_MS, quiet.signal).then(() => won.abort(null)));
   }
 }
