@@ -1,5 +1,5 @@
 --! Previous: sha256:7d028f34a6a5d837c09528025136c64ff1038eb747f2bcaf3141ffe6bc3fe4c8
---! Hash: sha256:6e2a7dd142b7e2681308b3e43e3ff8ead1d4a1c79fcc0159f2a8b578b8139e20
+--! Hash: sha256:8eea3a7d82ab2692b1fa7e7b4ad8d6c6a316a99703745f6119126a8566f35f12
 --! Message: what this node alone promises and has seen
 
 -- The pledge: take no WAL from, and never promote for, an epoch below this one (H01, H21).
@@ -32,7 +32,7 @@ create trigger only_forward before update on node.followed
 create unlogged table node.report (
   epoch         bigint primary key,
   history_epoch bigint not null,  -- newest promoted epoch whose switch LSN this WAL has passed
-  lsn           pg_lsn not null,  -- flushed
+  lsn           pg_lsn,           -- flushed; null: nothing to offer, and nothing confirmed from that epoch on
   evidence      text   not null
 );
 

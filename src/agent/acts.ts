@@ -11,7 +11,7 @@ import { noteAct } from "./guard.ts";
 import { handOver } from "./hand-over.ts";
 import { join } from "./join.ts";
 import { promote, settle } from "./promote.ts";
-import { report } from "./report.ts";
+import { report, reportVoid } from "./report.ts";
 import { rewind } from "./rewind.ts";
 import { fenceServer, leave, startGated } from "./servers.ts";
 import { change } from "./settings.ts";
@@ -42,6 +42,7 @@ export const ACTS: Readonly<Record<Exclude<Act, "wait" | "refuse">, Do>> = {
   fence: ordered(fenceOnly),
   bury: ordered(bury),
   report: ordered(report),
+  report_void: ordered(reportVoid),
   promote: ordered(promote),
   settle: ordered(settle),
   apply_rule: ordered(applyRule),

@@ -2,6 +2,7 @@
 import { rename } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Facts } from "../core/agent-rules.ts";
+import type { Epoch } from "../core/ids.ts";
 import type { AgentView } from "../db/node.ts";
 import { type ControlState, readControlFile } from "../postgres/control-file.ts";
 import { exists, namesIn, removeTree, syncDirectory } from "../postgres/files.ts";
@@ -12,6 +13,8 @@ import { readIdentity, readJoining, readMarker, writeIdentity } from "./notes.ts
 export interface Disk {
   readonly kind: Facts["disk"];
   readonly systemIdentifier: string | undefined;
+  /** For `marked`: in this epoch and later this node confirmed nothing, and its void report is sound. */
+  readonly nothingFrom?: Epoch | undefined;
   /** For `foreign`: what was found, in one sentence. */
   readonly problem?: string;
 }
@@ -23,7 +26,8 @@ export async function classify(agent: Agent): Promise<Disk> {
   const marker = await readMarker(agent);
   if (marker !== undefined) {
     const ready = marker.whole !== undefined && (await isCopyThere(agent, names));
-    return { kind: ready ? "swapping" : "marked", systemIdentifier: undefined };
+    const { nothingFrom } = marker;
+    return { kind: ready ? "swapping" : "marked", systemIdentifier: undefined, nothingFrom };
   }
   if (names.length === 0) return { kind: "absent", systemIdentifier: undefined };
   const joining = await readJoining(agent);
@@ -31,7 +35,9 @@ export async function classify(agent: Agent): Promise<Disk> {
     const systemIdentifier = view.system_identifier ?? undefined;
     if (joining.epoch === view.epoch) return { kind: "joining", systemIdentifier };
     // Meant for another primary than today's: without that one nobody knows where rewound data stand.
-    if (joining.by === "rewind") return { kind: "marked", systemIdentifier };
+    if (joining.by === "rewind") {
+      return { kind: "marked", systemIdentifier, nothingFrom: joining.epoch };
+    }
     return { kind: (await isOlderCopy(agent)) ? "older" : "whole", systemIdentifier };
   }
   if (!names.includes("PG_VERSION")) {

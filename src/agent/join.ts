@@ -14,7 +14,7 @@ import { readControlFile } from "../postgres/control-file.ts";
 import { removeTree } from "../postgres/files.ts";
 import { ServerGone } from "../postgres/server.ts";
 import { type Agent, isAlive, type Order, recheck, type Upstream } from "./context.ts";
-import { putMarker } from "./notes.ts";
+import { putMarker, readJoining } from "./notes.ts";
 import { awaitedSegment } from "./processes.ts";
 import { awaitReady, fenceServer, launch, startGated, stopServer } from "./servers.ts";
 import { change, currentWanted, writeWanted } from "./settings.ts";
@@ -71,7 +71,10 @@ export async function join(agent: Agent, order: Order): Promise<void> {
 export async function condemn(agent: Agent, order: Order, why: string): Promise<void> {
   agent.log.warn({ event: "agent.decided", epoch: order.epoch }, why);
   await fenceServer(agent, why);
-  await putMarker(agent);
+  // Rewound, and never more than a joiner: what was true of it then still is.
+  const joining = await readJoining(agent);
+  const rewound = joining?.by === "rewind";
+  await putMarker(agent, rewound ? { nothingFrom: joining.epoch } : {});
   agent.state.rejoin = { epoch: order.epoch, by: "copy", why };
 }
 

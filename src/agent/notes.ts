@@ -15,6 +15,11 @@ export interface Identity {
 export interface Marker {
   /** A whole copy of this epoch's primary lies ready and takes its place: nothing more is needed for that. */
   readonly whole: Epoch | undefined;
+  /**
+   * The data were being rewound for this epoch's primary. They had left the history before it began, so this node
+   * confirmed nothing in it or later; and whatever it confirmed before, that primary holds (D4).
+   */
+  readonly nothingFrom: Epoch | undefined;
 }
 
 /** `data.joining`: whole data of this epoch's primary, and how they came to be. */
@@ -52,16 +57,20 @@ export async function writeCopying(agent: Agent): Promise<void> {
 export async function readMarker({ paths }: Agent): Promise<Marker | undefined> {
   const read = await readNote(paths.marker);
   if (read === undefined) return undefined;
-  return { whole: "whole" in read ? BigInt(String(read.whole)) : undefined };
+  return {
+    whole: "whole" in read ? BigInt(String(read.whole)) : undefined,
+    nothingFrom: "nothingFrom" in read ? BigInt(String(read.nothingFrom)) : undefined,
+  };
 }
 
 /** From here on `data` is never started, until a complete copy has replaced it (H04). */
 export async function putMarker(agent: Agent, marker: Partial<Marker> = {}): Promise<void> {
   const { paths, view } = agent;
-  const { whole } = marker;
+  const { whole, nothingFrom } = marker;
   const note = {
     clusterId: view.cluster_id,
     ...(whole === undefined ? {} : { whole: whole.toString() }),
+    ...(nothingFrom === undefined ? {} : { nothingFrom: nothingFrom.toString() }),
   };
   await writeNote(agent, paths.marker, note);
   await removeTree(paths.joining);

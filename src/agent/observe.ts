@@ -67,7 +67,7 @@ export function factsOf(agent: Agent, disk: Disk): Facts {
     server: serverOf(agent),
     leads: leadsOf(agent),
     history: historyOf(agent),
-    step: stepOf(agent),
+    step: stepOf(agent, disk),
     rest: restOf(agent),
     rule: ruleOf(agent),
     source: ["promoted", "serving"].includes(view.epoch_state) ? "ready" : "missing",
@@ -101,11 +101,12 @@ function serverOf(agent: Agent): Facts["server"] {
   return state.look.in_recovery ? "standby" : "primary";
 }
 
-function stepOf(agent: Agent): Facts["step"] {
+function stepOf(agent: Agent, disk: Disk): Facts["step"] {
   const { view, state } = agent;
   switch (view.goal) {
     case "pledged":
-      return view.reported ? "done" : "todo";
+      if (view.reported) return "done";
+      return disk.kind === "marked" && disk.nothingFrom === undefined ? "spent" : "todo";
     case "primary":
       if (state.leads?.epoch === view.epoch) return state.leads.gateOpen ? "done" : "todo";
       return view.followed >= view.epoch ? "spent" : "todo";

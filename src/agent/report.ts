@@ -17,6 +17,7 @@ import { stampChain } from "../db/data-server.ts";
 import { pollRecovery, pushReplay, type Recovery } from "../db/data-standby.ts";
 import { exists } from "../postgres/files.ts";
 import { type Agent, type Order, ownPids, recheck } from "./context.ts";
+import { classify } from "./disk.ts";
 import { type Rest, restOf } from "./processes.ts";
 import { change } from "./settings.ts";
 
@@ -47,6 +48,20 @@ export async function report(agent: Agent, order: Order): Promise<void> {
     },
     end.evidence,
   );
+}
+
+/**
+ * The report of a node whose data were being rewound when their primary was lost. It confirmed nothing since that epoch
+ * began, so every commit of it since has another who can report it; and all before is held by whoever holds the epoch's
+ * beginning (D4). So it counts as a report where such a one reports too, and is never chosen (H10, H23).
+ */
+export async function reportVoid(agent: Agent, order: Order): Promise<void> {
+  const { nothingFrom } = await classify(agent);
+  if (nothingFrom === undefined) throw new Error("nothing says that this node confirmed nothing");
+  recheck(agent, order);
+  const evidence = `it was being rewound for epoch ${nothingFrom}`;
+  await agent.store.makeVoidReport(order.epoch, nothingFrom, evidence);
+  agent.log.info({ event: "agent.reported", epoch: order.epoch, nothingFrom }, evidence);
 }
 
 /**

@@ -150,7 +150,7 @@ async function rewindNow(
   state.activity = "rewinding";
   log.info({ event: "agent.rewinding", epoch: order.epoch, primary: view.primary_id }, "rewinding");
   try {
-    await putMarker(agent);
+    await putMarker(agent, { nothingFrom: order.epoch });
     await agent.work.rewind({ ...options, onProgress: noteProgress(agent, "rewind") });
     recheck(agent, order);
     await prepareFiles(agent);

@@ -8,6 +8,8 @@ export interface NodeStore {
   view(): Promise<node.AgentView>;
   observe(row: Readonly<Record<string, unknown>>): Promise<void>;
   makeReport(epoch: Epoch, lsn: Lsn, evidence: string): Promise<void>;
+  /** Without data worth reporting: this node confirmed nothing from epoch `nothingFrom` on. */
+  makeVoidReport(epoch: Epoch, nothingFrom: Epoch, evidence: string): Promise<void>;
   /** Refused below the pledge: nothing was promised then, and nothing may be done. */
   follow(epoch: Epoch): Promise<void>;
   /** What the data's own stamps say was followed; no promise, and refused by no pledge. */
@@ -30,6 +32,7 @@ export function nodeStore(db: Queryable): NodeStore {
     view: () => node.agentView(db),
     observe: (row) => node.observe(db, row),
     makeReport: (epoch, lsn, evidence) => node.makeReport(db, epoch, lsn, evidence),
+    makeVoidReport: (epoch, from, evidence) => node.makeVoidReport(db, epoch, from, evidence),
     follow: (epoch) => node.follow(db, epoch),
     recall: (epoch) => node.recall(db, epoch),
     handOverDone: (epoch, outcome) => node.handOverDone(db, epoch, outcome),

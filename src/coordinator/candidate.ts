@@ -49,6 +49,12 @@ interface Place {
   readonly lsn: Lsn;
 }
 
+/** It reported that it holds nothing, and confirmed nothing from that epoch on. */
+interface Void {
+  readonly member: Member;
+  readonly nothingFrom: bigint;
+}
+
 /** Choose for the newest epoch, which is `opened`, or say for whom the choice waits (H10, H48). */
 export function choose(
   view: View,
@@ -59,7 +65,8 @@ export function choose(
   const pledges = lackingPledges(view, reports, epoch);
   if (pledges !== undefined) return { kind: "waiting", blocked: "pledges", why: pledges };
 
-  const lacking = lackingWhy(view, placesOf(view, reports, epoch));
+  const voids = voidsOf(view, reports, epoch);
+  const lacking = lackingWhy(view, placesOf(view, reports, epoch), voids);
   const places = placesOf(view, reports, epoch, lacking !== undefined && wish.lossAllowed);
   if (places.length === 0 || (lacking !== undefined && !wish.lossAllowed)) {
     return { kind: "waiting", blocked: "reports", why: lacking ?? "no member has reported" };
@@ -101,12 +108,25 @@ function lackingPledges(
   return `${needed(lacking, "pledge")} of ${names}`;
 }
 
-function lackingWhy(view: View, places: readonly Place[]): string | undefined {
-  const reporters = new Set(places.map((place) => place.member.node_id));
+function lackingWhy(
+  view: View,
+  places: readonly Place[],
+  voids: readonly Void[],
+): string | undefined {
+  const reporters = new Set([...places, ...voids].map(({ member }) => member.node_id));
   const [first] = lackingReports(bindingRules(view), reporters, view.mode);
-  if (first === undefined) return undefined;
+  if (first === undefined) return uncovered(places, voids);
   const names = first.from.map((id) => nameOf(view, id)).join(", ");
   return `${needed(first.lacking, "report")} of ${names}`;
+}
+
+/** What a void member confirmed before its epoch is surely held only by those who hold that epoch's beginning (D4). */
+function uncovered(places: readonly Place[], voids: readonly Void[]): string | undefined {
+  const best = places[0]?.historyEpoch ?? 0n;
+  const beyond = voids.find(({ nothingFrom }) => nothingFrom > best);
+  if (beyond === undefined) return undefined;
+  const { member, nothingFrom } = beyond;
+  return `a report of epoch ${nothingFrom} is needed: ${member.name} no longer holds what came before`;
 }
 
 function needed(count: number, what: string): string {
@@ -130,6 +150,22 @@ function placesOf(
     }
   }
   return places.sort((a, b) => better(a, b, view.node_id));
+}
+
+/** Cohort members that reported for this very epoch that they hold nothing. */
+function voidsOf(
+  view: View,
+  reports: ReadonlyMap<NodeId, ReportFact>,
+  epoch: bigint,
+): readonly Void[] {
+  const cohort = new Set(bindingRules(view).flatMap((rule) => rule.cohort));
+  return [...reports].flatMap(([id, { pledge, historyEpoch, lsn }]) => {
+    const member = memberOf(view, id);
+    const counts = member !== undefined && cohort.has(id) && pledge === epoch;
+    return counts && historyEpoch !== undefined && lsn === undefined
+      ? [{ member, nothingFrom: historyEpoch }]
+      : [];
+  });
 }
 
 /** Newest history, most WAL, highest priority, then the leader, whom no message need reach, then the lowest id. */

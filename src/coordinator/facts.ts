@@ -101,7 +101,10 @@ export interface ProbeFact {
   readonly sinceMs: number;
 }
 
-/** A pledge and, once made, the report of a member for the newest epoch. */
+/**
+ * A pledge and, once made, the report of a member for the newest epoch. Without an LSN it is void: that member holds
+ * nothing, and confirmed nothing from `historyEpoch` on.
+ */
 export interface ReportFact {
   readonly pledge: Epoch;
   readonly historyEpoch?: Epoch;

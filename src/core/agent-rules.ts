@@ -35,7 +35,10 @@ export const SERVERS = ["down", "starting", "standby", "promoting", "primary"] a
 export const LEADS = ["this", "other", "nobody"] as const;
 /** Whether this node's WAL can be continued by the newest epoch (H41), once rewound, or not at all. */
 export const HISTORIES = ["same", "forked", "lost"] as const;
-/** How far the goal's own step is. `spent`: begun once, and never begun again in this epoch (H46). */
+/**
+ * How far the goal's own step is. `spent`: begun once, and never begun again in this epoch (H46); of a report, that
+ * there is nothing this node can say.
+ */
 export const STEPS = ["todo", "done", "spent"] as const;
 /** Of a server that is down: to be proved gone, down for less than the grace, proved gone for longer. */
 export const RESTS = ["unproved", "fresh", "old"] as const;
@@ -71,6 +74,7 @@ export type Act =
   | "fence"
   | "bury"
   | "report"
+  | "report_void"
   | "promote"
   | "settle"
   | "apply_rule"
@@ -95,6 +99,7 @@ export const RULES: readonly Rule[] = [
   { pos: 212, when: { disk: "marked", server: "promoting" }, act: "fence", why: "nothing runs on an unfinished copy" },
   { pos: 213, when: { disk: "marked", server: "primary" },   act: "fence", why: "nothing runs on an unfinished copy" },
   { pos: 220, when: { disk: "marked", goal: "standby", source: "ready" }, act: "clone", why: "only a new copy helps these data" },
+  { pos: 225, when: { disk: "marked", goal: "pledged", step: "todo" }, act: "report_void", why: "it was being rewound: the epoch it was rewound for holds all that it had" },
   { pos: 230, when: { disk: "marked" },                      act: "wait",  why: "only a new copy helps these data, and there is no primary to copy from" },
   { pos: 235, when: { disk: "swapping" },                    act: "swap",  why: "a whole copy takes the place of the data" },
 

@@ -94,6 +94,20 @@ export function makeReport(
   });
 }
 
+/** Nothing is left to report, and nothing was confirmed from epoch `nothingFrom` on. */
+export function makeVoidReport(
+  db: Queryable,
+  epoch: Epoch,
+  nothingFrom: Epoch,
+  evidence: string,
+): Promise<void> {
+  return run(db, {
+    text: `select node.make_void_report(
+             p_epoch => $1, p_nothing_from => $2, p_evidence => $3)`,
+    values: [epoch, nothingFrom, evidence],
+  });
+}
+
 /** Record, before acting on it, that the data server now follows or leads `epoch`. Refused below the pledge. */
 export function follow(db: Queryable, epoch: Epoch): Promise<void> {
   return run(db, { text: "select node.follow(p_epoch => $1)", values: [epoch] });

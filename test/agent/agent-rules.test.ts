@@ -52,7 +52,18 @@ test("a foreign data directory is refused, whatever is asked", () => {
 });
 
 test("nothing starts or promotes a data directory with a marker", () => {
-  expect(actsWhen(({ disk }) => disk === "marked")).toEqual(new Set(["fence", "clone", "wait"]));
+  const acts = new Set(["fence", "clone", "report_void", "wait"]);
+  expect(actsWhen(({ disk }) => disk === "marked")).toEqual(acts);
+});
+
+test("a void report is for a pledged node with nothing else to say", () => {
+  const voids = everything.filter((facts) => decide(facts).act === "report_void");
+  const right = ({ disk, goal, step }: Facts) =>
+    disk === "marked" && goal === "pledged" && step === "todo";
+  expect(voids.filter((facts) => !right(facts))).toEqual([]);
+  expect(everything.filter((facts) => right(facts) && facts.server === "down")).toEqual(
+    voids.filter(({ server }) => server === "down"),
+  );
 });
 
 test("a whole copy takes the place of the data whatever is asked: no primary is needed for that", () => {

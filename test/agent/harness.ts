@@ -36,6 +36,7 @@ const incarnationOf = (id: number) => `0000000${id}-0000-4000-8000-00000000000${
 export interface Kept {
   view: AgentView;
   readonly reports: { epoch: bigint; lsn: Lsn; evidence: string }[];
+  readonly voids: { epoch: bigint; nothingFrom: bigint; evidence: string }[];
   readonly handed: { epoch: bigint; shutdownLsn?: Lsn; problem?: string }[];
   readonly rows: Readonly<Record<string, unknown>>[];
   readonly acts: { event: string; reason: string }[];
@@ -165,6 +166,7 @@ function openNode(o: {
   const kept: Kept = {
     view: firstView(o.id, o.members),
     reports: [],
+    voids: [],
     handed: [],
     rows: [],
     acts: [],
@@ -211,6 +213,11 @@ function storeOn(kept: Kept): NodeStore {
     makeReport: async (epoch, lsn, evidence) => {
       if (epoch !== kept.view.pledge) throw new Error(`the pledge is for ${kept.view.pledge}`);
       kept.reports.push({ epoch, lsn, evidence });
+      kept.view = { ...kept.view, reported: true };
+    },
+    makeVoidReport: async (epoch, nothingFrom, evidence) => {
+      if (epoch !== kept.view.pledge) throw new Error(`the pledge is for ${kept.view.pledge}`);
+      kept.voids.push({ epoch, nothingFrom, evidence });
       kept.view = { ...kept.view, reported: true };
     },
     follow: async (epoch) => {

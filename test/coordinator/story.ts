@@ -115,12 +115,13 @@ const VERBS: Readonly<Record<string, Verb>> = {
     if (args.lease !== undefined) facts.leaseMs = Number(args.lease);
     return "ok";
   },
-  /** report node=2 lsn=0/3000 history=1; a pledge without a report: report node=2 */
+  /** report node=2 lsn=0/3000 history=1; a pledge alone: report node=2; a void report: report node=2 nothing=3 */
   report: ({ world }, args) => {
     const report: ReportFact = {
       pledge: BigInt(args.pledge ?? world.view.epochs[0]?.epoch ?? 0),
       ...(args.lsn === undefined ? {} : { lsn: parseLsn(args.lsn) }),
       ...(args.lsn === undefined ? {} : { historyEpoch: BigInt(args.history ?? 1) }),
+      ...(args.nothing === undefined ? {} : { historyEpoch: BigInt(args.nothing) }),
     };
     world.reports.set(Number(args.node), report);
     return "ok";

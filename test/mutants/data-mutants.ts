@@ -1,4 +1,4 @@
-/** M27 to M41: bugs of the commit rule, the fence and the lease, and of what is there for the next failover. */
+/** M27 to M42: bugs of the commit rule, the fence and the lease, and of what is there for the next failover. */
 import { COMMANDS, corpus, type Mutant, oracle, seeds, test } from "./mutant.ts";
 
 const PROMOTE = "src/agent/promote.ts";
@@ -290,6 +290,20 @@ export const DATA_MUTANTS: readonly Mutant[] = [
         file: "src/agent/swap.ts",
         find: "  await writeCopying(agent);",
         replace: "  await writeCopying(agent);\n  await putMarker(agent);",
+      },
+    ],
+  },
+  {
+    id: "M42",
+    bug: "a void report counts though nobody holds what came before it",
+    rule: "D1 D4",
+    killer: test("coordinator/stories"),
+    patches: [
+      {
+        file: "src/coordinator/candidate.ts",
+        find: "  if (first === undefined) return uncovered(places, voids);",
+        replace:
+          "  if (first === undefined) return places.length < 0 ? uncovered(places, voids) : undefined;",
       },
     ],
   },

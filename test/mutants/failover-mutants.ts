@@ -168,10 +168,10 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: "src/agent/rewind.ts",
-        find: `    await putMarker(agent);
+        find: `    await putMarker(agent, { nothingFrom: order.epoch });
     await agent.work.rewind({ ...options, onProgress: noteProgress(agent, "rewind") });`,
         replace: `    await agent.work.rewind({ ...options, onProgress: noteProgress(agent, "rewind") });
-    await putMarker(agent);`,
+    await putMarker(agent, { nothingFrom: order.epoch });`,
       },
     ],
   },

@@ -164,6 +164,10 @@ function smallAct(world: World): Act {
     { what: `take_lead ${from.nodeId}`, call: takeLead(from, termNear(world)) },
     { what: `report ${epoch}`, call: (node) => node.report(from, epoch) },
     { what: `make_report ${epoch} ${at}`, call: (node) => node.makeReport(epoch, at) },
+    {
+      what: `make_void_report ${epoch} ${epoch - 1n}`,
+      call: (node) => node.makeVoidReport(epoch, epoch - 1n),
+    },
     { what: `recall ${epoch}`, call: (node) => node.recall(epoch) },
     { what: `follow ${epoch}`, call: (node) => node.follow(epoch) },
     { what: `hand_over_done ${epoch}`, call: (node) => node.handOverDone(epoch, at, null) },

@@ -288,6 +288,8 @@ export class Store {
   markSilent = (counter: { readonly bootId: string; readonly heard: bigint }) =>
     raft.markSilent(this.client, counter);
   makeReport = (epoch: bigint, lsn: bigint) => node.makeReport(this.client, epoch, lsn, "test");
+  makeVoidReport = (epoch: bigint, nothingFrom: bigint) =>
+    node.makeVoidReport(this.client, epoch, nothingFrom, "test");
   recall = (epoch: bigint) => node.recall(this.client, epoch);
   follow = (epoch: bigint) => node.follow(this.client, epoch);
   handOverDone = (epoch: bigint, shutdownLsn: bigint | null, problem: string | null) =>

@@ -155,7 +155,11 @@ export function snapshotOf(twin: Acceptor): Snapshot {
     log_hash: logHash(log),
     reports: [...reports]
       .sort(byEpoch)
-      .map(([epoch, { historyEpoch, lsn }]) => [`${epoch}`, `${historyEpoch}`, formatLsn(lsn)]),
+      .map(([epoch, { historyEpoch, lsn }]) => [
+        `${epoch}`,
+        `${historyEpoch}`,
+        lsn === null ? null : formatLsn(lsn),
+      ]),
     handed_over: [...handedOver]
       .sort(byEpoch)
       .map(([epoch, { shutdownLsn, problem }]) => [

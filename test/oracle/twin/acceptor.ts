@@ -24,6 +24,7 @@ import { type Durable, type HardState, learnCommit, NO_PROMISES } from "./learn-
 
 export type { Durable, HardState } from "./learn-commit.ts";
 
+import { checkReport } from "./reports.ts";
 import { SqlError, sqlAssert } from "./sql-error.ts";
 import { freshVolatile, type Volatile } from "./volatile.ts";
 
@@ -333,11 +334,15 @@ export class Acceptor {
 
   /** node.make_report */
   makeReport(epoch: Epoch, lsn: Lsn): void {
-    const { pledge } = this.state;
-    if (epoch !== pledge) {
-      throw new SqlError("RF010", `the pledge is for epoch ${pledge}, not ${epoch}`);
-    }
+    checkReport(this.state, epoch);
     this.#volatile.reports.set(epoch, { historyEpoch: this.historyEpoch(lsn), lsn });
+  }
+
+  /** node.make_void_report */
+  makeVoidReport(epoch: Epoch, nothingFrom: Epoch): void {
+    checkReport(this.state, epoch, nothingFrom);
+    if (this.#volatile.reports.has(epoch)) return;
+    this.#volatile.reports.set(epoch, { historyEpoch: nothingFrom, lsn: null });
   }
 
   /** node.follow */

@@ -10,7 +10,7 @@ export interface Volatile {
   silence: Counter | undefined;
   transferTerm: Term | undefined;
   inbox: InboxProposal[];
-  reports: Map<Epoch, { readonly historyEpoch: Epoch; readonly lsn: Lsn }>;
+  reports: Map<Epoch, { readonly historyEpoch: Epoch; readonly lsn: Lsn | null }>;
   handedOver: Map<Epoch, { readonly shutdownLsn: Lsn | null; readonly problem: string | null }>;
   leaseAsked: bigint;
   leaseEcho: bigint;

@@ -276,12 +276,20 @@ export const OWN: Readonly<Record<string, Call>> = {
     store.notify("reported");
     return [{ make_report: "" }];
   },
+  "node.make_void_report": (store, args) => {
+    store.acceptor.makeVoidReport(big(args.p_epoch), big(args.p_nothing_from));
+    store.notify("reported");
+    return [{ make_void_report: "" }];
+  },
   "node.follow": (store, args) => {
     store.acceptor.follow(big(args.p_epoch));
     store.world.checks.followed(store, Number(args.p_epoch));
     return [{ follow: "" }];
   },
-  "node.recall": () => [{ recall: "" }],
+  "node.recall": (store, args) => {
+    store.acceptor.recall(big(args.p_epoch));
+    return [{ recall: "" }];
+  },
   "node.hand_over_done": (store, args) => {
     const lsn = args.p_shutdown_lsn === null ? null : parseLsn(String(args.p_shutdown_lsn));
     const problem = args.p_problem === null ? null : String(args.p_problem);

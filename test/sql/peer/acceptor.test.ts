@@ -4,7 +4,7 @@ import { readIdentity } from "../../../src/config/identity.ts";
 import { parseLsn } from "../../../src/core/ids.ts";
 import { makeNonce } from "../../../src/core/lease.ts";
 import { connect } from "../../../src/db/connect.ts";
-import { agentView, follow, makeReport } from "../../../src/db/node.ts";
+import { agentView, follow, makeReport, makeVoidReport } from "../../../src/db/node.ts";
 import * as peer from "../../../src/db/peer.ts";
 import { type Entry, echoLease, markSilent, sample } from "../../../src/db/raft.ts";
 import { ownControlStore } from "../../../src/worker/control-store.ts";
@@ -199,10 +199,15 @@ const COMMANDS: Readonly<Record<string, Handler>> = {
     await makeReport(db, BigInt(args.epoch ?? 0), parseLsn(args.lsn ?? "0/0"), "test");
     return "ok";
   },
+  void: async (db, args) => {
+    await makeVoidReport(db, BigInt(args.epoch ?? 0), BigInt(args.nothing ?? 0), "test");
+    return "ok";
+  },
   fetch: async (db, args) => {
     const reply = await peer.report(db, await sender(2), BigInt(args.epoch ?? 0));
-    const lsn = reply.lsn === null ? "none" : `${reply.history_epoch}:${reply.lsn.toString(16)}`;
-    return `pledge=${reply.pledge} report=${lsn}`;
+    const { pledge, history_epoch: epoch } = reply;
+    const lsn = reply.lsn === null ? "void" : reply.lsn.toString(16);
+    return `pledge=${pledge} report=${epoch === null ? "none" : `${epoch}:${lsn}`}`;
   },
   // A crash of the store: immediate stop, recovery, unlogged tables empty.
   crash: async (db) => {
