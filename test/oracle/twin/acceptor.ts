@@ -24,7 +24,7 @@ import { type Durable, type HardState, learnCommit, NO_PROMISES } from "./learn-
 
 export type { Durable, HardState } from "./learn-commit.ts";
 
-import { checkReport } from "./reports.ts";
+import { checkReport, historyEpoch } from "./reports.ts";
 import { SqlError, sqlAssert } from "./sql-error.ts";
 import { freshVolatile, type Volatile } from "./volatile.ts";
 
@@ -324,18 +324,10 @@ export class Acceptor {
     };
   }
 
-  /** node.history_epoch: the newest epoch followed whose WAL reaches into what this node holds. */
-  historyEpoch(lsn: Lsn): Epoch {
-    return this.#durable.cluster.epochs.reduce((newest, { epoch, node_id, from_lsn }) => {
-      const counts = epoch <= this.state.followed && node_id !== null && (from_lsn ?? 0n) < lsn;
-      return counts && epoch > newest ? epoch : newest;
-    }, 0n);
-  }
-
   /** node.make_report */
   makeReport(epoch: Epoch, lsn: Lsn): void {
     checkReport(this.state, epoch);
-    this.#volatile.reports.set(epoch, { historyEpoch: this.historyEpoch(lsn), lsn });
+    this.#volatile.reports.set(epoch, { historyEpoch: historyEpoch(this.#durable, lsn), lsn });
   }
 
   /** node.make_void_report */
