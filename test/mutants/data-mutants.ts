@@ -284,7 +284,7 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     id: "M41",
     bug: "a copy under way condemns the data it is to replace",
     rule: "H04 D11",
-    killer: corpus("copies-cut-off-with-the-primary", "D10 D11"),
+    killer: corpus("copies-cut-off-with-the-primary", 30, "D10 D11"),
     patches: [
       {
         file: "src/agent/swap.ts",

@@ -20,8 +20,13 @@ export type Killer =
       /** Arguments that make the generator aim; without them the seeds choose. */
       readonly args?: readonly string[];
     }
-  /** A run of test/simulation/corpus, which chance would find in one of many hundred seeds only. */
-  | { readonly by: "corpus"; readonly name: string; readonly caught: readonly string[] }
+  /** The faults of a run in test/simulation/corpus, under seeds from this one on. */
+  | {
+      readonly by: "corpus";
+      readonly name: string;
+      readonly from: number;
+      readonly caught: readonly string[];
+    }
   /** Seeds of the differential oracle from this one on: the SQL and its twin differ. */
   | { readonly by: "oracle"; readonly from: number };
 
@@ -61,8 +66,8 @@ export function seeds(from: number, caught: string, args?: readonly string[]): K
   return { by: "seeds", from, caught: caught.split(" "), ...(args === undefined ? {} : { args }) };
 }
 
-export function corpus(name: string, caught: string): Killer {
-  return { by: "corpus", name, caught: caught.split(" ") };
+export function corpus(name: string, from: number, caught: string): Killer {
+  return { by: "corpus", name, from, caught: caught.split(" ") };
 }
 
 export function oracle(from: number): Killer {
@@ -77,7 +82,7 @@ export function nameOf(killer: Killer): string {
     case "seeds":
       return `simulation from seed ${killer.from}: ${killer.caught.join(" ")}`;
     case "corpus":
-      return `simulation of corpus/${killer.name}.json: ${killer.caught.join(" ")}`;
+      return `simulation of corpus/${killer.name}.json from seed ${killer.from}: ${killer.caught.join(" ")}`;
     case "oracle":
       return `oracle from seed ${killer.from}`;
   }

@@ -68,7 +68,7 @@ async function unsound(killer: Killer, at?: number): Promise<string | undefined>
   const { failed, because } =
     killer.by === "oracle"
       ? await askOnce({ by: "oracle", from: first }, ORACLE_SEEDS)
-      : await askOnce(killer.by === "seeds" ? { ...killer, from } : killer);
+      : await askOnce({ ...killer, from });
   return failed ? because : undefined;
 }
 
@@ -125,7 +125,7 @@ async function run(killer: Killer, folder: string, most: number): Promise<Findin
     case "seeds":
       return runSeeds(killer, folder, most);
     case "corpus":
-      return runSeeds(await replayed(killer), folder, 1);
+      return runSeeds(await replayed(killer), folder, most);
     case "oracle":
       return runOracle(killer, folder, most);
   }
@@ -133,13 +133,14 @@ async function run(killer: Killer, folder: string, most: number): Promise<Findin
 
 async function replayed({
   name,
+  from,
   caught,
 }: Killer & { by: "corpus" }): Promise<Killer & { by: "seeds" }> {
   const path = join(PROJECT, "test/simulation/corpus", `${name}.json`);
   const { scenario } = JSON.parse(await readFile(path, "utf8"));
   return {
     by: "seeds",
-    from: scenario.seed,
+    from,
     caught,
     args: ["--scenario", JSON.stringify(scenario)],
   };
@@ -180,6 +181,8 @@ async function runOracle(
 interface Report {
   readonly numPassedTests: number;
   readonly testResults: readonly {
+    readonly status: string;
+    readonly message?: string;
     readonly assertionResults: readonly {
       readonly status: string;
       readonly title: string;
@@ -207,6 +210,12 @@ async function runTest({ file, name }: Killer & { by: "test" }, folder: string):
     if (failure !== undefined) {
       const [message = ""] = failure.failureMessages ?? [];
       return { failed: true, because: `"${failure.title}": ${firstLine(message)}` };
+    }
+    const setUp = testResults.find(
+      (one) => one.status === "failed" && one.assertionResults.length > 0,
+    );
+    if (setUp !== undefined && numPassedTests === 0) {
+      return { failed: true, because: `before its first test: ${firstLine(setUp.message ?? "")}` };
     }
     // A file that cannot even be loaded, or a name that fits no test, has judged nothing.
     if (numPassedTests === 0)
