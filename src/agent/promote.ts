@@ -123,7 +123,8 @@ async function stampAndOpen(agent: Agent, order: Order): Promise<void> {
   recheck(agent, order);
   if (leads.stampLsn === undefined) {
     const { db } = await agent.hands.get();
-    if (order.epoch === 1n) await furnish(agent, db);
+    // Until all is formed the first promotion may not have been: an epoch before it may have been given up.
+    if (order.epoch === 1n || !view.formed) await furnish(agent, db);
     const { epoch, timeline, switchLsn } = leads;
     const stamp = { clusterId: view.cluster_id, nodeId: view.node_id, epoch, timeline, switchLsn };
     state.leads = { ...leads, stampLsn: await writeStamp(db, stamp) };
@@ -146,7 +147,7 @@ export async function furnish(agent: Agent, db: DataConnection["db"]): Promise<v
   const { superuserPassword } = config;
   // Once, at the founding: afterwards the password is the operators'.
   const verifier =
-    view.epoch > 1n || superuserPassword === undefined
+    (view.epoch > 1n && view.formed) || superuserPassword === undefined
       ? undefined
       : scramVerifier(superuserPassword);
   await ensureRoles(db, logins, verifier);

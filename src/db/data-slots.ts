@@ -24,9 +24,17 @@ export function listSlots(db: Queryable): Promise<Slot[]> {
   });
 }
 
-/** Reserved at once: one that reserves nothing before its first use keeps nothing. */
-export function createSlot(db: Queryable, name: string): Promise<void> {
-  return run(db, { text: "select pg_create_physical_replication_slot($1, true)", values: [name] });
+const DUPLICATE_OBJECT = "42710";
+
+/** Reserved at once: one that reserves nothing before its first use keeps nothing. There already is fine. */
+export async function createSlot(db: Queryable, name: string): Promise<void> {
+  const text = "select pg_create_physical_replication_slot($1, true)";
+  try {
+    await run(db, { text, values: [name] });
+  } catch (error) {
+    // An act and a chore may see at the same time that it is missing.
+    if ((error as { code?: unknown }).code !== DUPLICATE_OBJECT) throw error;
+  }
 }
 
 export function dropSlot(db: Queryable, name: string): Promise<void> {
