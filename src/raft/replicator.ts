@@ -61,7 +61,7 @@ const OWN_BEATS = 4;
 /** Entries that every acceptor holds are dropped from memory beyond this many. */
 const KEEP_IN_MEMORY = 1024;
 /** A new leader's coordinator decides within this; what it proposes needs no empty entry before it. */
-const FIRST_ENTRY_MS = 20;
+const FIRST_ENTRY_MS = 100;
 
 export class Replicator {
   readonly #options: ReplicatorOptions;

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, waitUntil } from "../../clock/clock.ts";
+import { readPidFile } from "../../postgres/pid-file.ts";
 import { isAlive, processInfo } from "../../postgres/process-tree.ts";
 import { runningFrom } from "../pid-file.ts";
 import type { DemoNode } from "./layout.ts";
@@ -34,6 +35,8 @@ const MAIN = join(
 const SMALL = ["--max-semi-space-size=1", "--max-old-space-size=160"];
 /** Well within the primary's lease: a worker that comes back in time costs no failover. */
 const FIRST_DELAY_MS = 100;
+/** A node of which nothing is left is in no hurry: its start would take the processor from those who take over. */
+const WHOLE_NODE_DELAY_MS = 1000;
 const LONGEST_DELAY_MS = 10_000;
 const WINDOW_MS = 60_000;
 const MOST_EXITS = 5;
@@ -83,7 +86,15 @@ async function keepRunning(
     delay = now - began > WINDOW_MS / 2 || how.killed ? FIRST_DELAY_MS : delay * 2;
     narrator.say(name, `worker ended (${how.text}), starting it again${why}`);
     await clock.sleep(Math.min(delay, LONGEST_DELAY_MS), stopping);
+    if (!serves(node)) await clock.sleep(WHOLE_NODE_DELAY_MS, stopping);
   }
+}
+
+/** Whether the node's data server still runs. */
+function serves({ config }: DemoNode): boolean {
+  const pid = config.data === undefined ? undefined : readPidFile(config.data.dir)?.pid;
+  const state = pid === undefined ? undefined : processInfo(pid)?.state;
+  return state !== undefined && state !== "Z";
 }
 
 /** Detached: a Ctrl-C on the terminal is for the demo alone, which ends its workers in order. */
