@@ -3,10 +3,7 @@ create or replace function node.make_report(p_epoch bigint, p_lsn pg_lsn, p_evid
 returns void
 language plpgsql volatile set search_path = '' as $$
 begin
-  if p_epoch <> (select epoch from node.pledge) then
-    raise exception using errcode = 'RF010',
-      message = format('the pledge is for epoch %s, not %s', (select epoch from node.pledge), p_epoch);
-  end if;
+  perform node.require_pledge(p_epoch);
   insert into node.report (epoch, history_epoch, lsn, evidence)
   values (p_epoch, node.history_epoch(p_lsn), p_lsn, p_evidence)
   on conflict (epoch) do update

@@ -6,10 +6,7 @@ create or replace function node.make_void_report(p_epoch bigint, p_nothing_from 
 returns void
 language plpgsql volatile set search_path = '' as $$
 begin
-  if p_epoch <> (select epoch from node.pledge) then
-    raise exception using errcode = 'RF010',
-      message = format('the pledge is for epoch %s, not %s', (select epoch from node.pledge), p_epoch);
-  end if;
+  perform node.require_pledge(p_epoch);
   if p_nothing_from < (select epoch from node.followed) then
     raise exception using errcode = 'RF010',
       message = format('this node followed epoch %s: it may have confirmed commits after epoch %s began',

@@ -1,5 +1,15 @@
 /** Options of a pool: what may be given, its defaults, and what is refused before anything is dialled. */
 import { z } from "zod";
+import {
+  callback,
+  count,
+  ms,
+  name,
+  passwordOf,
+  port,
+  Tls,
+  wrongFields,
+} from "../config/connection-options.ts";
 import type { TlsConfig } from "../replication/tls.ts";
 import { ClientError } from "./errors.ts";
 import type { Mode } from "./routing.ts";
@@ -95,26 +105,6 @@ export interface Settings {
   readonly logger: ((entry: LogEntry) => void) | undefined;
 }
 
-const ms = z.int().min(1).max(2_147_483_647);
-const count = z.int().min(1);
-const port = z.int().min(1).max(65535);
-const name = z
-  .string()
-  .min(1)
-  .refine((text) => !text.includes("\0"), "must not hold a zero byte");
-const callback = z.custom<never>((value) => typeof value === "function", "must be a function");
-
-const TLS = z.strictObject({
-  mode: z.enum(["disable", "prefer", "require", "verify-ca", "verify-full"]),
-  ca: z.string().optional(),
-  cert: z.string().optional(),
-  key: z.string().optional(),
-  passphrase: z.string().optional(),
-  serverName: z.string().optional(),
-  minVersion: z.enum(["TLSv1.2", "TLSv1.3"]).optional(),
-  negotiation: z.enum(["postgres", "direct"]).optional(),
-});
-
 const OPTIONS = z.strictObject({
   hosts: z.array(name).min(1),
   port: port.default(5432),
@@ -129,7 +119,7 @@ const OPTIONS = z.strictObject({
   statementTimeoutMs: ms.optional(),
   idleTimeoutMs: ms.default(60_000),
   maxLifetimeMs: ms.default(1_800_000),
-  tls: TLS.default({ mode: "prefer" }),
+  tls: Tls.default({ mode: "prefer" }),
   applicationName: z.string().default("pg-replica"),
   retry: z
     .strictObject({
@@ -152,10 +142,7 @@ export function settingsOf(given: PoolOptions | string): Settings {
   const options = typeof given === "string" ? parseUri(given) : given;
   const parsed = OPTIONS.safeParse(options);
   if (!parsed.success) {
-    const problems = parsed.error.issues.map(
-      ({ path, message }) => `${path.join(".") || "options"}: ${message}`,
-    );
-    throw new ClientError("CONFIG", problems.join("; "));
+    throw new ClientError("CONFIG", wrongFields(parsed.error, "options"));
   }
   const { hosts, port: common, control, ...rest } = parsed.data;
   return {
@@ -190,9 +177,4 @@ export function hostPort(text: string, common: number): HostPort {
     "CONFIG",
     `hosts: port ${at} of ${JSON.stringify(text)} is not within 1 to 65535`,
   );
-}
-
-function passwordOf(given: PoolOptions["password"]): Settings["password"] {
-  if (given === undefined) return undefined;
-  return typeof given === "string" ? async () => given : given;
 }

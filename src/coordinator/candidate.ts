@@ -133,23 +133,18 @@ function needed(count: number, what: string): string {
   return count === 1 ? `1 more ${what} is needed` : `${count} more ${what}s are needed`;
 }
 
-/** Cohort members (or, where loss is allowed, any) that reported for this very epoch, best first (H23). */
+/** Cohort members (or, where loss is allowed, any) that reported WAL for this very epoch, best first (H23). */
 function placesOf(
   view: View,
   reports: ReadonlyMap<NodeId, ReportFact>,
   epoch: bigint,
   anybody = false,
 ): readonly Place[] {
-  const cohort = new Set(bindingRules(view).flatMap((rule) => rule.cohort));
-  const places: Place[] = [];
-  for (const [id, { pledge, historyEpoch, lsn }] of reports) {
-    const member = memberOf(view, id);
-    const counts = member !== undefined && (anybody || cohort.has(id)) && pledge === epoch;
-    if (counts && historyEpoch !== undefined && lsn !== undefined) {
-      places.push({ member, historyEpoch, lsn });
-    }
-  }
-  return places.sort((a, b) => better(a, b, view.node_id));
+  return reported(view, reports, epoch, anybody)
+    .flatMap(({ member, historyEpoch, lsn }) =>
+      lsn === undefined ? [] : [{ member, historyEpoch, lsn }],
+    )
+    .sort((a, b) => better(a, b, view.node_id));
 }
 
 /** Cohort members that reported for this very epoch that they hold nothing. */
@@ -158,13 +153,23 @@ function voidsOf(
   reports: ReadonlyMap<NodeId, ReportFact>,
   epoch: bigint,
 ): readonly Void[] {
+  return reported(view, reports, epoch, false).flatMap(({ member, historyEpoch, lsn }) =>
+    lsn === undefined ? [{ member, nothingFrom: historyEpoch }] : [],
+  );
+}
+
+/** Who said something for this very epoch, with WAL or without; of the cohort alone, unless `anybody` counts. */
+function reported(
+  view: View,
+  reports: ReadonlyMap<NodeId, ReportFact>,
+  epoch: bigint,
+  anybody: boolean,
+) {
   const cohort = new Set(bindingRules(view).flatMap((rule) => rule.cohort));
   return [...reports].flatMap(([id, { pledge, historyEpoch, lsn }]) => {
     const member = memberOf(view, id);
-    const counts = member !== undefined && cohort.has(id) && pledge === epoch;
-    return counts && historyEpoch !== undefined && lsn === undefined
-      ? [{ member, nothingFrom: historyEpoch }]
-      : [];
+    const counts = member !== undefined && (anybody || cohort.has(id)) && pledge === epoch;
+    return counts && historyEpoch !== undefined ? [{ member, historyEpoch, lsn }] : [];
   });
 }
 

@@ -1,5 +1,15 @@
 /** Options of a change stream: what may be given, its defaults, and what is refused before anything is dialled. */
 import { z } from "zod";
+import {
+  callback,
+  count,
+  ms,
+  name,
+  passwordOf,
+  port,
+  Tls,
+  wrongFields,
+} from "../config/connection-options.ts";
 import type { AuthMethod, ChannelBinding } from "../replication/login.ts";
 import type { TlsConfig } from "../replication/tls.ts";
 import { ReplicationError } from "./errors.ts";
@@ -108,26 +118,7 @@ export type Settings = Required<
 };
 
 const RECONNECT = { maxAttempts: 10, baseDelayMs: 200, maxDelayMs: 5000 };
-const ms = z.int().min(1).max(2_147_483_647);
-const count = z.int().min(1);
-const port = z.int().min(1).max(65535);
-const name = z
-  .string()
-  .min(1)
-  .refine((text) => !text.includes("\0"), "must not hold a zero byte");
 const lsn = z.bigint().min(0n).max(0xffff_ffff_ffff_ffffn);
-const callback = z.custom<never>((value) => typeof value === "function", "must be a function");
-
-const tls = z.strictObject({
-  mode: z.enum(["disable", "prefer", "require", "verify-ca", "verify-full"]),
-  ca: z.string().optional(),
-  cert: z.string().optional(),
-  key: z.string().optional(),
-  passphrase: z.string().optional(),
-  serverName: z.string().optional(),
-  minVersion: z.enum(["TLSv1.2", "TLSv1.3"]).optional(),
-  negotiation: z.enum(["postgres", "direct"]).optional(),
-});
 
 const CONFIG = z.strictObject({
   host: name.optional(),
@@ -140,7 +131,7 @@ const CONFIG = z.strictObject({
   user: name.default("postgres"),
   password: z.union([z.string(), callback]).optional(),
   database: name.default("postgres"),
-  tls: tls.default({ mode: "disable" }),
+  tls: Tls.default({ mode: "disable" }),
   slot: name,
   publications: z.array(name).min(1).optional(),
   publication: name.optional(),
@@ -178,10 +169,7 @@ const CONFIG = z.strictObject({
 export function settingsOf(config: ReplicationConfig): Settings {
   const parsed = CONFIG.safeParse(config);
   if (!parsed.success) {
-    const problems = parsed.error.issues.map(
-      ({ path, message }) => `${path.join(".") || "config"}: ${message}`,
-    );
-    throw new ReplicationError("config", problems.join("; "));
+    throw new ReplicationError("config", wrongFields(parsed.error, "config"));
   }
   const { host = "127.0.0.1", port: common = 5432, publication, ...given } = parsed.data;
   if (given.hosts !== undefined && parsed.data.host !== undefined) {
@@ -227,11 +215,6 @@ function publicationsOf(several: readonly string[] | undefined, one: string | un
   const publications = several ?? (one === undefined ? [] : [one]);
   if (publications.length > 0) return publications;
   throw new ReplicationError("config", "publications: at least one is needed");
-}
-
-function passwordOf(given: ReplicationConfig["password"]): Settings["password"] {
-  if (given === undefined) return undefined;
-  return typeof given === "string" ? async () => given : given;
 }
 
 /** For logs: the configuration without its secrets. */

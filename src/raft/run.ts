@@ -227,14 +227,21 @@ export class Raft {
 
   /** This node lives and leads no longer: whoever holds most is asked to, and the next one if it does not answer. */
   async #letLead({ term, replicator }: Leading): Promise<void> {
-    const { me, log } = this.#options;
     for (const to of replicator.heirs()) {
-      log.info({ event: "raft.transfer", term, to }, `node ${to} should lead: this one gives up`);
-      const taken = await this.#links
-        .get(to)
-        ?.call("work", LET_LEAD_LIMIT_MS, (client) => takeLead(client, me, term));
-      if (taken === true) return;
+      const why = `node ${to} should lead: this one gives up`;
+      if (await this.#askToLead(to, { term, limitMs: LET_LEAD_LIMIT_MS, why })) return;
     }
+  }
+
+  /** Whether it took the request. */
+  async #askToLead(
+    to: NodeId,
+    { term, limitMs, why }: { readonly term: Term; readonly limitMs: number; readonly why: string },
+  ): Promise<boolean> {
+    const { me, log } = this.#options;
+    log.info({ event: "raft.transfer", term, to }, why);
+    const link = this.#links.get(to);
+    return (await link?.call("work", limitMs, (client) => takeLead(client, me, term))) === true;
   }
 
   #stepDown(why: string): void {
@@ -287,13 +294,9 @@ export class Raft {
     replicator: Replicator,
     signal: AbortSignal,
   ): Promise<void> {
-    const { me, clock, log } = this.#options;
     if (!replicator.caughtUp(to)) return;
-    log.info({ event: "raft.transfer", term, to }, `node ${to} should lead`);
-    const taken = await this.#links
-      .get(to)
-      ?.call("work", limitMs, (client) => takeLead(client, me, term));
-    if (taken === true) await clock.sleep(limitMs, signal);
+    const taken = await this.#askToLead(to, { term, limitMs, why: `node ${to} should lead` });
+    if (taken) await this.#options.clock.sleep(limitMs, signal);
   }
 
   /** Every peer gets what we have seen and answers with its own row, which the own store keeps at once. */

@@ -301,6 +301,23 @@ export async function sql<Row>(node: Node, text: string): Promise<Row[]> {
   }
 }
 
+/** A primary, a standby that streams from it as a member, and a table `t`. */
+export async function openPair(log?: Log): Promise<Bench> {
+  const bench = await openBench(2, log);
+  try {
+    await serve(bench);
+    const second = bench.node(2);
+    await ACTS.clone(second.agent, orderFor(second));
+    await ACTS.join(second.agent, orderFor(second));
+    await untilStreaming(second);
+    await sql(bench.node(1), "create table t (n int)");
+    return bench;
+  } catch (error) {
+    await bench.stop();
+    throw error;
+  }
+}
+
 /** A client over TCP, as the superuser with its password. */
 export function client(node: Node) {
   return connect({

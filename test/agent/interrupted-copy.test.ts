@@ -13,9 +13,8 @@ import { appoint, failOver, pledged } from "./fail-over.ts";
 import {
   type Bench,
   type Node,
-  openBench,
+  openPair,
   orderFor,
-  serve,
   sql,
   untilStreaming,
   within,
@@ -24,13 +23,7 @@ import {
 let bench: Bench;
 
 beforeAll(async () => {
-  bench = await openBench(2);
-  await serve(bench);
-  const second = bench.node(2);
-  await ACTS.clone(second.agent, orderFor(second));
-  await ACTS.join(second.agent, orderFor(second));
-  await untilStreaming(second);
-  await sql(bench.node(1), "create table t (n int)");
+  bench = await openPair();
 }, 60_000);
 afterAll(() => bench?.stop(), 60_000);
 

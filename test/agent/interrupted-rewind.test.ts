@@ -8,27 +8,13 @@ import { fenceServer } from "../../src/agent/servers.ts";
 import { decide } from "../../src/core/agent-rules.ts";
 import { removeTree } from "../../src/postgres/files.ts";
 import { failOver, pledged } from "./fail-over.ts";
-import {
-  type Bench,
-  type Node,
-  openBench,
-  orderFor,
-  serve,
-  sql,
-  untilStreaming,
-} from "./harness.ts";
+import { type Bench, type Node, openPair, orderFor } from "./harness.ts";
 
 let bench: Bench;
 
 beforeAll(async () => {
-  bench = await openBench(2);
-  await serve(bench);
-  const second = bench.node(2);
-  await ACTS.clone(second.agent, orderFor(second));
-  await ACTS.join(second.agent, orderFor(second));
-  await untilStreaming(second);
-  await sql(bench.node(1), "create table t (n int)");
-  await failOver(bench, bench.node(1), second);
+  bench = await openPair();
+  await failOver(bench, bench.node(1), bench.node(2));
 }, 60_000);
 afterAll(() => bench?.stop(), 60_000);
 

@@ -14,26 +14,12 @@ import { startServer, waitReady } from "../../src/postgres/server.ts";
 import { hasStandbySignal, putStandbySignal, readSettings } from "../../src/postgres/settings.ts";
 import { mustRun } from "../support/programs.ts";
 import { failOver } from "./fail-over.ts";
-import {
-  type Bench,
-  type Node,
-  openBench,
-  orderFor,
-  serve,
-  sql,
-  untilStreaming,
-} from "./harness.ts";
+import { type Bench, type Node, openPair, orderFor, sql, untilStreaming } from "./harness.ts";
 
 let bench: Bench;
 
 beforeAll(async () => {
-  bench = await openBench(2, createLog({}, { level: process.env.AGENT_LOG ?? "fatal" }));
-  await serve(bench);
-  const second = bench.node(2);
-  await ACTS.clone(second.agent, orderFor(second));
-  await ACTS.join(second.agent, orderFor(second));
-  await untilStreaming(second);
-  await sql(bench.node(1), "create table t (n int)");
+  bench = await openPair(createLog({}, { level: process.env.AGENT_LOG ?? "fatal" }));
 }, 60_000);
 afterAll(() => bench?.stop(), 60_000);
 

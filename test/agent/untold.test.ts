@@ -5,27 +5,12 @@ import { look } from "../../src/agent/observe.ts";
 import { fenceServer } from "../../src/agent/servers.ts";
 import { waitUntil } from "../../src/clock/clock.ts";
 import type { AgentView } from "../../src/db/node.ts";
-import {
-  type Bench,
-  type Node,
-  openBench,
-  orderFor,
-  serve,
-  sql,
-  untilStreaming,
-  within,
-} from "./harness.ts";
+import { type Bench, type Node, openPair, orderFor, sql, within } from "./harness.ts";
 
 let bench: Bench;
 
 beforeAll(async () => {
-  bench = await openBench(2);
-  await serve(bench);
-  const second = bench.node(2);
-  await ACTS.clone(second.agent, orderFor(second));
-  await ACTS.join(second.agent, orderFor(second));
-  await untilStreaming(second);
-  await sql(bench.node(1), "create table t (n int)");
+  bench = await openPair();
 }, 60_000);
 afterAll(() => bench?.stop(), 60_000);
 

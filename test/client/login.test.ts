@@ -1,8 +1,7 @@
-import { chmod, chown, readFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { createPool, type Pool, type PoolOptions } from "../../src/client/index.ts";
-import { type Lab, type LabServer, openLab } from "../replication/lab.ts";
-import { findProgram, mustRun } from "../support/programs.ts";
+import { type Lab, type LabServer, openLab, serveTls } from "../replication/lab.ts";
+import { findProgram } from "../support/programs.ts";
 import { errorOf } from "../support/sql.ts";
 
 const HBA = [
@@ -35,29 +34,7 @@ beforeAll(async () => {
     await server.sql(`create role ${role} login password 'secret'`);
   }
   if (!hasOpenssl) return;
-  const [key, cert] = [lab.path("server.key"), lab.path("server.crt")];
-  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
-  await mustRun("openssl", [
-    "req",
-    "-new",
-    "-x509",
-    "-nodes",
-    "-days",
-    "2",
-    "-keyout",
-    key,
-    "-out",
-    cert,
-    ...subject,
-  ]);
-  await chmod(key, 0o600);
-  if (lab.owner !== undefined) await chown(key, lab.owner.uid, lab.owner.gid);
-  await chmod(cert, 0o644);
-  await server.sql(`alter system set ssl_key_file = '${key}'`);
-  await server.sql(`alter system set ssl_cert_file = '${cert}'`);
-  await server.sql("alter system set ssl = on");
-  await server.sql("select pg_reload_conf()");
-  ca = await readFile(cert, "utf8");
+  ca = await serveTls(lab, server);
 });
 afterEach(async () => {
   await Promise.all(pools.map((pool) => pool.end({ timeoutMs: 200 })));

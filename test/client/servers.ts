@@ -1,6 +1,7 @@
 /** A primary and its standbys as plain servers, which a test kills, freezes, promotes and starts again. */
 
-import type { PoolOptions } from "../../src/client/index.ts";
+import { afterAll, afterEach, beforeAll } from "vitest";
+import { createPool, type Pool, type PoolOptions } from "../../src/client/index.ts";
 import { runProgram } from "../../src/postgres/run.ts";
 import { caughtUp, type Lab, type LabServer, openLab } from "../replication/lab.ts";
 import {
@@ -122,5 +123,32 @@ export async function openServers(
       for (const processes of frozen) thaw(processes);
       await lab.close();
     },
+  };
+}
+
+/**
+ * For a whole test file: one server that logs every statement, with a table `t`, and pools over it that end with the
+ * test.
+ */
+export function useOneServer() {
+  let servers: Servers;
+  let pools: Pool[] = [];
+  beforeAll(async () => {
+    servers = await openServers(0, { log_statement: "all", log_min_error_statement: "debug1" });
+    await servers.all[0]?.sql("create table t (_id int primary key, v text, n int)");
+  });
+  afterEach(async () => {
+    await Promise.all(pools.map((pool) => pool.end({ timeoutMs: 500 })));
+    pools = [];
+  });
+  afterAll(() => servers?.close());
+  return {
+    servers: () => servers,
+    open: (more: Partial<PoolOptions> = {}): Pool => {
+      const pool = createPool({ ...servers.options, ...more });
+      pools.push(pool);
+      return pool;
+    },
+    onPrimary: (text: string) => servers.all[0]?.value(text),
   };
 }

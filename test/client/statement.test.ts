@@ -1,26 +1,8 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { createPool, type Pool, type PoolOptions } from "../../src/client/index.ts";
+import { describe, expect, test } from "vitest";
 import { errorOf } from "../support/sql.ts";
-import { openServers, type Servers } from "./servers.ts";
+import { useOneServer } from "./servers.ts";
 
-let servers: Servers;
-let pools: Pool[] = [];
-const open = (more: Partial<PoolOptions> = {}): Pool => {
-  const pool = createPool({ ...servers.options, ...more });
-  pools.push(pool);
-  return pool;
-};
-const onPrimary = (text: string) => servers.all[0]?.value(text);
-
-beforeAll(async () => {
-  servers = await openServers(0, { log_statement: "all", log_min_error_statement: "debug1" });
-  await servers.all[0]?.sql("create table t (_id int primary key, v text, n int)");
-});
-afterEach(async () => {
-  await Promise.all(pools.map((pool) => pool.end({ timeoutMs: 500 })));
-  pools = [];
-});
-afterAll(() => servers?.close());
+const { open, onPrimary, servers } = useOneServer();
 
 describe("statements", () => {
   test("30 selects at once give their own values", async () => {
@@ -53,7 +35,7 @@ describe("statements", () => {
       code: "23505",
       constraint: "t_pkey",
       detail: expect.stringContaining("(1)"),
-      node: servers.name(0),
+      node: servers().name(0),
       attempts: 1,
     });
   });
@@ -163,7 +145,7 @@ describe("statements", () => {
     await pool.query("select $1::text", ["secret"]);
     await errorOf(pool.query("select nothing"));
     expect(heard).toMatchObject([
-      { sql: "select $1::text", node: servers.name(0), rowCount: 1, attempts: 1 },
+      { sql: "select $1::text", node: servers().name(0), rowCount: 1, attempts: 1 },
       { sql: "select nothing", error: expect.any(String), attempts: 1 },
     ]);
     expect(JSON.stringify(heard)).not.toContain("secret");

@@ -1,35 +1,18 @@
 import { randomUUID } from "node:crypto";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { createPool, type Pool, type PoolOptions } from "../../src/client/index.ts";
+import { describe, expect, test } from "vitest";
+import { createPool } from "../../src/client/index.ts";
 import { logOf } from "../replication/lab.ts";
 import { expectWithin } from "../support/fixture.ts";
 import { fully } from "../support/fully.ts";
 import { watchLag } from "../support/lag.ts";
 import { errorOf } from "../support/sql.ts";
 import { until } from "../support/until.ts";
-import { openServers, type Servers } from "./servers.ts";
+import { useOneServer } from "./servers.ts";
 
 /** Of random aborts, eight at once. */
 const ROUNDS = fully ? 10_000 : 240;
 
-let servers: Servers;
-let pools: Pool[] = [];
-const open = (more: Partial<PoolOptions> = {}): Pool => {
-  const pool = createPool({ ...servers.options, ...more });
-  pools.push(pool);
-  return pool;
-};
-const onPrimary = (text: string) => servers.all[0]?.value(text);
-
-beforeAll(async () => {
-  servers = await openServers(0, { log_statement: "all", log_min_error_statement: "debug1" });
-  await servers.all[0]?.sql("create table t (_id int primary key, v text, n int)");
-});
-afterEach(async () => {
-  await Promise.all(pools.map((pool) => pool.end({ timeoutMs: 500 })));
-  pools = [];
-});
-afterAll(() => servers?.close());
+const { open, onPrimary, servers } = useOneServer();
 
 describe("stopping", () => {
   test("a timeout is kept, five times; the next statement on that connection is unharmed", async () => {
@@ -61,7 +44,7 @@ describe("stopping", () => {
     stop.abort();
     await expect(queued).rejects.toMatchObject({ code: "ABORTED" });
     await busy;
-    const [server] = servers.all;
+    const [server] = servers().all;
     expect(server && (await logOf(server))).not.toContain("never seen");
   });
 
@@ -79,7 +62,7 @@ describe("stopping", () => {
     expect(await failed).toMatchObject({ code: "ABORTED" });
     expect(await onPrimary("select count(*) from t where _id = 3000")).toBe("0");
     await until("it stands in the log", { limitMs: 2000 }, async () => {
-      const [server] = servers.all;
+      const [server] = servers().all;
       return server && (await logOf(server)).includes("canceling statement due to user request");
     });
   });
@@ -172,7 +155,7 @@ describe("room", () => {
 
   test("end: what runs finishes, what takes too long is cancelled, nothing stays open", async () => {
     const name = `ending-${randomUUID()}`;
-    const pool = createPool({ ...servers.options, applicationName: name });
+    const pool = createPool({ ...servers().options, applicationName: name });
     const quick = pool.query("select pg_sleep(0.1), 1 as v");
     const slow = errorOf(pool.query("select pg_sleep(20)"));
     await until("both run", { limitMs: 2000, everyMs: 2 }, () => pool.status().inUse === 2);

@@ -1,24 +1,8 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { createPool, json, type Pool, type PoolOptions } from "../../src/client/index.ts";
-import { openServers, type Servers } from "./servers.ts";
+import { describe, expect, test } from "vitest";
+import { json } from "../../src/client/index.ts";
+import { useOneServer } from "./servers.ts";
 
-let servers: Servers;
-let pools: Pool[] = [];
-const open = (more: Partial<PoolOptions> = {}): Pool => {
-  const pool = createPool({ ...servers.options, ...more });
-  pools.push(pool);
-  return pool;
-};
-
-beforeAll(async () => {
-  servers = await openServers(0, { log_statement: "all", log_min_error_statement: "debug1" });
-  await servers.all[0]?.sql("create table t (_id int primary key, v text, n int)");
-});
-afterEach(async () => {
-  await Promise.all(pools.map((pool) => pool.end({ timeoutMs: 500 })));
-  pools = [];
-});
-afterAll(() => servers?.close());
+const { open } = useOneServer();
 
 describe("types, both ways", () => {
   const cases: readonly [string, unknown, unknown][] = [

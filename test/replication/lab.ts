@@ -1,5 +1,5 @@
 /** Real servers for these tests, of every PostgreSQL that is at hand, in folders of their own. */
-import { chown, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { monotonicClock, waitUntil } from "../../src/clock/clock.ts";
@@ -10,6 +10,7 @@ import { type Owner, serverOwner } from "../../src/postgres/owner.ts";
 import { type Server, startServer, waitReady } from "../../src/postgres/server.ts";
 import { type Connection, connect } from "../../src/replication/connection.ts";
 import { freePorts } from "../support/ports.ts";
+import { mustRun } from "../support/programs.ts";
 
 export const clock = monotonicClock;
 
@@ -156,3 +157,19 @@ export async function caughtUp(standby: LabServer, primary: LabServer): Promise<
 /** What the server said so far. */
 export const logOf = (server: Pick<LabServer, "dir">): Promise<string> =>
   readFile(`${server.dir}.log`, "utf8");
+
+/** The server takes TLS from here on, by a certificate of its own for 127.0.0.1, which is returned. Needs openssl. */
+export async function serveTls(lab: Lab, server: LabServer): Promise<string> {
+  const [key, cert] = [lab.path("server.key"), lab.path("server.crt")];
+  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
+  const made = ["-new", "-x509", "-nodes", "-days", "2", "-keyout", key, "-out", cert];
+  await mustRun("openssl", ["req", ...made, ...subject]);
+  await chmod(key, 0o600);
+  if (lab.owner !== undefined) await chown(key, lab.owner.uid, lab.owner.gid);
+  await chmod(cert, 0o644);
+  await server.sql(`alter system set ssl_key_file = '${key}'`);
+  await server.sql(`alter system set ssl_cert_file = '${cert}'`);
+  await server.sql("alter system set ssl = on");
+  await server.sql("select pg_reload_conf()");
+  return await readFile(cert, "utf8");
+}

@@ -1,4 +1,3 @@
-import { chmod, chown, readFile } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Connection, connect } from "../../src/replication/connection.ts";
@@ -9,9 +8,18 @@ import {
   ServerError,
 } from "../../src/replication/errors.ts";
 import { planTls } from "../../src/replication/tls.ts";
-import { findProgram, mustRun } from "../support/programs.ts";
+import { findProgram } from "../support/programs.ts";
 import { skip } from "../support/skip.ts";
-import { clock, flavours, type Lab, type LabServer, once, openLab, rowsOf } from "./lab.ts";
+import {
+  clock,
+  flavours,
+  type Lab,
+  type LabServer,
+  once,
+  openLab,
+  rowsOf,
+  serveTls,
+} from "./lab.ts";
 
 const HBA = [
   "local all postgres trust",
@@ -113,18 +121,7 @@ describe.each(await flavours())("$name", ({ binDir }) => {
 
   test("TLS, and SCRAM within it", async (context) => {
     if (findProgram("openssl") === undefined) return skip(context, "openssl is not installed");
-    const [key, cert] = [lab.path("server.key"), lab.path("server.crt")];
-    const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
-    const made = ["-new", "-x509", "-nodes", "-days", "2", "-keyout", key, "-out", cert];
-    await mustRun("openssl", ["req", ...made, ...subject]);
-    await chmod(key, 0o600);
-    if (lab.owner !== undefined) await chown(key, lab.owner.uid, lab.owner.gid);
-    await chmod(cert, 0o644);
-    await server.sql(`alter system set ssl_key_file = '${key}'`);
-    await server.sql(`alter system set ssl_cert_file = '${cert}'`);
-    await server.sql("alter system set ssl = on");
-    await server.sql("select pg_reload_conf()");
-    const ca = await readFile(cert, "utf8");
+    const ca = await serveTls(lab, server);
     const secure = await untilTls({
       ...as("over_tls", "secret"),
       tls: await planTls({ mode: "verify-full", ca }, server.host),
