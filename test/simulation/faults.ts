@@ -217,8 +217,10 @@ export class Faults {
   #cut(pairs: readonly (readonly [number, number])[], ms: number): void {
     const { engine, network } = this.#cluster;
     for (const [from, to] of pairs) network.cut(from, to);
+    let left = pairs;
     const heal = () => {
-      for (const [from, to] of pairs) network.heal(from, to);
+      for (const [from, to] of left) network.heal(from, to);
+      left = [];
     };
     engine.after(ms, "fault.heal", heal);
     this.#undo.push(heal);

@@ -6,8 +6,8 @@ import type { Engine, Proc } from "../engine.ts";
 import type { Random } from "../random.ts";
 
 export interface LinkState {
-  /** Nothing passes: what is under way waits until it heals, as TCP sends it again. */
-  cut: boolean;
+  /** How many faults cut it. While any does, nothing passes: what is under way waits, as TCP sends it again. */
+  cuts: number;
   minMs: number;
   maxMs: number;
   /** Each lost packet costs a retransmission. */
@@ -46,7 +46,7 @@ export class Network {
   /** Nodes without power: nothing answers, not even a refusal. */
   readonly dark = new Set<number>();
   readonly sessions = new Set<Session>();
-  base: LinkState = { cut: false, minMs: 0.15, maxMs: 0.6, loss: 0, duplicates: 0 };
+  base: LinkState = { cuts: 0, minMs: 0.15, maxMs: 0.6, loss: 0, duplicates: 0 };
 
   constructor(engine: Engine) {
     this.engine = engine;
@@ -76,11 +76,14 @@ export class Network {
   }
 
   cut(from: number, to: number): void {
-    this.link(from, to).cut = true;
+    this.link(from, to).cuts += 1;
   }
 
+  /** Ends one fault's cut; another's stays. */
   heal(from: number, to: number): void {
-    this.link(from, to).cut = false;
+    const link = this.link(from, to);
+    link.cuts -= 1;
+    if (link.cuts > 0) return;
     for (const channel of this.#blocked.get(`${from}>${to}`)?.splice(0) ?? []) {
       this.engine.after(this.#random.between(0, RETRANSMIT_MS), "network.resent", () =>
         channel.go(),
@@ -97,7 +100,7 @@ export class Network {
   }
 
   isCut(from: number, to: number): boolean {
-    return from !== to && this.link(from, to).cut;
+    return from !== to && this.link(from, to).cuts > 0;
   }
 
   /** One packet's way, with nothing before or behind it. */
