@@ -21,7 +21,7 @@ export const SQL_OF: Readonly<Record<Target, readonly string[]>> = {
     "40_pg_replica",
     "90_grants.sql",
   ],
-  data: ["00_schema.sql", "05_pgreplica", "60_data_server"],
+  data: ["00_schema.sql", "05_pgreplica", "60_data_server", "65_monitoring"],
 };
 
 export interface Migration {
