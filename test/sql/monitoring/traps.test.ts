@@ -78,12 +78,21 @@ describe.each(await flavours())("$name", ({ binDir }) => {
 
   test("an idle standby: null lags with nothing missing are 0", async () => {
     await atRest();
-    const row = await one(primary, MEMBERS, "watcher");
-    expect(row).toMatchObject({ written: "00:00:00", flushed: "00:00:00", replayed: "00:00:00" });
-    expect(row).toMatchObject({ replay_lag_bytes: "0", diverged: false, slot_name: "pgreplica_2" });
-    expect(await one(primary, "select lag_mb, stage from pg_replica.lag")).toEqual({
-      lag_mb: "0.0",
-      stage: "none",
+    // Reading may itself write a little WAL, now and then.
+    await until("nothing is missing", LIMIT, async () => {
+      expect(await one(primary, MEMBERS, "watcher")).toMatchObject({
+        replay_lag_bytes: "0",
+        written: "00:00:00",
+        flushed: "00:00:00",
+        replayed: "00:00:00",
+        diverged: false,
+        slot_name: "pgreplica_2",
+      });
+      expect(await one(primary, "select lag_mb, stage from pg_replica.lag", "watcher")).toEqual({
+        lag_mb: "0.0",
+        stage: "none",
+      });
+      return true;
     });
   });
 
@@ -92,7 +101,7 @@ describe.each(await flavours())("$name", ({ binDir }) => {
     const pid = await receiver();
     process.kill(pid, "SIGSTOP");
     try {
-      await write(primary, 8_000_000);
+      await write(primary, 20_000_000);
       const row = await until("its answer is old", LIMIT, async () => {
         const seen = await one(primary, MEMBERS, "watcher");
         return Number(seen.age) > 2 && seen;
@@ -103,7 +112,7 @@ describe.each(await flavours())("$name", ({ binDir }) => {
         written: null,
         flushed: null,
       });
-      expect(Number(row.replay_lag_bytes)).toBeGreaterThan(8_000_000);
+      expect(Number(row.replay_lag_bytes)).toBeGreaterThan(20_000_000);
       // What the sockets hold is sent; the rest waits for the network.
       const lag = await one(primary, "select lag_mb::float8 as mb, stage from pg_replica.lag");
       expect(lag).toEqual({
@@ -260,7 +269,7 @@ describe.each(await flavours())("$name", ({ binDir }) => {
       const end = parseLsn(await primary.value("select pg_current_wal_flush_lsn()"));
       ahead.report(end + 100_000_000n);
       const rows = `select application_name as name, diverged, flush_lag_bytes::float8 < 0 as less
-                      from pg_replica.replication_status order by 1 collate "C"`;
+                      from pg_replica.replication_status order by application_name collate "C"`;
       await until("it is seen", LIMIT, async () => {
         expect(await ask(primary, rows, "watcher")).toEqual([
           { name: "ahead", diverged: true, less: true },
@@ -274,10 +283,9 @@ describe.each(await flavours())("$name", ({ binDir }) => {
   });
 
   test("under load no standby seems ahead: the primary's end is read after the rows", async () => {
-    const writing = Array.from({ length: 40 }, () => write(primary, 200_000)).reduce(
-      (before, next) => before.then(() => next),
-      Promise.resolve() as Promise<unknown>,
-    );
+    const writing = (async () => {
+      for (let round = 0; round < 20; round += 1) await write(primary, 200_000);
+    })();
     const ahead = `select from pg_replica.replication_status where diverged or flush_lag_bytes < 0
                     union all select from pg_replica.standby_status where replay_lag_bytes < 0`;
     await holds("nobody is ahead", { forMs: 800, everyMs: 5 }, async () => {
@@ -379,9 +387,7 @@ describe.each(await flavours())("$name", ({ binDir }) => {
         is_standby: false,
       });
     } finally {
-      await primary.sql(
-        "set default_transaction_read_only = off; alter system reset default_transaction_read_only",
-      );
+      await set(primary, { default_transaction_read_only: "off" });
     }
   });
 });
