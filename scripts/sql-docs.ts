@@ -6,13 +6,11 @@ import type pg from "pg";
 import { monotonicClock } from "../src/clock/clock.ts";
 import { connect } from "../src/db/connect.ts";
 import { OURS } from "../src/db/errors.ts";
-import { install } from "../src/db/install.ts";
+import { install, type Target } from "../src/db/install.ts";
 import { findBinaries } from "../src/postgres/binaries.ts";
 import { initdb } from "../src/postgres/initdb.ts";
 import { type Owner, serverOwner } from "../src/postgres/owner.ts";
 import { type Server, startServer, waitReady } from "../src/postgres/server.ts";
-
-const PORT = 5432;
 
 const SECTIONS: readonly { readonly title: string; readonly names: readonly string[] }[] = [
   { title: "Look", names: ["status", "cluster", "primary", "members", "explain", "progress"] },
@@ -20,6 +18,28 @@ const SECTIONS: readonly { readonly title: string; readonly names: readonly stri
   { title: "Act", names: ["failover", "switchover", "cancel", "pause", "resume", "recover"] },
   { title: "Single values", names: ["leader", "is_leader", "term", "version"] },
 ];
+
+/** Views of the data server alone, in the order in which one looks. */
+const MONITORING: readonly string[] = [
+  "replication_status",
+  "standby_status",
+  "lag",
+  "slots",
+  "inactive_slots",
+  "wal_usage",
+  "sync_settings",
+  "sync_standbys",
+  "sync_connection",
+  "blocked_commits",
+  "standby_processes",
+  "recovery_conflicts",
+];
+
+const WATCH = `## Watch a data server
+
+Views of the data server (not of the control store), there on every node, primary and standby alike: each tells of the
+server it is asked on. What a server cannot have it shows no rows of; columns its PostgreSQL does not know are null.
+`;
 
 /** What each SQLSTATE of ours means; the codes are those of `src/db/errors.ts`. */
 const MEANINGS: Readonly<Record<keyof typeof OURS, string>> = {
@@ -69,8 +89,8 @@ interface Column {
   readonly comment: string;
 }
 
-/** The whole document; `db` is a server where the target \`control\` is installed. */
-export async function render(db: pg.ClientBase): Promise<string> {
+/** The whole document, from a server where the target `control` is installed, and one where `data` is. */
+export async function render(db: pg.ClientBase, data: pg.ClientBase): Promise<string> {
   const { rows: functions } = await db.query<Function>(
     `select p.proname as name,
             coalesce((select string_agg(a.arg, ', ' order by a.n)
@@ -83,13 +103,7 @@ export async function render(db: pg.ClientBase): Promise<string> {
        from pg_proc as p where p.pronamespace = 'pg_replica'::regnamespace
       order by p.proname, p.pronargs, pg_get_function_arguments(p.oid) desc`,
   );
-  const { rows: columns } = await db.query<Column>(
-    `select c.relname as view, a.attname as name, a.atttypid::regtype::text as type,
-            col_description(c.oid, a.attnum) as comment
-       from pg_class as c join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0
-      where c.relnamespace = 'pg_replica'::regnamespace
-      order by c.relname, a.attnum`,
-  );
+  const columns = await columnsOf(db);
   const named = SECTIONS.flatMap(({ names }) => names);
   const left = functions.filter(({ name }) => !named.includes(name));
   if (left.length > 0) throw new Error(`in no section: ${left.map(({ name }) => name)}`);
@@ -97,7 +111,35 @@ export async function render(db: pg.ClientBase): Promise<string> {
     const parts = names.map((name) => describe(name, functions, columns));
     return [`## ${title}\n`, ...parts].join("\n");
   });
-  return [HEAD, ...sections, errors()].join("\n");
+  return [HEAD, ...sections, await monitoring(data, columns), errors()].join("\n");
+}
+
+async function columnsOf(db: pg.ClientBase): Promise<Column[]> {
+  const { rows } = await db.query<Column>(
+    `select c.relname as view, a.attname as name, a.atttypid::regtype::text as type,
+            col_description(c.oid, a.attnum) as comment
+       from pg_class as c join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0
+      where c.relnamespace = 'pg_replica'::regnamespace
+      order by c.relname, a.attnum`,
+  );
+  return rows;
+}
+
+/** What the data server has beyond the views of the control store. */
+async function monitoring(data: pg.ClientBase, common: readonly Column[]): Promise<string> {
+  const { rows: views } = await data.query<{ name: string; comment: string }>(
+    `select relname as name, obj_description(oid, 'pg_class') as comment
+       from pg_class where relnamespace = 'pg_replica'::regnamespace`,
+  );
+  const columns = await columnsOf(data);
+  const known = new Set([...common.map(({ view }) => view), ...MONITORING]);
+  const left = views.filter(({ name }) => !known.has(name));
+  if (left.length > 0) throw new Error(`in no section: ${left.map(({ name }) => name)}`);
+  const parts = MONITORING.map((name) => {
+    const comment = views.find((view) => view.name === name)?.comment ?? "";
+    return [`### ${name}\n`, `${comment}\n`, ...tableOf(name, columns)].join("\n");
+  });
+  return [WATCH, ...parts].join("\n");
 }
 
 function describe(
@@ -108,13 +150,18 @@ function describe(
   const forms = functions.filter((one) => one.name === name);
   const heads = forms.map((one) => `pg_replica.${one.name}(${one.arguments}) → ${one.result}`);
   const comments = [...new Set(forms.map(({ comment }) => comment))];
+  const table = tableOf(name, columns);
+  const view = table.length === 0 ? [] : [`Also a view: \`table pg_replica.${name}\`.\n`];
+  const head = ["```", ...heads, "```"].join("\n");
+  return [`### ${name}\n`, head, `${comments.join("\n\n")}\n`, ...view, ...table].join("\n");
+}
+
+/** The columns of a view; nothing when there is none. */
+function tableOf(name: string, columns: readonly Column[]): string[] {
   const cells = columns
     .filter(({ view }) => view === name)
     .map((column) => `| \`${column.name}\` | ${column.type} | ${column.comment} |`);
-  const view = cells.length === 0 ? [] : [`Also a view: \`table pg_replica.${name}\`.\n`];
-  const table = cells.length === 0 ? [] : ["| Column | Type | |", "|---|---|---|", ...cells, ""];
-  const head = ["```", ...heads, "```"].join("\n");
-  return [`### ${name}\n`, head, `${comments.join("\n\n")}\n`, ...view, ...table].join("\n");
+  return cells.length === 0 ? [] : ["| Column | Type | |", "|---|---|---|", ...cells, ""];
 }
 
 function errors(): string {
@@ -125,45 +172,53 @@ function errors(): string {
   return [...head, "| SQLSTATE | Name | Meaning |", "|---|---|---|", ...rows, ""].join("\n");
 }
 
-/** Install into a server of its own, ask its catalog, and leave nothing behind. */
+/** Install into servers of their own, ask their catalogs, and leave nothing behind. */
 async function main(): Promise<void> {
   const owner = await serverOwner("postgres");
   const dir = await mkdtemp(join(tmpdir(), "pgr-docs-"));
   if (owner !== undefined) await chown(dir, owner.uid, owner.gid);
-  let server: Server | undefined;
-  try {
-    server = await start(dir, owner);
+  const servers: Server[] = [];
+  const installed = async (target: Target, port: number) => {
+    servers.push(await start(dir, { port, owner }));
     const db = await connect({
       host: dir,
-      port: PORT,
+      port,
       user: "postgres",
       applicationName: "docs",
       connectLimitMs: 5000,
     });
-    await install(db, "control");
-    await writeFile(join(import.meta.dirname, "../docs/sql.md"), await render(db));
-    await db.end();
+    await install(db, target);
+    return db;
+  };
+  try {
+    const db = await installed("control", 5432);
+    const data = await installed("data", 5433);
+    await writeFile(join(import.meta.dirname, "../docs/sql.md"), await render(db, data));
+    await Promise.all([db.end(), data.end()]);
   } finally {
-    if (server?.alive()) await server.stop("immediate", 10_000);
+    for (const server of servers) if (server.alive()) await server.stop("immediate", 10_000);
     await rm(dir, { recursive: true, force: true });
   }
 }
 
-async function start(dir: string, owner: Owner | undefined): Promise<Server> {
-  const dataDir = join(dir, "data");
+async function start(
+  dir: string,
+  { port, owner }: { readonly port: number; readonly owner: Owner | undefined },
+): Promise<Server> {
+  const dataDir = join(dir, `data${port}`);
   const hba = join(dir, "hba.conf");
   const binaries = await findBinaries({ owner, copyEmbeddedTo: join(dir, "pg") });
   await initdb(binaries, { dir: dataDir, owner, walSegmentMb: 1 });
   await writeFile(hba, "local all all trust\n", { mode: 0o644 });
   const settings = {
     listen_addresses: "",
-    port: PORT,
+    port,
     unix_socket_directories: dir,
     hba_file: hba,
     fsync: "off",
   };
   const args = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-  const logFile = join(dir, "server.log");
+  const logFile = join(dir, `server${port}.log`);
   const server = await startServer({ binaries, dataDir, owner, logFile, args });
   await waitReady(server, { clock: monotonicClock, limitMs: 30_000 });
   return server;
