@@ -1,8 +1,10 @@
 /** What a running data server needs now and then, and no failover waits for: slots, roles, our functions. */
 
+import type { Sample } from "../core/gauges.ts";
 import type { DataConnection } from "../db/data-connection.ts";
 import { type Agent, freshConnection, isAlive } from "./context.ts";
 import { renewLife } from "./data-life.ts";
+import { measure } from "./gauges.ts";
 import { deliverActs } from "./guard.ts";
 import { furnish } from "./promote.ts";
 import { cannotGoOn, tendSlots } from "./slots.ts";
@@ -22,6 +24,8 @@ interface Memory {
   differs: string;
   /** Epoch and members for which roles and functions were made sure of. */
   furnished: string;
+  /** What was measured in the last minute. */
+  samples: readonly Sample[];
 }
 
 /** Until `signal` aborts. A failure is logged; the next round tries again. */
@@ -31,6 +35,7 @@ export async function runChores(agent: Agent, signal: AbortSignal): Promise<void
     stuckSince: undefined,
     differs: "",
     furnished: "",
+    samples: [],
   };
   while (!signal.aborted) {
     await agent.clock.sleep(EVERY_MS, signal);
@@ -55,6 +60,7 @@ async function round(agent: Agent, memory: Memory, signal: AbortSignal): Promise
     await renew(agent, memory);
     if (state.leads?.gateOpen) await asPrimary(agent, memory, connection);
     else await asStandby(agent, memory);
+    memory.samples = await measure(agent, connection.db, memory.samples);
   } finally {
     connection.end();
   }
