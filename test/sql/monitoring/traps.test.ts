@@ -1,8 +1,8 @@
 /** What PostgreSQL's own monitoring functions say that is not so, and what our views say instead. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseLsn } from "../../../src/core/ids.ts";
-import { lookAt } from "../../../src/db/data-server.ts";
-import { caughtUp, flavours, type LabServer } from "../../replication/lab.ts";
+import { lookAt, probeDataServer } from "../../../src/db/data-server.ts";
+import { caughtUp, clock, flavours, type LabServer } from "../../replication/lab.ts";
 import { errorOf } from "../../support/sql.ts";
 import { holds, until } from "../../support/until.ts";
 import {
@@ -123,6 +123,31 @@ describe.each(await flavours())("$name", ({ binDir }) => {
       process.kill(pid, "SIGCONT");
     }
     await caughtUp(standby, primary);
+  });
+
+  test("a frozen primary: its port accepts, its standby streams; what is asked has a limit", async () => {
+    await atRest();
+    await set(standby, { wal_receiver_timeout: "2s" });
+    const sender = `select pid from pg_stat_replication where application_name = '${MEMBER}'`;
+    const frozen = [primary.process.pid, Number(await primary.value(sender))];
+    for (const pid of frozen) process.kill(pid, "SIGSTOP");
+    try {
+      const { host, port, user } = primary;
+      const asked = clock.now();
+      const probe = await probeDataServer({ host, port, user, password: "", limitMs: 300 });
+      expect(probe).toBe("silent");
+      expect(clock.now() - asked).toBeLessThan(2000);
+      expect(await one(standby, STANDBY)).toMatchObject({ receiver_status: "streaming" });
+      const gone = await until("nothing is known any more", LIMIT, async () => {
+        const row = await one(standby, STANDBY, "watcher");
+        return row.lag_known === false && row;
+      });
+      expect(gone).toMatchObject({ lag_time: null, replay_lag_bytes: null });
+    } finally {
+      for (const pid of frozen) process.kill(pid, "SIGCONT");
+    }
+    await set(standby, { wal_receiver_timeout: "1min" });
+    await untilStreaming(standby);
   });
 
   test("replay that is paused: the lag grows, and is known", async () => {
