@@ -9,7 +9,8 @@ create or replace view pg_replica.slots as
          (s.whole ->> 'synced')::boolean as synced,
          case when s.node_id is null then 'other' else 'member' end as owner
     from (select l.*, to_jsonb(l) as whole,
-                 case when l.wal_status = 'lost' or l.restart_lsn is null then 0
+                 -- 0 too where nothing is reserved: greatest() passes over null.
+                 case when l.wal_status = 'lost' then 0
                       else greatest(pg_wal_lsn_diff(pgreplica.current_lsn(), l.restart_lsn), 0) end as retained,
                  case when l.slot_type = 'physical'
                       then substring(l.slot_name from '^pgreplica_([1-9][0-9]{0,8})$')::integer end as node_id
