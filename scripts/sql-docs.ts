@@ -16,6 +16,21 @@ const SECTIONS: readonly { readonly title: string; readonly names: readonly stri
   { title: "Look", names: ["status", "cluster", "primary", "members", "explain", "progress"] },
   { title: "Look back", names: ["requests", "events", "history"] },
   { title: "Act", names: ["failover", "switchover", "cancel", "pause", "resume", "recover"] },
+  { title: "The log", names: ["replicate", "entries"] },
+  {
+    title: "Keys and values",
+    names: [
+      "kv_put",
+      "kv_get",
+      "kv_get_entry",
+      "kv_exists",
+      "kv_delete",
+      "kv_cas",
+      "kv_list",
+      "kv_history",
+      "kv_compact",
+    ],
+  },
   { title: "Single values", names: ["leader", "is_leader", "term", "version"] },
 ];
 
@@ -96,7 +111,12 @@ export async function render(db: pg.ClientBase, data: pg.ClientBase): Promise<st
             coalesce((select string_agg(a.arg, ', ' order by a.n)
                from unnest(string_to_array(pg_get_function_arguments(p.oid), ', ')) with ordinality as a (arg, n)
               where a.arg not like 'OUT %'), '') as arguments,
-            case when 'o' = any (p.proargmodes) then 'one row of pg_replica.requests'
+            case when p.proargnames @> '{requested_by}' and p.prorettype = 'record'::regtype and not p.proretset
+                      then 'one row of pg_replica.requests'
+                 when 'o' = any (p.proargmodes) then (
+                   select 'one row: ' || string_agg(substr(a.arg, 5), ', ' order by a.n)
+                     from unnest(string_to_array(pg_get_function_arguments(p.oid), ', ')) with ordinality as a (arg, n)
+                    where a.arg like 'OUT %')
                  when to_regclass('pg_replica.' || p.proname) is not null then 'rows'
                  else pg_get_function_result(p.oid) end as result,
             obj_description(p.oid, 'pg_proc') as comment

@@ -38,7 +38,7 @@ begin
     v_spent := v_spent + pgreplica.passed_ms(v_started, 5, v_most);
   end loop;
   if v_outcome is null then
-    perform node.raise_no_leader(v_leader, v_taken is not null, v_why);
+    perform node.raise_no_leader(v_leader, v_taken is not null, v_why, p_kind, v_spent);
   end if;
   return v_outcome;
 end

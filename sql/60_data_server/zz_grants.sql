@@ -7,10 +7,16 @@ grant execute on function
   pg_replica.status(), pg_replica.cluster(), pg_replica.primary(), pg_replica.members(),
   pg_replica.requests(integer), pg_replica.events(bigint, integer), pg_replica.history(),
   pg_replica.progress(), pg_replica.explain(text), pg_replica.explain(integer),
-  pg_replica.version(), pg_replica.leader(), pg_replica.is_leader(), pg_replica.term()
+  pg_replica.version(), pg_replica.leader(), pg_replica.is_leader(), pg_replica.term(),
+  pg_replica.entries(bigint, integer), pg_replica.kv_get(text, text), pg_replica.kv_get_entry(text, text),
+  pg_replica.kv_exists(text, text), pg_replica.kv_list(text, text, integer, text),
+  pg_replica.kv_history(text, bigint, integer, text)
   to pgreplica_monitor;
 grant execute on function
   pg_replica.failover(text, boolean, integer), pg_replica.failover(integer, boolean, integer),
   pg_replica.switchover(text, timestamptz, integer), pg_replica.switchover(integer, timestamptz, integer),
-  pg_replica.cancel(bigint), pg_replica.pause(text), pg_replica.resume(), pg_replica.recover(boolean, text)
+  pg_replica.cancel(bigint), pg_replica.pause(text), pg_replica.resume(), pg_replica.recover(boolean, text),
+  pg_replica.replicate(text, text), pg_replica.replicate(text[], text), pg_replica.replicate(jsonb[], text),
+  pg_replica.kv_put(text, text), pg_replica.kv_delete(text), pg_replica.kv_cas(text, bigint, text),
+  pg_replica.kv_compact()
   to pgreplica_admin;

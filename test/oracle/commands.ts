@@ -120,6 +120,26 @@ const MAKERS: Readonly<Record<string, (random: Random, cluster: Cluster) => Body
     reason: "seen",
     detail: { n: random.int(1, 9), nested: { b: [1, "two", null, true], a: {} } },
   }),
+  entry: (random) => ({
+    data: ["one", '{"two": "\u00fc\\"}', ""].slice(0, random.int(1, 3)),
+    node_id: random.int(1, 3),
+    ...(random.chance(0.3) ? { request_id: `order ${random.int(1, 9)}` } : {}),
+  }),
+  barrier: () => ({}),
+  kv_set: (random, { kv }) => {
+    const key = random.pick(["a", "b/1", "b/2", "\u00fc"]);
+    const newest = kv.find((row) => row.key === key && row.replaced_by === null);
+    const version = newest === undefined || newest.value === null ? 0n : newest.version;
+    return {
+      key,
+      value: random.chance(0.7) ? `value ${random.int(1, 99)}` : null,
+      ...(random.chance(0.5)
+        ? { expected_version: String(random.chance(0.7) ? version : 1n) }
+        : {}),
+    };
+  },
+  kv_compact: () => ({}),
+  kv_reset: () => ({}),
 };
 
 /** The kinds random commands are drawn from: all there are. */

@@ -50,7 +50,7 @@ export const Snapshot = z.object({
 });
 export type Snapshot = z.infer<typeof Snapshot>;
 
-/** How many of the newest events and proposals are compared: more than one append can apply. */
+/** How many of the newest events, entries and proposals are compared: more than one append can apply. */
 export const NEWEST = 40;
 
 /** The replicated state of a store: rows without the columns that only people read. */
@@ -62,6 +62,10 @@ export const ClusterRows = z.object({
   /** Newest first, as the proposals. */
   events: z.array(z.unknown()),
   proposals: z.array(z.unknown()),
+  entries: z.array(z.unknown()),
+  /** By key and version. */
+  kv: z.array(z.unknown()),
+  kvTotal: z.unknown(),
 });
 export type ClusterRows = z.infer<typeof ClusterRows>;
 
@@ -99,7 +103,12 @@ const CLUSTER_ROWS = `
     'proposals', coalesce((
       select jsonb_agg(jsonb_build_array(p.client || '/' || p.sequence, p.log_index, p.outcome)
                        order by p.log_index desc)
-        from (select * from cluster.proposal order by log_index desc limit ${NEWEST}) as p), '[]'))); end $$`;
+        from (select * from cluster.proposal order by log_index desc limit ${NEWEST}) as p), '[]'),
+    'entries', coalesce((
+      select jsonb_agg(to_jsonb(n) - ${FOR_PEOPLE} order by n.index desc, n.item desc)
+        from (select * from cluster.entry order by index desc, item desc limit ${NEWEST}) as n), '[]'),
+    'kv', coalesce((select jsonb_agg(to_jsonb(k) - ${FOR_PEOPLE} order by k.key, k.version) from cluster.kv as k), '[]'),
+    'kvTotal', (select to_jsonb(t) - 'singleton' from cluster.kv_total as t))); end $$`;
 
 const Contents = z.object({
   snapshot: Snapshot,

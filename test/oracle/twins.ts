@@ -245,6 +245,22 @@ function rowsOf(cluster: Cluster): ClusterRows {
       .map(([key, { index, outcome }]) => [key, Number(index), outcome] as const)
       .slice(-NEWEST)
       .reverse(),
+    entries: cluster.entries
+      .map((one) => ({ ...one, index: Number(one.index) }))
+      .slice(-NEWEST)
+      .reverse(),
+    kv: cluster.kv
+      .map((one) => ({
+        ...one,
+        version: Number(one.version),
+        created_version: Number(one.created_version),
+        replaced_by: number(one.replaced_by),
+      }))
+      .sort((a, b) => (a.key === b.key ? a.version - b.version : a.key < b.key ? -1 : 1)),
+    kvTotal: {
+      ...cluster.kvTotal,
+      compacted_version: Number(cluster.kvTotal.compacted_version),
+    },
   };
 }
 

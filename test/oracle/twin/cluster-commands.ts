@@ -23,6 +23,7 @@ import {
 } from "./effects.ts";
 import { readmit, register, voter } from "./member-commands.ts";
 import { recover } from "./recover.ts";
+import { barrier, entry, kvCompact, kvReset, kvSet } from "./service-commands.ts";
 import { SqlError } from "./sql-error.ts";
 
 const found: Command = (cluster, body) => {
@@ -118,8 +119,8 @@ const takesWrites = step("promoted", "serving", "primary_serving", (body) => ({
   write_gap_ms: int(body.write_gap_ms),
 }));
 
-const serving: Command = (cluster, body) => {
-  const effect = takesWrites(cluster, body);
+const serving: Command = (cluster, body, index) => {
+  const effect = takesWrites(cluster, body, index);
   if (effect.outcome !== "ok") return effect;
   const primary = newestOf(effect.cluster)?.node_id ?? null;
   const attached = withMember(effect.cluster, primary, { state: "attached" });
@@ -308,17 +309,23 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
         to_state: text(to_state),
       },
     ),
+  entry,
+  barrier,
+  kv_set: kvSet,
+  kv_compact: kvCompact,
+  kv_reset: kvReset,
 };
 
 /** cluster.apply. Throws SqlError for an entry that cannot be applied. */
-export function apply(cluster: Cluster, entry: Entry): Omit<Effect, "outcome"> {
-  const key = `${entry.client}/${entry.sequence}`;
+export function apply(cluster: Cluster, committed: Entry): Omit<Effect, "outcome"> {
+  const { index, kind } = committed;
+  const key = `${committed.client}/${committed.sequence}`;
   if (cluster.proposals.has(key)) return { cluster };
-  const command = COMMANDS[entry.kind];
+  const command = COMMANDS[kind];
   if (command === undefined) {
-    throw new SqlError("RF015", `command ${entry.kind} is unknown to this version`);
+    throw new SqlError("RF015", `command ${kind} is unknown to this version`);
   }
-  const { outcome, ...effect } = command(cluster, entry.body as Record<string, unknown>);
-  const proposals = new Map(cluster.proposals).set(key, { index: entry.index, outcome });
+  const { outcome, ...effect } = command(cluster, committed.body as Record<string, unknown>, index);
+  const proposals = new Map(cluster.proposals).set(key, { index, outcome });
   return { ...effect, cluster: { ...effect.cluster, proposals } };
 }

@@ -37,6 +37,30 @@ export interface EventFacts {
   readonly to_state: string | null;
 }
 
+/** One item of a user's entry. */
+export interface EntryFacts {
+  readonly index: bigint;
+  readonly item: number;
+  readonly data: string;
+  readonly request_id: string | null;
+  readonly node_id: NodeId;
+}
+
+/** A version of a key; the newest has not been replaced. */
+export interface KvRow {
+  readonly key: string;
+  readonly version: bigint;
+  readonly value: string | null;
+  readonly created_version: bigint;
+  readonly replaced_by: bigint | null;
+}
+
+export interface KvTotal {
+  readonly puts: number;
+  readonly deletes: number;
+  readonly compacted_version: bigint;
+}
+
 export interface Cluster {
   readonly systemIdentifier: string | null;
   readonly formed: boolean;
@@ -53,6 +77,10 @@ export interface Cluster {
   readonly requests: readonly RequestFacts[];
   /** Event i has id i + 1. */
   readonly events: readonly EventFacts[];
+  readonly entries: readonly EntryFacts[];
+  /** In the order of their making. */
+  readonly kv: readonly KvRow[];
+  readonly kvTotal: KvTotal;
   /** By `client/sequence`. */
   readonly proposals: ReadonlyMap<string, { readonly index: bigint; readonly outcome: string }>;
 }
@@ -74,6 +102,9 @@ export function initialCluster(
     epochs: [],
     requests: [],
     events: [],
+    entries: [],
+    kv: [],
+    kvTotal: { puts: 0, deletes: 0, compacted_version: 0n },
     proposals: new Map(),
   };
 }

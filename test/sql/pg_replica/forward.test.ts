@@ -206,6 +206,59 @@ describe.each(["primary", "standby"] as const)("on the data server of a %s", (ki
   });
 });
 
+describe.each(["primary", "standby"] as const)("the log as a service on a %s", (kind) => {
+  const server = () => (kind === "primary" ? primary : standby);
+
+  test("entries and keys are written and read as on the control store", async () => {
+    leading();
+    const db = await login(server(), "alice");
+    const { rows } = await db.query(`
+      select pg_replica.replicate('one', 'first') as one, pg_replica.replicate(array['two', 'three']) as batch,
+             pg_replica.replicate(array['{"n": 1.50}'::jsonb]) as documents, pg_replica.kv_put('k', 'v') as version,
+             pg_replica.kv_delete('absent') as deleted`);
+    const { rows: again } = await db.query("select pg_replica.replicate('uno', 'first') as one");
+    expect(again[0].one).toBe(rows[0].one);
+    expect(rows[0].deleted).toBe(false);
+    const cas = "select * from pg_replica.kv_cas('k', $1, 'w')";
+    const swapped = (await db.query(cas, [rows[0].version])).rows;
+    expect(swapped).toMatchObject([{ swapped: true, value: "w" }]);
+    expect((await db.query(cas, [rows[0].version])).rows).toEqual([
+      { ...swapped[0], swapped: false },
+    ]);
+    for (const select of [
+      "select * from pg_replica.entries()",
+      "select * from pg_replica.entries(max_rows => 2)",
+      "select pg_replica.kv_get('k'), pg_replica.kv_get('k', 'local') as local, pg_replica.kv_exists('j')",
+      "select * from pg_replica.kv_get_entry('k')",
+      "select * from pg_replica.kv_list('', null, 10, 'local')",
+      "select * from pg_replica.kv_history('k')",
+    ]) {
+      const [own, there] = [await store.db.query(select), await db.query(select)];
+      expect(there.rows.length).toBeGreaterThan(0);
+      expect(there.rows).toEqual(own.rows);
+      expect(there.fields.map((f) => [f.name, f.dataTypeID])).toEqual(
+        own.fields.map((f) => [f.name, f.dataTypeID]),
+      );
+    }
+    expect((await db.query("select pg_replica.kv_compact() as done")).rows).toEqual([
+      { done: true },
+    ]);
+  });
+
+  test("an error crosses whole, and leaves the caller's own transaction to the caller", async () => {
+    const db = await login(server(), "alice");
+    const error = await errorOf(db.query("select pg_replica.kv_put('', 'x')"));
+    expect(error).toMatchObject({ code: "22023", message: "key has 0 bytes" });
+    expect(error.hint).toBeTruthy();
+    if (kind === "primary") {
+      await db.query("begin read only");
+      const refused = await errorOf(db.query("select pg_replica.replicate('x')"));
+      expect(refused.code).toBe("25006");
+      await db.query("rollback");
+    }
+  });
+});
+
 test("a caller's temporary tables, types and functions change nothing", async () => {
   const db = await login(primary, "alice");
   await db.query(`

@@ -24,6 +24,12 @@ const READS = [
   "leader()",
   "is_leader()",
   "term()",
+  "entries()",
+  "kv_get('x', 'local')",
+  "kv_get_entry('x', 'local')",
+  "kv_exists('x', 'local')",
+  "kv_list(consistency => 'local')",
+  "kv_history('x', consistency => 'local')",
 ];
 const ACTS = [
   "failover('x')",
@@ -34,6 +40,13 @@ const ACTS = [
   "pause(null)",
   "resume()",
   "recover(false, null)",
+  "replicate(null::text)",
+  "replicate(null::text[])",
+  "replicate(null::jsonb[])",
+  "kv_put(null, null)",
+  "kv_delete(null)",
+  "kv_cas(null, null, null)",
+  "kv_compact()",
 ];
 const VIEWS = [
   "status",

@@ -38,8 +38,9 @@ export async function threeMembers(
 ): Promise<void> {
   for (const { db } of stores) {
     await db.query(
-      `truncate cluster.member, cluster.epoch, cluster.request, cluster.event, cluster.proposal,
-         node.observed, node.progress, raft.inbox, raft.hard_state;
+      `truncate cluster.member, cluster.epoch, cluster.request, cluster.event, cluster.proposal, cluster.entry,
+         cluster.kv, cluster.kv_total, node.observed, node.progress, raft.inbox, raft.hard_state;
+       insert into cluster.kv_total default values;
        insert into raft.hard_state (current_term) values (7);
        update cluster.state set system_identifier = '7000000000000000001', formed = true, paused_why = null,
          rule_version = 1, rule_k = 1, rule_cohort = '{1,2,3}', next_k = null, next_cohort = null`,

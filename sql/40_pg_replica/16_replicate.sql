@@ -1,0 +1,28 @@
+-- Commit what a user put into the log; its place there.  p_args: data (a list of texts), request_id.
+create or replace function node.replicate(p_args jsonb) returns bigint
+language plpgsql volatile set search_path = '', pg_temp as $$
+declare
+  v_data  jsonb := p_args -> 'data';
+  v_key   uuid  := node.request_key(p_args ->> 'request_id');
+  v_bytes bigint;
+begin
+  if coalesce(jsonb_typeof(v_data), 'null') = 'null' or v_data @> '[null]' then
+    raise exception using errcode = 'null_value_not_allowed', message = 'data is null',
+      hint = 'An entry holds text; it may be empty.';
+  elsif v_data = '[]' then
+    raise exception using errcode = 'invalid_parameter_value', message = 'data has no items',
+      hint = 'A batch holds one item or more.';
+  elsif v_data @? 'strict $[*] ? (@.type() != "string")' then
+    raise exception using errcode = 'invalid_parameter_value', message = 'data has more than one dimension',
+      hint = 'A batch is a plain list.';
+  end if;
+  select sum(octet_length(d.data)) into v_bytes from jsonb_array_elements_text(v_data) as d (data);
+  if v_bytes > node.bytes_limit() then
+    raise exception using errcode = 'invalid_parameter_value', message = format('data has %s bytes', v_bytes),
+      hint = format('An entry holds at most %s bytes, all items of a batch together.', node.bytes_limit());
+  end if;
+  return (node.commit(v_key, 'entry', jsonb_build_object(
+    'data', v_data, 'request_id', p_args -> 'request_id',
+    'node_id', (select i.node_id from node.identity as i)))).log_index;
+end
+$$;
