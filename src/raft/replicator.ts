@@ -19,6 +19,7 @@ import type { Queryable } from "../db/call.ts";
 import { appendEntries, heartbeat, type Sender } from "../db/peer.ts";
 import { type Entry, outcome, readLog, takeInbox, termAt } from "../db/raft.ts";
 import type { Log } from "../log/logger.ts";
+import { firstBatch } from "./batch.ts";
 import { type Link, NO_ANSWER } from "./links.ts";
 import { type Outcome, UnknownOutcome } from "./raft.ts";
 import { Wakeup } from "./wakeup.ts";
@@ -257,7 +258,7 @@ export class Replicator {
     const { last, store, term } = this.#options;
     const offset = Number(next - this.#windowStart);
     if (offset >= 0) {
-      const entries = this.#window.slice(offset, offset + BATCH.entries);
+      const entries = firstBatch(this.#window, offset, BATCH);
       const before = this.#window[offset - 1]?.term;
       if (before !== undefined) return { entries, prevTerm: before };
       if (next === this.#firstOfTerm) return { entries, prevTerm: last.lastTerm };
