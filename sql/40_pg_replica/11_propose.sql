@@ -9,6 +9,7 @@ declare
   v_leader  integer;
   v_term    bigint;
   v_taken   bigint;             -- the term whose leader took it
+  v_doubt   boolean := false;   -- a leader may have taken it
   v_why     text;
   v_started timestamptz;
   v_most    integer;
@@ -29,6 +30,8 @@ begin
       exception when connection_exception or admin_shutdown or crash_shutdown or cannot_connect_now
                   or too_many_connections or sqlstate 'RF001' or sqlstate 'RF007' then
         v_why := sqlerrm;
+        -- Not after these: it was refused, or nobody was reached.
+        v_doubt := v_doubt or sqlstate not in ('RF001', '08000', '08001');
         perform pg_sleep(0.05);
       end;
     else
@@ -38,7 +41,10 @@ begin
     v_spent := v_spent + pgreplica.passed_ms(v_started, 5, v_most);
   end loop;
   if v_outcome is null then
-    perform node.raise_no_leader(v_leader, v_taken is not null, v_why, p_kind, v_spent);
+    if v_taken is not null or v_doubt then
+      perform node.raise_unknown(p_kind, v_leader, v_spent);
+    end if;
+    perform node.raise_no_leader(v_leader, v_taken is not null, v_why);
   end if;
   return v_outcome;
 end

@@ -1,25 +1,12 @@
--- Say why nothing could be decided (RF002), and what may still come of it.  A write of the log as a service that a
--- leader has taken may commit yet: its outcome is unknown (RF003); a barrier changes nothing, whatever becomes of it.
-create or replace function node.raise_no_leader(
-  p_leader integer, p_taken boolean, p_why text, p_kind text, p_spent integer
-) returns void
+-- Say why nothing could be decided (RF002), and what may still come of it.
+create or replace function node.raise_no_leader(p_leader integer, p_taken boolean, p_why text) returns void
 language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_voters integer := (select count(*) from cluster.member where voter);
   v_hint   text := format('%s of the %s voters must be up and reach each other; see pg_replica.status().',
                           v_voters / 2 + 1, v_voters);
 begin
-  if p_taken and p_kind in ('entry', 'kv_set', 'kv_compact', 'kv_reset') then
-    raise exception using errcode = 'RF003',
-      message = format('outcome unknown after %s ms; the entry may still commit', p_spent),
-      detail = format('Current leader: %s.', coalesce(p_leader::text, 'none')),
-      hint = 'replicate() with the same request_id, or a look at the key, tells. ' || v_hint;
-  elsif p_taken and p_kind = 'barrier' then
-    raise exception using errcode = 'RF002',
-      message = 'no majority has confirmed the leader in time',
-      detail = format('Current leader: %s.', coalesce(p_leader::text, 'none')),
-      hint = 'With consistency => ''local'' this node answers alone, maybe with what is old. ' || v_hint;
-  elsif p_taken then
+  if p_taken then
     raise exception using errcode = 'RF002',
       message = 'no quorum has confirmed this in time',
       detail = format('Node %s took it, and it may still be carried out.', p_leader),

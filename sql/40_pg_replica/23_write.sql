@@ -1,4 +1,6 @@
 -- A write of the log as a service: outside the caller's transaction, and so refused in one that was made read-only.
+--
+-- Once it was asked for, no answer means that the outcome is unknown (H13).
 create or replace function node.write(p_function text, p_args jsonb) returns jsonb
 language plpgsql volatile set search_path = '', pg_temp as $$
 begin
@@ -7,5 +9,8 @@ begin
       message = format('cannot execute %s() in a read-only transaction', p_function);
   end if;
   return node.act(p_function, p_args);
+exception when connection_failure or admin_shutdown or crash_shutdown or sqlstate 'RF007' then
+  raise exception using errcode = 'RF003', message = 'outcome unknown; the entry may still commit',
+    detail = sqlerrm, hint = 'replicate() with the same request_id, or a look at the key, tells.';
 end
 $$;

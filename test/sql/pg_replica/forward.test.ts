@@ -381,6 +381,24 @@ test("when the control store is gone the error says so", async () => {
   expect(error.hint).toContain(URI);
 });
 
+test("a control store that stops answering leaves the outcome of a write unknown: RF003", async () => {
+  const db = await login(primary, "alice");
+  // Nobody leads by hand: the proposal lies in the inbox.
+  const asked = errorOf(db.query("select pg_replica.replicate('in doubt')"));
+  const taken = async () => (await store.db.query("select from raft.inbox")).rowCount === 1;
+  while (!(await taken())) await monotonicClock.sleep(5);
+  await store.db.query(
+    "select pg_terminate_backend(pid) from pg_stat_activity where query like 'select node.call%'",
+  );
+  expect(await asked).toMatchObject({
+    code: "RF003",
+    message: "outcome unknown; the entry may still commit",
+    detail: "terminating connection due to administrator command",
+  });
+  const refused = await errorOf(db.query("select pg_replica.kv_put('', 'x')"));
+  expect(refused.code).toBe("22023");
+});
+
 test.each(["status()", "failover('node2')", "pause('frozen')"])(
   "a frozen control store holds nobody: %s",
   async (call) => {

@@ -264,6 +264,23 @@ describe("when nothing can be decided", () => {
     });
   });
 
+  test("nobody reached is certain, RF002; an answer that did not come is not, RF003", async () => {
+    await elect([follower], 3);
+    const unreached = await errorOf(follower.db.query("select pg_replica.replicate('x')"));
+    expect(unreached).toMatchObject({
+      code: "RF002",
+      message: "the leader, node 3, does not answer",
+    });
+    await elect([follower], 1);
+    await leader.db.query("begin; lock table raft.inbox");
+    try {
+      const unheard = await errorOf(follower.db.query("select pg_replica.replicate('x')"));
+      expect(unheard.code).toBe("RF003");
+    } finally {
+      await leader.db.query("rollback");
+    }
+  });
+
   test("asked again with its request_id after RF003, it is there once", async () => {
     const call = "replicate('pay', 'order 1')";
     expect((await errorOf(follower.db.query(`select pg_replica.${call}`))).code).toBe("RF003");
