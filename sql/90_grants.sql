@@ -1,6 +1,6 @@
 -- Every grant of the control store.  Nothing is public: who is in none of the groups can call nothing of ours.
 revoke all on all functions in schema raft, peer, cluster, node, pg_replica, pgreplica from public;
-revoke all on schema public from public;
+revoke create on schema public from public;
 -- A temporary type or table could pose as PostgreSQL's own to functions that run as their owner.
 revoke temporary on database postgres from public;
 

@@ -1,5 +1,5 @@
 --! Previous: sha256:8eea3a7d82ab2692b1fa7e7b4ad8d6c6a316a99703745f6119126a8566f35f12
---! Hash: sha256:46a5e41e007e4dfe8b0c1b25b13b782c9bc14230ded02587f10da3d08275bf6f
+--! Hash: sha256:5f72cf89d262b359f9043fdf760dd1d2546fe29cd5066f673671bdf04dfbd4ff
 --! Message: the log as a service: what users put into it, and their keys and values
 
 -- What pg_replica.replicate committed.  One entry of the log holds one item or, from the batch form, several.
@@ -33,3 +33,6 @@ create table cluster.kv_total (
   compacted_version bigint  not null default 0    -- older versions and deleted keys are gone up to here
 ) with (fillfactor = 10);                         -- heap-only updates of a one-row table (H64)
 insert into cluster.kv_total default values;
+
+-- How often keys were read here behind a barrier; for display only.
+create unlogged sequence node.kv_gets;

@@ -10,7 +10,8 @@ begin
       from pg_catalog.pg_proc p
       join pg_catalog.pg_language l on l.oid = p.prolang
       join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-     where n.nspname in ('raft', 'peer', 'cluster', 'node', 'pg_replica', 'pgreplica')
+     where (n.nspname in ('raft', 'peer', 'cluster', 'node', 'pg_replica', 'pgreplica')
+            or n.nspname = 'public' and p.proname like 'pgraft\_%')
        and l.lanname in ('sql', 'plpgsql')
   loop
     begin

@@ -8,7 +8,8 @@ create or replace view pgreplica.made_by_sql as
            p.prosecdef, p.proconfig, p.prosrc) as definition
     from pg_catalog.pg_proc p
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-   where n.nspname in ('raft', 'peer', 'cluster', 'node', 'pg_replica', 'pgreplica')
+   where (n.nspname in ('raft', 'peer', 'cluster', 'node', 'pg_replica', 'pgreplica')
+          or n.nspname = 'public' and p.proname like 'pgraft\_%')
      and p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype
      and not exists (select from pg_catalog.pg_depend d
                       where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass

@@ -1,10 +1,12 @@
--- Commit what a user put into the log; its place there.  p_args: data (a list of texts), request_id.
+-- Commit what a user put into the log; its place there.  p_args: data (a list of texts), request_id,
+-- term (only in that one; null when it is over).
 create or replace function node.replicate(p_args jsonb) returns bigint
 language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_data  jsonb := p_args -> 'data';
   v_key   uuid  := node.request_key(p_args ->> 'request_id');
   v_bytes bigint;
+  v_done  record;
 begin
   if coalesce(jsonb_typeof(v_data), 'null') = 'null' or v_data @> '[null]' then
     raise exception using errcode = 'null_value_not_allowed', message = 'data is null',
@@ -21,8 +23,9 @@ begin
     raise exception using errcode = 'invalid_parameter_value', message = format('data has %s bytes', v_bytes),
       hint = format('An entry holds at most %s bytes, all items of a batch together.', node.bytes_limit());
   end if;
-  return (node.commit(v_key, 'entry', jsonb_build_object(
-    'data', v_data, 'request_id', p_args -> 'request_id',
-    'node_id', (select i.node_id from node.identity as i)))).log_index;
+  select * into v_done from node.commit(v_key, 'entry', jsonb_build_object(
+    'data', v_data, 'request_id', p_args -> 'request_id', 'term', p_args -> 'term',
+    'node_id', (select i.node_id from node.identity as i)));
+  return case when v_done.outcome = 'ok' then v_done.log_index end;
 end
 $$;

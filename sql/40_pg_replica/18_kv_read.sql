@@ -2,9 +2,12 @@
 create or replace function node.kv_read(p_function text, p_args jsonb) returns jsonb
 language plpgsql volatile set search_path = '', pg_temp as $$
 declare
-  v_key text := case when p_function <> 'kv_list' then node.kv_key(p_args ->> 'key') end;
+  v_key text := case when p_function not in ('kv_list', 'kv_list_keys') then node.kv_key(p_args ->> 'key') end;
 begin
   perform node.read_barrier(p_args ->> 'consistency');
+  if p_args ->> 'consistency' = 'linearizable' then
+    perform nextval('node.kv_gets');
+  end if;
   return case p_function
     when 'kv_get'       then (select to_jsonb(k.value) from node.kv_live as k where k.key = v_key)
     when 'kv_exists'    then to_jsonb(exists (select from node.kv_live as k where k.key = v_key))
@@ -16,6 +19,9 @@ begin
                where k.key ^@ coalesce(p_args ->> 'prefix', '')
                  and k.key > coalesce(p_args ->> 'after_key', '')
                order by k.key limit node.max_rows((p_args ->> 'max_rows')::integer, 1000)) as r)
+    when 'kv_list_keys' then (
+      select jsonb_agg(k.key order by k.key)
+        from node.kv_live as k where k.key ^@ coalesce(p_args ->> 'prefix', ''))
     when 'kv_history'   then (
       select jsonb_agg(to_jsonb(r) order by r.version)
         from (select k.version, k.value, k.created_version, k.at as updated_at

@@ -39,6 +39,7 @@ begin
     when 'kv_exists'    then node.kv_read('kv_exists', p_args)
     when 'kv_list'      then node.kv_read('kv_list', p_args)
     when 'kv_history'   then node.kv_read('kv_history', p_args)
+    when 'pgraft'       then node.pgraft(p_args)
   end;
 end
 $$;

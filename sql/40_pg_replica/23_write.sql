@@ -6,7 +6,8 @@ language plpgsql volatile set search_path = '', pg_temp as $$
 begin
   if current_setting('transaction_read_only')::boolean and not pg_is_in_recovery() then
     raise exception using errcode = 'read_only_sql_transaction',
-      message = format('cannot execute %s() in a read-only transaction', p_function);
+      message = format('cannot execute %s() in a read-only transaction',
+                       coalesce('pgraft_' || (p_args ->> 'function'), p_function));
   end if;
   return node.act(p_function, p_args);
 exception when connection_failure or admin_shutdown or crash_shutdown or sqlstate 'RF007' then

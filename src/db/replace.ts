@@ -6,6 +6,12 @@ import { callMany, run } from "./call.ts";
 const Drop = z.object({ statement: z.string() });
 const Dependent = z.object({ object: z.string() });
 
+/** Those of the pgraft interface stand where its users expect them; an extension's are its own. */
+const PGRAFT = String.raw`(p.pronamespace = 'public'::pg_catalog.regnamespace and p.proname like 'pgraft\_%'
+       and not exists (select from pg_catalog.pg_depend d
+                        where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+                          and d.objid = p.oid and d.deptype = 'e'))`;
+
 /** Functions and views of our schemas; trigger functions belong to tables, so to migrations. */
 const MADE = `
   with made as (
@@ -13,7 +19,7 @@ const MADE = `
            case p.prokind when 'p' then 'procedure' else 'function' end as kind,
            p.oid::pg_catalog.regprocedure::text as name
       from pg_catalog.pg_proc p
-     where p.pronamespace in (select oid from ours) and p.prorettype <> 'trigger'::pg_catalog.regtype
+     where (p.pronamespace in (select oid from ours) or ${PGRAFT}) and p.prorettype <> 'trigger'::pg_catalog.regtype
     union all
     select 'pg_class'::pg_catalog.regclass, c.oid, 'view', c.oid::pg_catalog.regclass::text
       from pg_catalog.pg_class c

@@ -119,8 +119,8 @@ const takesWrites = step("promoted", "serving", "primary_serving", (body) => ({
   write_gap_ms: int(body.write_gap_ms),
 }));
 
-const serving: Command = (cluster, body, index) => {
-  const effect = takesWrites(cluster, body, index);
+const serving: Command = (cluster, body, index, term) => {
+  const effect = takesWrites(cluster, body, index, term);
   if (effect.outcome !== "ok") return effect;
   const primary = newestOf(effect.cluster)?.node_id ?? null;
   const attached = withMember(effect.cluster, primary, { state: "attached" });
@@ -318,14 +318,15 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
 
 /** cluster.apply. Throws SqlError for an entry that cannot be applied. */
 export function apply(cluster: Cluster, committed: Entry): Omit<Effect, "outcome"> {
-  const { index, kind } = committed;
+  const { index, kind, term } = committed;
   const key = `${committed.client}/${committed.sequence}`;
   if (cluster.proposals.has(key)) return { cluster };
   const command = COMMANDS[kind];
   if (command === undefined) {
     throw new SqlError("RF015", `command ${kind} is unknown to this version`);
   }
-  const { outcome, ...effect } = command(cluster, committed.body as Record<string, unknown>, index);
+  const body = committed.body as Record<string, unknown>;
+  const { outcome, ...effect } = command(cluster, body, index, term);
   const proposals = new Map(cluster.proposals).set(key, { index, outcome });
   return { ...effect, cluster: { ...effect.cluster, proposals } };
 }

@@ -3,8 +3,8 @@ import { parseLsn } from "../../../src/core/ids.ts";
 import type { Cluster, Effect, EpochFacts, EventFacts, Member } from "./cluster.ts";
 
 export type Body = Readonly<Record<string, unknown>>;
-/** `index` is the entry's place in the log. */
-export type Command = (cluster: Cluster, body: Body, index: bigint) => Effect;
+/** `index` is the entry's place in the log, `term` that of its leader. */
+export type Command = (cluster: Cluster, body: Body, index: bigint, term: bigint) => Effect;
 
 export const absent = (value: unknown): value is null | undefined =>
   value === null || value === undefined;

@@ -2,7 +2,9 @@
 import type { Cluster, EntryFacts, KvRow, KvTotal } from "./cluster.ts";
 import { big, type Command, done, int, refused, text } from "./effects.ts";
 
-export const entry: Command = (cluster, body, index) => {
+export const entry: Command = (cluster, body, index, term) => {
+  const named = big(body.term);
+  if (named !== null && named !== term) return refused(cluster, "stale_term");
   const items = (body.data as readonly string[]).map(
     (data, position): EntryFacts => ({
       index,

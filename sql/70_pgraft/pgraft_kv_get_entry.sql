@@ -1,0 +1,13 @@
+-- A key's value and versions, by the control store of this node.
+create or replace function public.pgraft_kv_get_entry(key text, consistency text default 'linearizable') returns table (
+  value text, version bigint, created_version bigint, updated_at timestamptz
+)
+language sql volatile security definer set search_path = '', pg_temp as $$
+  select r.* from jsonb_to_recordset(pgreplica.read('pgraft', jsonb_build_object(
+    'function', 'kv_get_entry',
+    'key', key,
+    'consistency', consistency))) as r (
+    value text, version bigint, created_version bigint, updated_at timestamptz);
+$$;
+comment on function public.pgraft_kv_get_entry(text, text) is
+  'A key''s value and versions; no row when it is absent.';
