@@ -58,13 +58,15 @@ server it is asked on. What a server cannot have it shows no rows of; columns it
 
 /** What each SQLSTATE of ours means; the codes are those of `src/db/errors.ts`. */
 const MEANINGS: Readonly<Record<keyof typeof OURS, string>> = {
-  RF001: "This node does not lead; between nodes only.",
+  RF001: "This node does not lead; between nodes, and writes of the pgraft interface.",
   RF002:
     "No leader is known, it does not answer, or no majority commits. Told within five seconds.",
   RF003: "The outcome is unknown: look before asking again.",
+  RF004: "The term that was named is over; the pgraft interface only.",
   RF006: "No such member; the detail lists those there are.",
   RF007: "No answer within the limit.",
   RF008: "Not a member, another cluster, or an older incarnation; between nodes only.",
+  RF009: "It would bypass consensus; the pgraft interface only.",
   RF010: "Not possible now: no candidate, not promotable, paused, or a hand-over that failed.",
   RF011: "Acknowledged commits would be lost, and `allow_data_loss` is off.",
   RF013: "Settings of a server that would break the promises; the worker refuses to run.",

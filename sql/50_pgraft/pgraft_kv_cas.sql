@@ -1,5 +1,7 @@
 -- Gives a key a new value if its version is the expected one.
-create or replace function public.pgraft_kv_cas(key text, expected_version bigint, new_value text) returns table (swapped boolean, version bigint, value text)
+create or replace function public.pgraft_kv_cas(
+  key text, expected_version bigint, new_value text
+) returns table (swapped boolean, version bigint, value text)
 language sql volatile security definer set search_path = '', pg_temp as $$
   select r.* from jsonb_to_record(node.write('pgraft', jsonb_build_object(
     'function', 'kv_cas', 'forward', current_setting('pgraft.forward_writes', true),

@@ -1,5 +1,7 @@
 -- Keys that begin with prefix, in the order of their bytes.
-create or replace function public.pgraft_kv_list_keys(prefix text default '', consistency text default 'linearizable') returns setof text
+create or replace function public.pgraft_kv_list_keys(
+  prefix text default '', consistency text default 'linearizable'
+) returns setof text
 language sql volatile security definer set search_path = '', pg_temp as $$
   select r.key from jsonb_array_elements_text(node.read('pgraft', jsonb_build_object(
     'function', 'kv_list_keys',

@@ -1,15 +1,12 @@
 /** The same functions on a data server, primary and standby: forwarded to the node's own control store. */
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import type pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { monotonicClock } from "../../../src/clock/clock.ts";
 import { install } from "../../../src/db/install.ts";
-import { findBinaries } from "../../../src/postgres/binaries.ts";
-import { startServer, waitReady } from "../../../src/postgres/server.ts";
-import { putStandbySignal, writeSettings } from "../../../src/postgres/settings.ts";
+import { writeSettings } from "../../../src/postgres/settings.ts";
 import { openScratch, type Scratch, type ScratchServer } from "../../support/scratch.ts";
 import { errorOf } from "../../support/sql.ts";
+import { asStandby, openDataServer } from "./data-servers.ts";
 import {
   another,
   type Entry,
@@ -43,8 +40,8 @@ const clients: pg.Client[] = [];
 beforeAll(async () => {
   scratch = await openScratch("forward");
   store = await openStore(scratch, 1);
-  primary = await dataServer();
-  standby = await asStandby(await dataServer());
+  primary = await openDataServer(scratch, store, URI);
+  standby = await asStandby(scratch, await openDataServer(scratch, store, URI));
 }, 90_000);
 beforeEach(async () => {
   await threeMembers([store]);
@@ -55,47 +52,6 @@ afterEach(async () => {
   for (const client of clients.splice(0)) await client.end();
 });
 afterAll(() => scratch.close());
-
-async function dataServer(): Promise<ScratchServer> {
-  const server = await scratch.start();
-  const db = await server.connect();
-  await install(db, "data");
-  await db.query("create role alice login in role pgreplica_admin");
-  await writeSettings(
-    server.server.dataDir,
-    {
-      "pgreplica.control_socket": store.server.host,
-      "pgreplica.control_port": store.server.port,
-      "pgreplica.control_uri": URI,
-    },
-    scratch.owner,
-  );
-  return server;
-}
-
-/** Stopped cleanly and started again as a standby without an upstream. */
-async function asStandby(one: ScratchServer): Promise<ScratchServer> {
-  const { dataDir } = one.server;
-  await one.server.stop("fast", 20_000);
-  await putStandbySignal(dataDir, scratch.owner);
-  const hba = join(scratch.dir, "hba.conf");
-  await writeFile(hba, "local all all trust\n");
-  const settings = {
-    listen_addresses: "",
-    port: one.port,
-    unix_socket_directories: one.host,
-    hba_file: hba,
-  };
-  const server = await startServer({
-    binaries: await findBinaries({ owner: scratch.owner, copyEmbeddedTo: join(scratch.dir, "pg") }),
-    dataDir,
-    owner: scratch.owner,
-    logFile: join(scratch.dir, "scratch.log"),
-    args: Object.entries(settings).flatMap(([key, value]) => ["-c", `${key}=${value}`]),
-  });
-  await waitReady(server, { clock: monotonicClock, limitMs: 20_000 });
-  return { ...one, server };
-}
 
 async function login(server: ScratchServer, user = "postgres"): Promise<pg.Client> {
   const client = await another({ server }, user);
@@ -203,59 +159,6 @@ describe.each(["primary", "standby"] as const)("on the data server of a %s", (ki
     expect(rows).toEqual([{ paused: true, resumed: true }]);
     const events = await store.db.query("select event, detail->>'by' as by from pg_replica.events");
     expect(events.rows).toContainEqual({ event: "paused", by: "alice" });
-  });
-});
-
-describe.each(["primary", "standby"] as const)("the log as a service on a %s", (kind) => {
-  const server = () => (kind === "primary" ? primary : standby);
-
-  test("entries and keys are written and read as on the control store", async () => {
-    leading();
-    const db = await login(server(), "alice");
-    const { rows } = await db.query(`
-      select pg_replica.replicate('one', 'first') as one, pg_replica.replicate(array['two', 'three']) as batch,
-             pg_replica.replicate(array['{"n": 1.50}'::jsonb]) as documents, pg_replica.kv_put('k', 'v') as version,
-             pg_replica.kv_delete('absent') as deleted`);
-    const { rows: again } = await db.query("select pg_replica.replicate('uno', 'first') as one");
-    expect(again[0].one).toBe(rows[0].one);
-    expect(rows[0].deleted).toBe(false);
-    const cas = "select * from pg_replica.kv_cas('k', $1, 'w')";
-    const swapped = (await db.query(cas, [rows[0].version])).rows;
-    expect(swapped).toMatchObject([{ swapped: true, value: "w" }]);
-    expect((await db.query(cas, [rows[0].version])).rows).toEqual([
-      { ...swapped[0], swapped: false },
-    ]);
-    for (const select of [
-      "select * from pg_replica.entries()",
-      "select * from pg_replica.entries(max_rows => 2)",
-      "select pg_replica.kv_get('k'), pg_replica.kv_get('k', 'local') as local, pg_replica.kv_exists('j')",
-      "select * from pg_replica.kv_get_entry('k')",
-      "select * from pg_replica.kv_list('', null, 10, 'local')",
-      "select * from pg_replica.kv_history('k')",
-    ]) {
-      const [own, there] = [await store.db.query(select), await db.query(select)];
-      expect(there.rows.length).toBeGreaterThan(0);
-      expect(there.rows).toEqual(own.rows);
-      expect(there.fields.map((f) => [f.name, f.dataTypeID])).toEqual(
-        own.fields.map((f) => [f.name, f.dataTypeID]),
-      );
-    }
-    expect((await db.query("select pg_replica.kv_compact() as done")).rows).toEqual([
-      { done: true },
-    ]);
-  });
-
-  test("an error crosses whole, and leaves the caller's own transaction to the caller", async () => {
-    const db = await login(server(), "alice");
-    const error = await errorOf(db.query("select pg_replica.kv_put('', 'x')"));
-    expect(error).toMatchObject({ code: "22023", message: "key has 0 bytes" });
-    expect(error.hint).toBeTruthy();
-    if (kind === "primary") {
-      await db.query("begin read only");
-      const refused = await errorOf(db.query("select pg_replica.replicate('x')"));
-      expect(refused.code).toBe("25006");
-      await db.query("rollback");
-    }
   });
 });
 
@@ -379,24 +282,6 @@ test("when the control store is gone the error says so", async () => {
     message: "the control store of this node does not answer",
   });
   expect(error.hint).toContain(URI);
-});
-
-test("a control store that stops answering leaves the outcome of a write unknown: RF003", async () => {
-  const db = await login(primary, "alice");
-  // Nobody leads by hand: the proposal lies in the inbox.
-  const asked = errorOf(db.query("select pg_replica.replicate('in doubt')"));
-  const taken = async () => (await store.db.query("select from raft.inbox")).rowCount === 1;
-  while (!(await taken())) await monotonicClock.sleep(5);
-  await store.db.query(
-    "select pg_terminate_backend(pid) from pg_stat_activity where query like 'select node.call%'",
-  );
-  expect(await asked).toMatchObject({
-    code: "RF003",
-    message: "outcome unknown; the entry may still commit",
-    detail: "terminating connection due to administrator command",
-  });
-  const refused = await errorOf(db.query("select pg_replica.kv_put('', 'x')"));
-  expect(refused.code).toBe("22023");
 });
 
 test.each(["status()", "failover('node2')", "pause('frozen')"])(
