@@ -11,7 +11,8 @@ begin
       join pg_catalog.pg_language l on l.oid = p.prolang
       join pg_catalog.pg_namespace n on n.oid = p.pronamespace
      where (n.nspname in ('raft', 'peer', 'cluster', 'node', 'pg_replica', 'pgreplica')
-            or n.nspname = 'public' and p.proname like 'pgraft\_%')
+            or n.nspname = 'public' and p.proname in (
+              select pg_catalog.substring(f.path, '_pgraft/(pgraft_[a-z_]+)[.]sql$') from pgreplica.sql_file f))
        and l.lanname in ('sql', 'plpgsql')
   loop
     begin

@@ -1,5 +1,5 @@
 -- Every function and view that the files under sql/ make: all of our schemas' but trigger functions (they
--- belong to tables, so to migrations) and what extensions own.
+-- belong to tables, so to migrations) and what extensions own; of public only those of the pgraft interface, by name.
 create or replace view pgreplica.made_by_sql as
   select n.nspname as schema_name,
          case p.prokind when 'p' then 'procedure' else 'function' end as kind,
@@ -9,7 +9,8 @@ create or replace view pgreplica.made_by_sql as
     from pg_catalog.pg_proc p
     join pg_catalog.pg_namespace n on n.oid = p.pronamespace
    where (n.nspname in ('raft', 'peer', 'cluster', 'node', 'pg_replica', 'pgreplica')
-          or n.nspname = 'public' and p.proname like 'pgraft\_%')
+          or n.nspname = 'public' and p.proname in (
+            select substring(f.path from '_pgraft/(pgraft_[a-z_]+)[.]sql$') from pgreplica.sql_file f))
      and p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype
      and not exists (select from pg_catalog.pg_depend d
                       where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass

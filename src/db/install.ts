@@ -142,13 +142,13 @@ async function replaceSql(
 ): Promise<string[]> {
   await dropWhatSqlMade(db);
   for (const file of files) await apply(db, `sql/${file.path}`, file.text);
-  await run(db, { text: "select pgreplica.check_bodies()" });
   await run(db, { text: "delete from pgreplica.sql_file where target = $1", values: [target] });
   await run(db, {
     text: `insert into pgreplica.sql_file (target, path, hash)
            select $1, f.path, f.hash from unnest($2::text[], $3::text[]) as f (path, hash)`,
     values: [target, files.map(({ path }) => path), files.map(({ hash }) => hash)],
   });
+  await run(db, { text: "select pgreplica.check_bodies()" });
   await run(db, {
     text: `insert into pgreplica.catalog (target, fingerprint) values ($1, pgreplica.fingerprint())
            on conflict (target) do update set fingerprint = excluded.fingerprint`,

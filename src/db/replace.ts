@@ -6,8 +6,13 @@ import { callMany, run } from "./call.ts";
 const Drop = z.object({ statement: z.string() });
 const Dependent = z.object({ object: z.string() });
 
-/** Those of the pgraft interface stand where its users expect them; an extension's are its own. */
-const PGRAFT = String.raw`(p.pronamespace = 'public'::pg_catalog.regnamespace and p.proname like 'pgraft\_%'
+/**
+ * Those of the pgraft interface stand in schema public, among what is not ours: only what our own files were named
+ * after, and no extension holds.
+ */
+const PGRAFT = `(p.pronamespace = 'public'::pg_catalog.regnamespace
+       and p.proname in (
+         select pg_catalog.substring(f.path, '_pgraft/(pgraft_[a-z_]+)[.]sql$') from pgreplica.sql_file f)
        and not exists (select from pg_catalog.pg_depend d
                         where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
                           and d.objid = p.oid and d.deptype = 'e'))`;

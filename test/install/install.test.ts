@@ -109,6 +109,30 @@ describe("when something is lost or changed", () => {
     await expect(db.query("select raft.odd()")).rejects.toThrow(/does not exist/);
   });
 
+  test("of schema public only what our files made is put back and taken along, whatever it is called", async () => {
+    const root = await copyOfFiles("pgraft");
+    const db = await freshClient();
+    await install(db, "data", { root });
+    await db.query(`
+      create function public.pgraft_mine() returns integer language sql as 'select 1';
+      create or replace function public.pgraft_kv_compact() returns boolean language sql as 'select false'`);
+    expect((await install(db, "data", { root })).replaced).toContain(
+      "70_pgraft/pgraft_kv_compact.sql",
+    );
+    await rm(join(root, "sql/70_pgraft/pgraft_kv_compact.sql"));
+    const grants = join(root, "sql/70_pgraft/zz_grants.sql");
+    const without = (await readFile(grants, "utf8")).replaceAll(
+      /\s*public\.pgraft_kv_compact\(\),/g,
+      "",
+    );
+    await writeFile(grants, without);
+    await install(db, "data", { root });
+    const { rows } = await db.query(
+      "select public.pgraft_mine() as mine, to_regproc('public.pgraft_kv_compact') as gone",
+    );
+    expect(rows).toEqual([{ mine: 1, gone: null }]);
+  });
+
   test("a user's view on one of our functions survives a changed file", async () => {
     const root = await copyOfFiles("users-view");
     const db = await freshClient();
