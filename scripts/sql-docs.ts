@@ -31,6 +31,7 @@ const SECTIONS: readonly { readonly title: string; readonly names: readonly stri
       "kv_compact",
     ],
   },
+  { title: "Members come and go", names: ["add_node", "remove_node", "set_node", "invitation"] },
   { title: "Single values", names: ["leader", "is_leader", "term", "version"] },
 ];
 

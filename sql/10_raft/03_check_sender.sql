@@ -16,15 +16,8 @@ begin
   end if;
 
   select * into v_member from cluster.member where node_id = p_from;
-  if not found and exists (select from cluster.given_up where node_id = p_from) then
-    raise exception using errcode = 'RF008',
-      message = format('node %s was excluded from cluster %s', p_from, v_me.cluster_name),
-      detail = (select format('It was given up at %s: %s.', x.at, x.reason)
-                  from cluster.given_up as x where x.node_id = p_from),
-      hint = 'What it holds may differ from what the cluster holds now: make it anew, and let it join.';
-  elsif not found then
-    raise exception using errcode = 'RF008',
-      message = format('node %s is no member of cluster %s', p_from, v_me.cluster_name);
+  if not found then
+    perform raft.check_unknown(p_from, p_incarnation, v_me);
   end if;
   if v_member.incarnation is distinct from p_incarnation and v_member.incarnation is not null then
     raise exception using errcode = 'RF008',

@@ -11,6 +11,7 @@ begin
   end if;
   perform cluster.note(p_term, p_body, 'member_attached', v_node, 'registered', 'attached',
                        format('node %s streams from the primary', v_node));
+  perform cluster.close_requests(p_term, p_body);
   return 'ok';
 end
 $$;

@@ -20,7 +20,7 @@ begin
    where e.node_id is not null order by e.epoch desc limit 1;
   select string_agg(m.name, ', ' order by m.node_id) into v_out
     from cluster.member as m where m.node_id <> v_node;
-  insert into cluster.given_up (node_id, name, incarnation, at, reason)
+  insert into cluster.former_member (node_id, name, incarnation, at, reason)
   select m.node_id, m.name, m.incarnation, v_at, p_body ->> 'reason'
     from cluster.member as m where m.node_id <> v_node
   on conflict (node_id) do update

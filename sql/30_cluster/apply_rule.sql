@@ -12,6 +12,7 @@ begin
          next_k = null, next_cohort = null;
   perform cluster.note(p_term, p_body, 'rule_changed', null, null, cluster.standby_names(),
                        'the commit rule was seen in force on the primary');
+  perform cluster.close_requests(p_term, p_body);
   return 'ok';
 end
 $$;

@@ -12,10 +12,13 @@ begin
     return 'incarnation_differs';
   elsif v_member.voter then
     return 'votes_already';
+  elsif v_member.leaving or not v_member.wants_vote then
+    return 'is_to_learn';
   end if;
   update cluster.member set voter = true where node_id = v_node;
   perform cluster.note(p_term, p_body, 'member_votes', v_node, 'learner', 'voter',
                        format('node %s (%s) has caught up with the log', v_node, v_member.name));
+  perform cluster.close_requests(p_term, p_body);
   return 'ok';
 end
 $$;

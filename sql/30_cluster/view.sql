@@ -12,14 +12,18 @@ begin
       'next_rule', case when c.next_k is not null then
         jsonb_build_object('k', c.next_k, 'cohort', to_jsonb(c.next_cohort)) end,
       'standby_names', cluster.standby_names(),
-      'members', (select jsonb_agg(to_jsonb(m) order by m.node_id) from cluster.member as m),
+      -- Who is to leave is neither promoted nor counted any more.
+      'members', (select jsonb_agg(to_jsonb(m) || jsonb_build_object(
+                           'promotable', m.promotable and not m.leaving,
+                           'sync', m.sync and not m.leaving) order by m.node_id) from cluster.member as m),
       'epochs', coalesce((
         select jsonb_agg(to_jsonb(e) order by e.epoch desc)
           from (select * from cluster.epoch order by epoch desc limit 5) as e), '[]'),
       'highest_timeline', (select coalesce(max(h.timeline), 1) from cluster.epoch as h),
       'requests', coalesce((
         select jsonb_agg(to_jsonb(r) order by r.request_id)
-          from cluster.request as r where r.state in ('waiting', 'running')), '[]'),
+          from cluster.request as r
+         where r.state in ('waiting', 'running') and r.kind not in ('add_node', 'remove_node')), '[]'),
       'observed', coalesce((
         select jsonb_agg(to_jsonb(o) order by o.node_id) from node.observed as o), '[]'))
       from node.identity as i, cluster.state as c);

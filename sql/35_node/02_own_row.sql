@@ -8,13 +8,14 @@ begin
              'handed_over', (select max(h.epoch) from node.handed_over as h),
              'progress', (select to_jsonb(p) from node.progress as p where p.node_id = i.node_id),
              'raft_role', case
-             when not raft.has_voice() then 'learner'
+             when not coalesce(m.voter and raft.has_voice(), false) then 'learner'
              -- A deposed leader finds its own name still: the mark of silence tells it apart.
              when s.leader_id = i.node_id and not raft.is_silent() then 'leader'
              when s.leader_id is not null and not raft.is_silent() then 'follower'
              else 'candidate' end)
       from node.identity as i
       join node.observed as o on o.node_id = i.node_id
+      left join cluster.member as m on m.node_id = i.node_id
      cross join raft.hard_state as s);
 end
 $$;

@@ -11,8 +11,9 @@ begin
       'pledge', p.epoch, 'followed', f.epoch,
       'epoch', coalesce(e.epoch, 0), 'epoch_state', coalesce(e.state, 'none'),
       'primary_id', e.node_id, 'old_primary', e.old_primary,
-      'goal', case when raft.is_admitted() then g.goal else 'none' end,
-      'goal_why', g.why,
+      'goal', case when w.left_as is not null then 'removed'
+                   when raft.is_admitted() then coalesce(g.goal, 'none') else 'none' end,
+      'goal_why', coalesce('this node has left the cluster: ' || w.left_as, g.why, 'this node is no member yet'),
       'timeline', e.timeline, 'from_lsn', e.from_lsn, 'switch_lsn', e.switch_lsn,
       'stamp_lsn', e.stamp_lsn, 'handover_to', e.handover_to,
       'old_fenced', coalesce(e.old_fenced, false),
@@ -23,9 +24,9 @@ begin
       'rule_cohort', to_jsonb(coalesce(c.next_cohort, c.rule_cohort)),
       'standby_names', cluster.standby_names(),
       'members', (
-        select jsonb_agg(jsonb_build_object(
+        select coalesce(jsonb_agg(jsonb_build_object(
                  'node_id', m.node_id, 'name', m.name, 'incarnation', m.incarnation,
-                 'data_host', m.data_host, 'data_port', m.data_port) order by m.node_id)
+                 'data_host', m.data_host, 'data_port', m.data_port) order by m.node_id), '[]')
           from cluster.member as m),
       'history', coalesce((
         select jsonb_agg(jsonb_build_object(
@@ -35,7 +36,10 @@ begin
       'reported', exists (select from node.report as r where r.epoch = e.epoch and p.epoch = e.epoch),
       'handed_over', exists (select from node.handed_over as o where o.epoch = e.epoch))
       from node.identity as i
-      join cluster.goal as g on g.node_id = i.node_id
+      left join cluster.goal as g on g.node_id = i.node_id
+      left join lateral (
+        select f.reason as left_as from cluster.former_member as f
+         where f.node_id = i.node_id and f.incarnation = i.incarnation) as w on true
      cross join raft.hard_state as s
      cross join cluster.state as c
      cross join node.pledge as p

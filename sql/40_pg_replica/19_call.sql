@@ -17,6 +17,7 @@ begin
                                                     (p_args ->> 'max_rows')::integer) as r)
     when 'explain'   then (select jsonb_agg(to_jsonb(r)) from pg_replica.explain(p_args ->> 'node') as r)
     when 'version'   then to_jsonb(pg_replica.version())
+    when 'invitation' then pg_replica.invitation()
     when 'leader'    then to_jsonb(pg_replica.leader())
     when 'is_leader' then to_jsonb(pg_replica.is_leader())
     when 'term'      then to_jsonb(pg_replica.term())
@@ -40,6 +41,9 @@ begin
     when 'kv_list'      then node.kv_read('kv_list', p_args)
     when 'kv_history'   then node.kv_read('kv_history', p_args)
     when 'pgraft'       then node.pgraft(p_args)
+    when 'add_node'    then to_jsonb(node.add_node(p_args, p_by))
+    when 'remove_node' then to_jsonb(node.remove_node(p_args, p_by))
+    when 'set_node'    then to_jsonb(node.set_node(p_args, p_by))
   end;
 end
 $$;

@@ -2,5 +2,6 @@
 create or replace function node.limit_ms(p_function text, p_args jsonb) returns integer
 language sql immutable set search_path = '', pg_temp as $$
   select 8000 + case when p_function in ('failover', 'switchover')
-                     then least(coalesce((p_args ->> 'wait_ms')::integer, 30000), 3600000) else 0 end;
+                     then least(coalesce((p_args ->> 'wait_ms')::integer, 30000), 3600000)
+                     when p_function = 'remove_node' then 65000 else 0 end;
 $$;

@@ -18,5 +18,9 @@ grant execute on function
   pg_replica.cancel(bigint), pg_replica.pause(text), pg_replica.resume(), pg_replica.recover(boolean, text),
   pg_replica.replicate(text, text), pg_replica.replicate(text[], text), pg_replica.replicate(jsonb[], text),
   pg_replica.kv_put(text, text), pg_replica.kv_delete(text), pg_replica.kv_cas(text, bigint, text),
-  pg_replica.kv_compact()
+  pg_replica.kv_compact(),
+  pg_replica.add_node(text, integer, text, boolean, integer),
+  pg_replica.remove_node(text, boolean), pg_replica.remove_node(integer, boolean),
+  pg_replica.set_node(text, integer, boolean, boolean), pg_replica.set_node(integer, integer, boolean, boolean),
+  pg_replica.invitation()
   to pgreplica_admin;

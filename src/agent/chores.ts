@@ -68,9 +68,10 @@ async function round(agent: Agent, memory: Memory, signal: AbortSignal): Promise
 
 /** The mode was committed when the cluster was founded: a file that says otherwise changes nothing, and is told of. */
 async function compareMode({ config, view, store }: Agent, memory: Memory): Promise<void> {
-  if (view.epoch === 0n || config.syncMode === view.mode || memory.differs === view.mode) return;
+  const mode = config.syncMode ?? view.mode;
+  if (view.epoch === 0n || mode === view.mode || memory.differs === view.mode) return;
   const reason =
-    `sync.mode is ${config.syncMode} in the file of ${config.node.name}, ` +
+    `sync.mode is ${mode} in the file of ${config.node.name}, ` +
     `the cluster's is ${view.mode}: the cluster's holds`;
   await store.noteAct({ event: "config_differs", reason, detail: { key: "sync.mode" } });
   memory.differs = view.mode;

@@ -153,7 +153,7 @@ async function next(agent: Agent, loop: Loop): Promise<void> {
 
 /** Waits that are a trouble for somebody say so; the others are normal. */
 function problemOf(act: Act, pos: number, why: string): string | undefined {
-  const troubles = new Set([230, 250, 280, 330, 455, 470, 660]);
+  const troubles = new Set([106, 230, 250, 280, 330, 455, 470, 660]);
   return act === "wait" && troubles.has(pos) ? why : undefined;
 }
 

@@ -122,6 +122,7 @@ function stepOf(agent: Agent, disk: Disk): Facts["step"] {
       return right && shown && view.followed === view.epoch ? "done" : "todo";
     }
     case "none":
+    case "removed":
       return "done";
   }
 }

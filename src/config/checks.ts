@@ -40,11 +40,12 @@ export function contradictions(file: ConfigFile): Problem[] {
   ];
 }
 
-function ownEntry(file: ConfigFile): Problem[] {
-  const index = file.peers.findIndex((peer) => peer.id === file.node.id);
-  const own = file.peers[index];
+function ownEntry({ peers, ...file }: ConfigFile): Problem[] {
+  if (peers === undefined) return [];
+  const index = peers.findIndex((peer) => peer.id === file.node.id);
+  const own = peers[index];
   if (own === undefined) {
-    const ids = file.peers.map((peer) => peer.id).join(", ");
+    const ids = peers.map((peer) => peer.id).join(", ");
     const expected = `an id that stands in peers (there are ${ids}): every initial member is listed, this one too`;
     return [{ key: "node.id", value: file.node.id, expected }];
   }
@@ -74,7 +75,7 @@ function duplicates(file: ConfigFile): Problem[] {
     if (first === undefined) seen.set(same, key);
     return first === undefined ? [] : [{ key, value, expected: `another one: ${first} has it` }];
   };
-  return file.peers.flatMap((peer, index) => {
+  return (file.peers ?? []).flatMap((peer, index) => {
     const at = `peers.${index}`;
     const dataHost = peer.data_host ?? peer.host;
     return [

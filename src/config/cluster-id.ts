@@ -5,6 +5,9 @@ import type { PeerConfig } from "./schema.ts";
 /** Names of clusters live here (RFC 9562, version 5); changing it would make every cluster a stranger. */
 const NAMESPACE = "1b5e6f3c-8d0a-5c57-9a3e-70675f726570";
 
+/** Of a node that names no initial members, until it has joined a cluster. */
+export const NO_CLUSTER = "00000000-0000-0000-0000-000000000000";
+
 type Named = Pick<PeerConfig, "id" | "name" | "host" | "port">;
 
 /** uuid v5 over the cluster's name and its initial members (id, name, control address), in any order. */

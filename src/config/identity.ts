@@ -3,6 +3,15 @@ import { open, readFile, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 
+const Founder = z.strictObject({
+  id: z.int().min(1),
+  name: z.string().min(1),
+  host: z.string().min(1),
+  port: z.int(),
+  dataHost: z.string().optional(),
+  dataPort: z.int().optional(),
+});
+
 const IdentityFile = z.strictObject({
   /** uuid v5 of the cluster's name and its initial members. */
   clusterId: z.uuid(),
@@ -11,6 +20,10 @@ const IdentityFile = z.strictObject({
   name: z.string().min(1),
   /** Of the control store: a store made anew is another one. */
   incarnation: z.uuid(),
+  /** The initial members: where the log begins, on every node alike. */
+  founders: z.array(Founder),
+  /** Who may log in to a store made anew, before its log tells. */
+  introduced: z.array(z.int()),
 });
 export type Identity = Readonly<z.infer<typeof IdentityFile>>;
 

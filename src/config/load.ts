@@ -3,8 +3,9 @@ import { readFile, stat } from "node:fs/promises";
 import { dirname, isAbsolute, resolve } from "node:path";
 import { parseDocument } from "yaml";
 import { contradictions } from "./checks.ts";
-import { clusterIdOf } from "./cluster-id.ts";
+import { clusterIdOf, NO_CLUSTER } from "./cluster-id.ts";
 import { type Environment, override } from "./environment.ts";
+import { readIdentity } from "./identity.ts";
 import { ConfigError, type Problem, problemsOf } from "./problems.ts";
 import { type Config, ConfigFile, type PeerConfig, TIMING_PRESETS } from "./schema.ts";
 
@@ -29,7 +30,8 @@ export async function loadConfig(path: string, env: Environment = process.env): 
   const secrets = await readSecrets(absolute);
   const all = [...problems, ...against, ...secrets.problems.map(origin(from))];
   if (all.length > 0) throw new ConfigError(file, all);
-  return build(absolute, dirname(file), secrets);
+  const clusterId = await clusterIdFor(absolute, dirname(file));
+  return build(absolute, dirname(file), { ...secrets, clusterId });
 }
 
 async function readYaml(file: string): Promise<Record<string, unknown>> {
@@ -114,27 +116,38 @@ async function readSecret(path: string, least: number): Promise<string | { expec
   }
 }
 
-function build(file: ConfigFile, dir: string, secrets: Secrets): Config {
-  const peers = file.peers.map(peerOf);
+async function clusterIdFor(file: ConfigFile, dir: string): Promise<string> {
+  const identity = await readIdentity(dir);
+  if (identity !== undefined) return identity.clusterId;
+  return file.peers === undefined ? NO_CLUSTER : clusterIdOf(file.cluster, file.peers);
+}
+
+function build(
+  file: ConfigFile,
+  dir: string,
+  { clusterId, ...secrets }: Secrets & { readonly clusterId: string },
+): Config {
+  const peers = file.peers?.map(peerOf);
+  const syncMode = file.sync.mode ?? (peers && usualMode(peers));
   const preset = TIMING_PRESETS[file.timing.preset];
   const { data, control } = file;
   return {
     cluster: file.cluster,
-    clusterId: clusterIdOf(file.cluster, peers),
+    clusterId,
     node: file.node,
     dir,
     ...(data === undefined
       ? {}
       : { data: { ...data, listen: data.listen ?? data.host, settings: texts(data.settings) } }),
     control: { ...control, listen: control.listen ?? control.host },
-    peers,
+    peers: peers ?? [],
     ...(file.bin_dir === undefined ? {} : { binDir: file.bin_dir }),
     runAs: file.run_as,
     peerSecret: secrets.peerSecret,
     ...(secrets.superuserPassword === undefined
       ? {}
       : { superuserPassword: secrets.superuserPassword }),
-    syncMode: file.sync.mode ?? usualMode(peers),
+    ...(syncMode === undefined ? {} : { syncMode }),
     strictReads: file.strict_reads,
     watchdog: file.watchdog,
     timing: {
@@ -154,7 +167,7 @@ function usualMode(peers: readonly PeerConfig[]): Config["syncMode"] {
   return data === 2 && peers.length > data ? "available" : "quorum";
 }
 
-function peerOf(peer: ConfigFile["peers"][number]): PeerConfig {
+function peerOf(peer: NonNullable<ConfigFile["peers"]>[number]): PeerConfig {
   const { id, name, host, port, data_port: dataPort } = peer;
   if (dataPort === undefined) return { id, name, host, port };
   return { id, name, host, port, dataHost: peer.data_host ?? host, dataPort };

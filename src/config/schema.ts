@@ -90,11 +90,12 @@ export const ConfigFile = z.strictObject({
     },
     section,
   ),
-  /** All initial members, this node included; the same list in every node's file. */
+  /** All initial members, this node included; the same list in every node's file. A node that joins later has none. */
   peers: z
     .array(Peer, "a list of 1 to 16 members")
     .min(1, "a list of 1 to 16 members")
-    .max(16, "a list of 1 to 16 members"),
+    .max(16, "a list of 1 to 16 members")
+    .optional(),
   /** A folder with PostgreSQL's programs, or `embedded`; default: found. */
   bin_dir: path.optional(),
   /** The OS user that owns the servers when started as root. */
@@ -141,7 +142,7 @@ export interface PeerConfig {
 /** What the program uses: validated, defaults applied, every path absolute. */
 export interface Config {
   readonly cluster: string;
-  /** uuid v5 of the cluster's name and its initial members. */
+  /** What identity.json says; before `init`, uuid v5 of the cluster's name and its initial members. */
   readonly clusterId: string;
   readonly node: { readonly id: number; readonly name: string };
   /** The folder that holds node.yaml: identity.json, run/, log/, hba/ live in it. */
@@ -161,12 +162,14 @@ export interface Config {
     readonly listen: string;
     readonly hba: readonly string[];
   };
+  /** The initial members: what a cluster is founded with. Who is a member now, the log says. */
   readonly peers: readonly PeerConfig[];
   readonly binDir?: string;
   readonly runAs: string;
   readonly peerSecret: string;
   readonly superuserPassword?: string;
-  readonly syncMode: "quorum" | "available" | "async";
+  /** What the cluster is founded with; absent where the file says nothing and founds nothing. */
+  readonly syncMode?: "quorum" | "available" | "async";
   readonly timing: {
     readonly heartbeatMs: number;
     readonly electionMs: number;

@@ -4,7 +4,7 @@ import { invariant } from "../core/invariant.ts";
 import { causeOf } from "./classify.ts";
 import { isDataMember, nameOf, newest, primaryOf, type Rule } from "./facts.ts";
 import { oldIsFenced } from "./old-primary.ts";
-import { attachedNow, heldBack, type Reading, ruleStep } from "./situation.ts";
+import { attachedNow, departing, heldBack, type Reading, ruleStep } from "./situation.ts";
 
 /** What a Raft entry will hold; Raft adds `at`. */
 export interface Command {
@@ -38,6 +38,7 @@ const NAMES = [
   "rule_back",
   "rule",
   "formed",
+  "remove",
   "run_request",
   "fail_request",
   "finish_request",
@@ -150,6 +151,10 @@ export const ACTS: Readonly<Record<Act, (reading: Reading) => Order>> = {
   rule: ({ facts: { view } }) =>
     propose("rule", { version: epochText(view.rule.version) }, view.standby_names || "none"),
   formed: () => propose("formed", {}),
+  remove: ({ facts }) => {
+    const id = departing(facts);
+    return propose("remove", { node_id: id }, nameOf(facts.view, id));
+  },
   run_request: ({ facts: { view }, request }) => {
     invariant(request.step === "start", "start without a request");
     const body = {

@@ -12,6 +12,10 @@ export interface Member {
   readonly voter: boolean;
   readonly promotable: boolean;
   readonly priority: number;
+  /** Its confirmation may count for commits. */
+  readonly sync: boolean;
+  /** It is to be removed; then it is neither promotable nor sync. */
+  readonly leaving: boolean;
   readonly state: "initial" | "registered" | "attached";
 }
 

@@ -1,6 +1,7 @@
 /** Facts as a few small words: what the rows of the decision table are matched against. */
 
 import type { NodeId } from "../core/ids.ts";
+import { majority } from "../core/quorum.ts";
 import { type Choice, choose, type Wish } from "./candidate.ts";
 import {
   causeOf,
@@ -23,7 +24,7 @@ import { heldNodes, holdMs, isHeld } from "./flapping.ts";
 import { LIMITS } from "./limits.ts";
 import { isFenced } from "./old-primary.ts";
 import { nextRequest, REQUEST, type RequestStep } from "./requests.ts";
-import { type Company, fullK, type RuleStep, stepRule } from "./sync-rule.ts";
+import { bindingRules, type Company, fullK, type RuleStep, stepRule } from "./sync-rule.ts";
 
 /** Every word each condition can take. */
 export const WORDS = {
@@ -40,7 +41,7 @@ export const WORDS = {
   handover: ["none", "under_way", "done", "refused", "late"],
   request: REQUEST,
   /** Steady work while the primary serves, most useful first. */
-  chore: ["none", "attached", "rule", "rule_back", "rule_next", "formed", "transfer"],
+  chore: ["none", "attached", "rule", "rule_back", "rule_next", "formed", "transfer", "remove"],
 } as const;
 
 export type Situation = { readonly [Word in keyof typeof WORDS]: (typeof WORDS)[Word][number] };
@@ -193,7 +194,22 @@ function choreOf(facts: Facts): Situation["chore"] {
   if (step === "next") return "rule_next";
   if (facts.view.next_rule !== null) return "none";
   if (!facts.view.formed && isWhole(facts)) return "formed";
-  return shouldTransfer(facts) ? "transfer" : "none";
+  if (shouldTransfer(facts)) return "transfer";
+  return departing(facts) === undefined ? "none" : "remove";
+}
+
+/**
+ * A member that is to leave and may go: it leads nothing, no commit rule speaks of it, and of the voters that stay a
+ * majority answers.
+ */
+export function departing({ self, view, members }: Facts): NodeId | undefined {
+  const counted = bindingRules(view).flatMap(({ cohort }) => cohort);
+  return view.members.find(({ node_id, leaving }) => {
+    if (!leaving || node_id === self || counted.includes(node_id)) return false;
+    const staying = view.members.filter((one) => one.voter && one.node_id !== node_id);
+    const there = staying.filter((one) => members.get(one.node_id)?.store.reach === "ok");
+    return there.length >= majority(staying.length);
+  })?.node_id;
 }
 
 /** Behind a closed gate only one thing helps: fewer confirmations, where the mode allows it and too few are there. */
@@ -237,7 +253,7 @@ function companyOf(facts: Facts): Company | undefined {
   if (primary === undefined) return undefined;
   const eligible = view.members
     .filter(isDataMember)
-    .filter((m) => m.node_id === primary || (m.promotable && m.state === "attached"))
+    .filter((m) => m.node_id === primary || (m.promotable && m.sync && m.state === "attached"))
     .map((m) => m.node_id);
   const others = eligible.filter((id) => id !== primary);
   const away = (limitMs: number) =>

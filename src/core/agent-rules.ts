@@ -9,7 +9,15 @@
 import { rowFor, type TableRow } from "./rule-table.ts";
 
 /** What the newest committed state asks of this node; `found`: nothing was ever founded, and we lead. */
-export const GOALS = ["none", "found", "primary", "standby", "pledged", "hand_over"] as const;
+export const GOALS = [
+  "none",
+  "found",
+  "primary",
+  "standby",
+  "pledged",
+  "hand_over",
+  "removed",
+] as const;
 /**
  * What lies in the data directory. `marked`: a rewind was begun and not finished (H04), or the data were found to lead
  * nowhere. `swapping`: a whole copy takes their place. `joining`: copied or rewound for the newest epoch's primary, and
@@ -89,6 +97,13 @@ interface Rule extends TableRow<Facts> {
 
 // biome-ignore format: a table
 export const RULES: readonly Rule[] = [
+  // A node that has left the cluster serves nobody; its data stay where they are.
+  { pos: 102, when: { goal: "removed", server: "starting" },  act: "fence", why: "this node has left the cluster" },
+  { pos: 103, when: { goal: "removed", server: "standby" },   act: "fence", why: "this node has left the cluster" },
+  { pos: 104, when: { goal: "removed", server: "promoting" }, act: "fence", why: "this node has left the cluster" },
+  { pos: 105, when: { goal: "removed", server: "primary" },   act: "fence", why: "this node has left the cluster" },
+  { pos: 106, when: { goal: "removed" },                      act: "wait",  why: "this node has left the cluster: made anew it may join again" },
+
   // What is not ours is not touched.
   { pos: 110, when: { disk: "foreign" },       act: "refuse",  why: "the data directory is not one this cluster made" },
   { pos: 120, when: { disk: "lost_founding" }, act: "discard", why: "another data directory became the cluster's" },

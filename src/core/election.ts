@@ -20,6 +20,8 @@ export interface Sample {
   readonly transferTerm: Term | undefined;
   /** Who votes, as this store has applied it; left out: as before. */
   readonly voters?: readonly NodeId[];
+  /** It has committed what it cannot apply: the voters may be others by now (H53). */
+  readonly alarm?: string | undefined;
 }
 
 export interface Timing {
@@ -187,7 +189,8 @@ function onSample(before: ElectionState, sample: Sample, at: Moment): Step {
     if (sample.term > state.leading) return follow(state, "a higher term was seen", at);
     return [state, []];
   }
-  if (sample.transferTerm === sample.term && sample.leaderId !== state.self && !state.ballot) {
+  const asked = sample.transferTerm === sample.term && sample.leaderId !== state.self;
+  if (asked && !state.ballot && mayCampaign(state)) {
     return startVote(state, { transfer: true }, at);
   }
   const heardLeader = sample.leaderId !== undefined && old?.heard !== sample.heard;
@@ -218,11 +221,15 @@ function onTick(before: ElectionState, at: Moment): Step {
     if (at.now - state.ballot.startedAt <= state.timing.ballotMs) return askAgain(state);
     return [afterLostBallot(state, at), []];
   }
-  if (state.sample === undefined || !state.voters.includes(state.self)) return [state, []];
+  if (!mayCampaign(state)) return [state, []];
   if (at.now >= state.campaignAt) return startPreVote(state, at);
   if (state.marked || at.now - state.quietSince < state.timing.electionMs) return [state, []];
   // Others may campaign sooner: this store votes from now on, or they would wait for the latest of all timers.
-  return [{ ...state, marked: true }, [silenceOf(state.sample)]];
+  return [{ ...state, marked: true }, [silenceOf(state.sample as Sample)]];
+}
+
+function mayCampaign({ sample, voters, self }: ElectionState): boolean {
+  return sample !== undefined && sample.alarm === undefined && voters.includes(self);
 }
 
 /** When the next tick has something to do, a voter's silence or campaign; while it follows. */

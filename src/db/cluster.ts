@@ -12,8 +12,13 @@ const Member = z.object({
   control_host: z.string(),
   control_port: z.int(),
   voter: z.boolean(),
+  /** It is to vote, as soon as it has caught up with the log. */
+  wants_vote: z.boolean(),
   promotable: z.boolean(),
   priority: z.int(),
+  /** Its confirmation may count for commits. */
+  sync: z.boolean(),
+  leaving: z.boolean(),
   state: z.enum(["initial", "registered", "attached"]),
 });
 export type Member = z.infer<typeof Member>;

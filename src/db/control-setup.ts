@@ -30,8 +30,8 @@ export interface InitialMember {
   readonly name: string;
   readonly host: string;
   readonly port: number;
-  readonly dataHost?: string;
-  readonly dataPort?: number;
+  readonly dataHost?: string | undefined;
+  readonly dataPort?: number | undefined;
 }
 
 /** First and last words from outside the log: from here on `cluster` changes by committed entries alone. */
@@ -51,8 +51,8 @@ export async function setUpStore(
   await run(db, {
     text: `
       with identity as (
-        insert into node.identity (node_id, name, cluster_id, cluster_name, incarnation, reborn)
-        values ($1, $2, $3, $4, $5, $6)
+        insert into node.identity (node_id, name, cluster_id, cluster_name, incarnation, reborn, founders)
+        values ($1, $2, $3, $4, $5, $6, $9)
       ), mode as (
         update cluster.state set mode = $7
       )
@@ -72,6 +72,7 @@ export async function setUpStore(
       identity.reborn,
       cluster.mode,
       JSON.stringify(members),
+      JSON.stringify(cluster.members),
     ],
   });
 }
@@ -94,7 +95,7 @@ const Login = z.object({ role: z.string(), verifier: z.string().nullable() });
 
 /** Which of these roles may log in, and the verifier of each; null: by no password. */
 export async function loginsOf(
-  db: ClientBase,
+  db: Queryable,
   roles: readonly string[],
 ): Promise<ReadonlyMap<string, string | null>> {
   const logins = await callMany(db, Login, {
@@ -106,7 +107,7 @@ export async function loginsOf(
 }
 
 /** Make or update the role by which member `id` logs in here: it may do what `pgreplica_peer` may, no more. */
-export async function putNodeRole(db: ClientBase, id: NodeId, verifier: string): Promise<void> {
+export async function putNodeRole(db: Queryable, id: NodeId, verifier: string): Promise<void> {
   const { statement } = await callOne(db, Statement, {
     text: `
       select case when exists (select from pg_catalog.pg_roles where rolname = $1)
@@ -117,6 +118,57 @@ export async function putNodeRole(db: ClientBase, id: NodeId, verifier: string):
     values: [nodeRole(id), verifier],
   });
   await run(db, { text: statement });
+}
+
+/** The member has left: nobody logs in in its name. */
+export async function dropNodeRole(db: Queryable, id: NodeId): Promise<void> {
+  await run(db, {
+    text: `select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where usename = $1`,
+    values: [nodeRole(id)],
+  });
+  await run(db, { text: `drop role if exists ${nodeRole(id)}` });
+}
+
+/** By number, those that may log in as a node. */
+export async function nodeLogins(db: Queryable): Promise<readonly NodeId[]> {
+  const rows = await callMany(db, z.object({ id: z.int() }), {
+    text: `select substring(rolname from '^pgreplica_node_(\\d+)$')::integer as id
+             from pg_catalog.pg_roles where rolname ~ '^pgreplica_node_\\d+$' order by 1`,
+  });
+  return rows.map(({ id }) => id);
+}
+
+const MemberIds = z.object({ present: z.array(z.int()), former: z.array(z.int()) });
+
+/** Who is a member, and who was one, as far as this store has applied. */
+export function memberIds(db: Queryable): Promise<z.infer<typeof MemberIds>> {
+  return callOne(db, MemberIds, {
+    text: `select array(select m.node_id from cluster.member as m order by 1) as present,
+                  array(select f.node_id from cluster.former_member as f order by 1) as former`,
+  });
+}
+
+/** Where this node says that it is reached; its leader hears of it when it is another place than the log knows. */
+export async function putAddress(
+  db: Queryable,
+  {
+    control,
+    data,
+  }: {
+    readonly control: { readonly host: string; readonly port: number };
+    readonly data?: { readonly host: string; readonly port: number };
+  },
+): Promise<void> {
+  await run(db, {
+    text: `insert into node.address (control_host, control_port, data_host, data_port) values ($1, $2, $3, $4)
+           on conflict (singleton) do update
+             set control_host = excluded.control_host, control_port = excluded.control_port,
+                 data_host = excluded.data_host, data_port = excluded.data_port
+           where (address.control_host, address.control_port, address.data_host, address.data_port)
+                 is distinct from
+                 (excluded.control_host, excluded.control_port, excluded.data_host, excluded.data_port)`,
+    values: [control.host, control.port, data?.host ?? null, data?.port ?? null],
+  });
 }
 
 /** The superuser's password for logins over TCP; without one nobody logs in so. */
@@ -132,7 +184,7 @@ export async function putSuperuserPassword(
 }
 
 /** How this node's SQL functions log in to its peers. */
-export function putPeerPassword(db: ClientBase, password: string): Promise<void> {
+export function putPeerPassword(db: Queryable, password: string): Promise<void> {
   return run(db, {
     text: `insert into node.secret (name, value) values ('peer_password', $1)
            on conflict (name) do update set value = excluded.value

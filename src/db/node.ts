@@ -33,7 +33,7 @@ export const AgentView = z.object({
   /** The primary of the epoch before, while `opened`. */
   old_primary: z.int().nullable(),
   /** From `cluster.goal`: founder = no epoch yet, and this node leads and has a data server. */
-  goal: z.enum(["none", "primary", "standby", "pledged", "hand_over"]),
+  goal: z.enum(["none", "primary", "standby", "pledged", "hand_over", "removed"]),
   goal_why: z.string(),
   timeline: z.int().nullable(),
   from_lsn: lsn.nullable(),

@@ -15,12 +15,19 @@ export interface Sender {
 
 const from = (me: Sender) => [me.clusterId, me.nodeId, me.incarnation];
 
-const HelloReply = z.object({ node_id: z.int(), incarnation: z.string() });
+const HelloReply = z.object({
+  node_id: z.int(),
+  incarnation: z.string(),
+  /** Whom it knows as members: one whose log lags hears of the newest ones here. */
+  members: z.array(z.int()),
+});
+
+export type HelloReply = z.infer<typeof HelloReply>;
 
 /** Who is there? Throws RF008 when we are strangers to it. */
-export function hello(db: Queryable, me: Sender): Promise<z.infer<typeof HelloReply>> {
+export function hello(db: Queryable, me: Sender): Promise<HelloReply> {
   return callOne(db, HelloReply, {
-    text: `select node_id, incarnation
+    text: `select node_id, incarnation, members
              from peer.hello(p_cluster => $1, p_from => $2, p_incarnation => $3)`,
     values: from(me),
   });

@@ -187,3 +187,39 @@ export async function resume(db: Queryable): Promise<void> {
   const row = z.object({ resumed: z.boolean() });
   await callOne(db, row, { text: "select pg_replica.resume() as resumed" });
 }
+
+const Founder = z.object({
+  id: z.int(),
+  name: z.string(),
+  host: z.string(),
+  port: z.int(),
+  dataHost: z.string().optional(),
+  dataPort: z.int().optional(),
+});
+const Invitation = z
+  .object({
+    cluster_id: z.string(),
+    cluster: z.string(),
+    founders: z.array(Founder),
+    members: z.array(z.int()),
+  })
+  .transform(({ cluster_id, ...rest }) => ({ clusterId: cluster_id, ...rest }));
+
+/** What a node that is to join must know; no secret is in it. */
+export async function invitation(db: Queryable): Promise<z.infer<typeof Invitation>> {
+  const row = z.object({ invitation: Invitation });
+  const found = await callOne(db, row, { text: "select pg_replica.invitation() as invitation" });
+  return found.invitation;
+}
+
+/** The node whose control store answers at `dsn` becomes a member. */
+export async function addNode(
+  db: Queryable,
+  ask: { readonly dsn: string; readonly voter: boolean; readonly priority: number },
+): Promise<number> {
+  const { id } = await callOne(db, z.object({ id: z.int() }), {
+    text: "select pg_replica.add_node(dsn => $1, voter => $2, priority => $3) as id",
+    values: [ask.dsn, ask.voter, ask.priority],
+  });
+  return id;
+}

@@ -10,8 +10,12 @@ const RaftMember = z.object({
   id: z.int(),
   /** Null until it has registered. */
   incarnation: z.string().nullable(),
+  /** Where its store is reached. */
+  host: z.string(),
+  port: z.int(),
   voter: z.boolean(),
 });
+export type RaftMember = z.infer<typeof RaftMember>;
 
 const SampleRow = z
   .object({

@@ -20,7 +20,6 @@ import { type Link, NO_ANSWER } from "./links.ts";
 
 export interface ElectorOptions {
   readonly me: Sender;
-  readonly voters: readonly NodeId[];
   readonly timing: Timing & { readonly heartbeatMs: number };
   readonly store: Queryable;
   /** A link to every voter's store, the own one included. */
@@ -50,12 +49,7 @@ export class Elector {
 
   constructor(options: ElectorOptions) {
     this.#options = options;
-    this.#state = initialElection(
-      options.me.nodeId,
-      options.voters,
-      options.timing,
-      this.#moment(),
-    );
+    this.#state = initialElection(options.me.nodeId, [], options.timing, this.#moment());
   }
 
   /** How long the leader has been silent, in ms. */
@@ -192,8 +186,8 @@ export class Elector {
 
   /** The others are asked at once; the own store, without whose word nothing is won, once it has appended (H66). */
   async #preVote(term: Term, to: readonly NodeId[]): Promise<void> {
-    const { me, voters } = this.#options;
-    const first = to.length === voters.length;
+    const { me } = this.#options;
+    const first = to.length === this.#state.voters.length;
     const own = to.includes(me.nodeId);
     const others = to.filter((id) => id !== me.nodeId).map((id) => this.#preVoteOf(id, term));
     if (own && (!first || (await this.#canAppend()))) await this.#preVoteOf(me.nodeId, term);

@@ -9,7 +9,7 @@ import type pg from "pg";
 import type { Clock } from "../clock/clock.ts";
 import type { NodeId } from "../core/ids.ts";
 import { connect } from "../db/connect.ts";
-import { hello, type Sender } from "../db/peer.ts";
+import { type HelloReply, hello, type Sender } from "../db/peer.ts";
 import type { Log } from "../log/logger.ts";
 import type { Reach } from "./raft.ts";
 
@@ -32,7 +32,7 @@ export interface LinkOptions {
   readonly signal: AbortSignal;
   /** The connection was closed and a new one refused. */
   readonly onLost: (peer: NodeId) => void;
-  readonly onIncarnation: (peer: NodeId, incarnation: string) => void;
+  readonly onHello: (peer: NodeId, reply: HelloReply) => void;
 }
 
 const CONNECT_LIMIT_MS = 1000;
@@ -82,6 +82,7 @@ export class Link {
   readonly #options: LinkOptions;
   readonly #lanes: Record<Lane, LaneLink> = { beat: new LaneLink(), work: new LaneLink() };
   readonly #running = new Set<Lane>();
+  readonly #end = new AbortController();
   #complaint = "";
   #reach: Reach = "unknown";
   #reachSince: number;
@@ -89,9 +90,18 @@ export class Link {
   constructor(address: PeerAddress, options: LinkOptions) {
     this.id = address.id;
     this.#address = address;
-    this.#options = options;
+    this.#options = { ...options, signal: AbortSignal.any([options.signal, this.#end.signal]) };
     this.#reachSince = options.clock.now();
     this.#open("work");
+  }
+
+  leadsTo({ host, port }: PeerAddress): boolean {
+    return host === this.#address.host && port === this.#address.port;
+  }
+
+  /** Nobody is reached over it any more. */
+  close(): void {
+    this.#end.abort();
   }
 
   /** How this peer answers, and since when. */
@@ -201,7 +211,7 @@ export class Link {
   /** True when nothing listens there. */
   async #connect(lane: Lane): Promise<boolean> {
     const link = this.#lanes[lane];
-    const { me, onIncarnation } = this.#options;
+    const { me, onHello } = this.#options;
     let opened: pg.Client | undefined;
     try {
       const client = await connect({
@@ -214,9 +224,9 @@ export class Link {
       client.once("end", () => {
         if (link.client === client) link.drop();
       });
-      const { incarnation } = await hello(client, me);
+      const reply = await hello(client, me);
       link.client = client;
-      onIncarnation(this.id, incarnation);
+      onHello(this.id, reply);
       this.#setReach("ok");
       return false;
     } catch (error) {

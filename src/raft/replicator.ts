@@ -7,6 +7,7 @@
 import { randomUUID } from "node:crypto";
 import { type Clock, untilBeat } from "../clock/clock.ts";
 import type { LogIndex, NodeId, Term } from "../core/ids.ts";
+import { isChange } from "../core/membership.ts";
 import {
   committedIndex,
   initialProgress,
@@ -19,9 +20,11 @@ import type { Queryable } from "../db/call.ts";
 import { appendEntries, heartbeat, type Sender } from "../db/peer.ts";
 import { type Entry, outcome, readLog, takeInbox, termAt } from "../db/raft.ts";
 import type { Log } from "../log/logger.ts";
+import { Awaited } from "./awaited.ts";
 import { firstBatch } from "./batch.ts";
+import { Changes } from "./changes.ts";
 import { type Link, NO_ANSWER } from "./links.ts";
-import { type Outcome, UnknownOutcome } from "./raft.ts";
+import { NotLeader, type Outcome, UnknownOutcome } from "./raft.ts";
 import { Wakeup } from "./wakeup.ts";
 
 /** An acceptor as a leader reaches it. */
@@ -30,9 +33,15 @@ export type AcceptorLink = Pick<Link, "id" | "call">;
 export interface ReplicatorOptions {
   readonly me: Sender;
   readonly term: Term;
-  readonly last: { readonly lastIndex: LogIndex; readonly lastTerm: Term };
+  readonly last: {
+    readonly lastIndex: LogIndex;
+    readonly lastTerm: Term;
+    readonly commitIndex: LogIndex;
+  };
   /** As the own store has applied it. */
   readonly voters: () => readonly NodeId[];
+  /** How far the own store had applied the log when it told these voters. */
+  readonly votersAt: () => LogIndex;
   /** Whether this peer's store is the one the log knows: what any other holds counts for nothing (H56). */
   readonly isKnown: (id: NodeId) => boolean;
   readonly links: ReadonlyMap<NodeId, AcceptorLink>;
@@ -46,11 +55,11 @@ export interface ReplicatorOptions {
   readonly onHigherTerm: (term: Term) => void;
 }
 
-interface Waiting {
-  readonly sequence: bigint;
-  readonly index: LogIndex;
-  readonly resolve: (outcome: Outcome) => void;
-  readonly reject: (error: Error) => void;
+/** One acceptor while it is followed: what is known of it, and what ends its loops. */
+interface Followed {
+  readonly link: AcceptorLink;
+  readonly wakeup: Wakeup;
+  readonly end: AbortController;
 }
 
 /** One append: at most so many entries and bytes. */
@@ -63,12 +72,16 @@ const OWN_BEATS = 4;
 const KEEP_IN_MEMORY = 1024;
 /** A new leader's coordinator decides within this; what it proposes needs no empty entry before it. */
 const FIRST_ENTRY_MS = 100;
+/** Who left is told so within this, if it can be. */
+const FAREWELL_MS = 3000;
+const FAREWELL_LOOK_MS = 20;
 
 export class Replicator {
   readonly #options: ReplicatorOptions;
   readonly #client = randomUUID();
   readonly #progress = new Map<NodeId, Progress>();
-  readonly #wake = new Map<NodeId, Wakeup>();
+  readonly #followed = new Map<NodeId, Followed>();
+  readonly #loops = new Set<Promise<void>>();
   /** When the newest heartbeat was sent that each acceptor confirmed. */
   readonly #begun = new Map<NodeId, number>();
   /** The newest entry of this term after which the newest epoch may be another. */
@@ -79,31 +92,79 @@ export class Replicator {
   /** Entries of this term, from `#windowStart` on. */
   #window: Entry[] = [];
   readonly #proposed = new AbortController();
+  /** Settles with the first entry of the term: nothing is sent before it. */
+  #opened: Promise<void> = Promise.resolve();
   #windowStart: LogIndex;
   #sequence = 0n;
-  #commit: LogIndex = 0n;
-  #applied: LogIndex = 0n;
-  #waiting: Waiting[] = [];
-  #resolving = false;
+  /** Of an earlier leader too: whoever gets a change of the members hears that the one before is committed (H53). */
+  #commit: LogIndex;
+  readonly #changes: Changes;
+  readonly #awaited: Awaited;
 
   constructor(options: ReplicatorOptions) {
     this.#options = options;
     this.#firstOfTerm = options.last.lastIndex + 1n;
     this.#windowStart = this.#firstOfTerm;
     this.#epochIndex = this.#firstOfTerm;
-    for (const id of options.links.keys()) {
-      this.#progress.set(id, initialProgress(options.last.lastIndex));
-      this.#wake.set(id, new Wakeup());
-    }
+    this.#changes = new Changes(this.#firstOfTerm, options.votersAt);
+    this.#commit = options.last.commitIndex;
+    const read = (sequence: bigint) => outcome(options.store, this.#client, sequence);
+    this.#awaited = new Awaited(read, options.log);
     options.signal.addEventListener("abort", () => this.#endTerm(), { once: true });
   }
 
   /** Start every loop; resolves when the term is over. */
   async run(): Promise<void> {
-    const links = [...this.#options.links.values()];
-    const beating = links.map((link) => this.#beat(link));
-    await this.#firstEntry();
-    await Promise.all([...beating, ...links.map((link) => this.#send(link))]);
+    this.#opened = this.#firstEntry();
+    for (const link of this.#options.links.values()) this.follow(link);
+    await this.#opened;
+    while (this.#loops.size > 0) await Promise.all(this.#loops);
+  }
+
+  /** Keep this acceptor's log equal to ours from now on; another link to the same one takes the old one's place. */
+  follow(link: AcceptorLink): void {
+    const { signal } = this.#options;
+    this.#leave(link.id);
+    if (signal.aborted) return;
+    const followed = { link, wakeup: new Wakeup(), end: new AbortController() };
+    this.#followed.set(link.id, followed);
+    this.#progress.set(link.id, initialProgress(this.#lastIndex()));
+    const own = AbortSignal.any([signal, followed.end.signal]);
+    for (const loop of [this.#beat(link, own), this.#send(followed, own)]) {
+      const tracked: Promise<void> = loop.finally(() => this.#loops.delete(tracked));
+      this.#loops.add(tracked);
+    }
+  }
+
+  /** It is a member no more: it hears that, if it can, and nothing else. */
+  async dismiss(id: NodeId): Promise<void> {
+    const { clock, signal } = this.#options;
+    const [followed, gone] = [this.#followed.get(id), this.#commit];
+    const until = clock.now() + FAREWELL_MS;
+    const told = () => (this.#progress.get(id)?.commit ?? gone) >= gone;
+    while (!told() && clock.now() < until && !signal.aborted) {
+      await clock.sleep(FAREWELL_LOOK_MS, signal);
+    }
+    if (followed !== undefined && this.#followed.get(id) === followed) this.#leave(id);
+  }
+
+  #leave(id: NodeId): void {
+    const followed = this.#followed.get(id);
+    this.#followed.delete(id);
+    this.#progress.delete(id);
+    this.#begun.delete(id);
+    this.#greeted.delete(id);
+    followed?.end.abort();
+    followed?.wakeup.wake();
+  }
+
+  /** The own store was looked at. */
+  look(): void {
+    this.#changes.next();
+  }
+
+  #wakeAll(): void {
+    for (const { wakeup } of this.#followed.values()) wakeup.wake();
   }
 
   /**
@@ -126,9 +187,10 @@ export class Replicator {
     this.#sequence += 1n;
     const sequence = this.#sequence;
     const at = new Date().toISOString();
-    const index = this.#push({ kind, client: this.#client, sequence, body: { at, ...body } });
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ sequence, index, resolve, reject });
+      const entry = { kind, client: this.#client, sequence, body: { at, ...body } };
+      const entered = (index: LogIndex) => this.#awaited.add({ sequence, index, resolve, reject });
+      this.#enter(entry, entered, reject);
     });
   }
 
@@ -136,16 +198,36 @@ export class Replicator {
   async drainInbox(): Promise<void> {
     for (const proposal of await takeInbox(this.#options.store, BATCH.entries)) {
       const at = new Date().toISOString();
-      this.#push({ ...proposal, body: { at, ...proposal.body } });
+      const nobodyWaits = () => undefined;
+      this.#enter({ ...proposal, body: { at, ...proposal.body } }, nobodyWaits, nobodyWaits);
     }
+  }
+
+  /** Into the log, at once; a change of the members when it has its turn. */
+  #enter(
+    entry: Omit<Entry, "index" | "term">,
+    entered: (index: LogIndex) => void,
+    refuse: (error: Error) => void,
+  ): void {
+    if (!isChange(entry.kind)) {
+      entered(this.#push(entry));
+      return;
+    }
+    const take = () => {
+      const index = this.#push(entry);
+      entered(index);
+      return index;
+    };
+    this.#changes.enter({ take, refuse });
   }
 
   /** Another life answers there now: what its former one held is forgotten, and counts for nothing (H56). */
   forget(id: NodeId): void {
+    if (!this.#followed.has(id)) return;
     this.#progress.set(id, initialProgress(this.#lastIndex()));
     this.#begun.delete(id);
     this.#greeted.delete(id);
-    this.#wake.get(id)?.wake();
+    this.#followed.get(id)?.wakeup.wake();
   }
 
   /** Holds everything there is, in the store that the log knows. */
@@ -178,7 +260,7 @@ export class Replicator {
     if (entry.kind === "open_epoch" || entry.kind === "found") this.#epochIndex = index;
     this.#window.push({ ...entry, index, term: this.#options.term });
     this.#proposed.abort(null);
-    for (const wakeup of this.#wake.values()) wakeup.wake();
+    this.#wakeAll();
     return index;
   }
 
@@ -186,8 +268,8 @@ export class Replicator {
     return this.#windowStart + BigInt(this.#window.length) - 1n;
   }
 
-  async #beat(link: AcceptorLink): Promise<void> {
-    const { me, term, signal, clock, heartbeatMs, onHigherTerm } = this.#options;
+  async #beat(link: AcceptorLink, signal: AbortSignal): Promise<void> {
+    const { me, term, clock, heartbeatMs, onHigherTerm } = this.#options;
     while (!signal.aborted) {
       const lane = link.id === me.nodeId ? "work" : "beat";
       const begun = clock.now();
@@ -200,7 +282,7 @@ export class Replicator {
         else {
           // It has not accepted this term yet: say hello with an append.
           this.#greeted.delete(link.id);
-          this.#wake.get(link.id)?.wake();
+          this.#followed.get(link.id)?.wakeup.wake();
         }
       }
       // The own store hears it often enough to refuse a vote meanwhile (raft.may_vote).
@@ -210,14 +292,14 @@ export class Replicator {
   }
 
   /** Keep one acceptor's log equal to ours: what it lacks, then the commit index, then rest. */
-  async #send(link: AcceptorLink): Promise<void> {
-    const { signal, clock, heartbeatMs } = this.#options;
-    const wakeup = this.#wake.get(link.id) as Wakeup;
+  async #send({ link, wakeup }: Followed, signal: AbortSignal): Promise<void> {
+    const { clock, heartbeatMs } = this.#options;
+    await this.#opened;
     while (!signal.aborted) {
       const progress = this.#progress.get(link.id) as Progress;
       const behind = progress.next <= this.#lastIndex() || this.#owesCommit(progress);
       if (this.#greeted.has(link.id) && !behind) await wakeup.wait(signal);
-      else if (await this.#sendOnce(link, progress)) this.#greeted.add(link.id);
+      else if (await this.#sendOnce(link, progress, signal)) this.#greeted.add(link.id);
       else await clock.sleep(heartbeatMs / 2, signal);
     }
   }
@@ -228,8 +310,8 @@ export class Replicator {
   }
 
   /** True when the acceptor answered, whatever it said. */
-  async #sendOnce(link: AcceptorLink, progress: Progress): Promise<boolean> {
-    const { me, term, signal, onHigherTerm } = this.#options;
+  async #sendOnce(link: AcceptorLink, progress: Progress, signal: AbortSignal): Promise<boolean> {
+    const { me, term, onHigherTerm } = this.#options;
     const prevIndex = progress.next - 1n;
     const batch = await this.#entriesFrom(progress.next);
     if (batch === undefined || signal.aborted) return false;
@@ -249,7 +331,7 @@ export class Replicator {
     }
     this.#progress.set(link.id, onAppended(now, reply.last_index, commit));
     this.#count();
-    if (link.id === me.nodeId) this.#onApplied(reply.applied_index);
+    if (link.id === me.nodeId) this.#awaited.applied(reply.applied_index);
     return true;
   }
 
@@ -285,7 +367,7 @@ export class Replicator {
     const commit = committedIndex(voters(), known, this.#firstOfTerm);
     if (commit <= this.#commit) return;
     this.#commit = commit;
-    for (const wakeup of this.#wake.values()) wakeup.wake();
+    this.#wakeAll();
     this.#trim();
   }
 
@@ -298,39 +380,9 @@ export class Replicator {
     this.#windowStart += BigInt(droppable);
   }
 
-  #onApplied(applied: LogIndex): void {
-    if (applied <= this.#applied) return;
-    this.#applied = applied;
-    void this.#resolve();
-  }
-
-  /** Answer every proposal that is applied on the own store. */
-  async #resolve(): Promise<void> {
-    if (this.#resolving) return;
-    this.#resolving = true;
-    try {
-      for (;;) {
-        const next = this.#waiting[0];
-        if (next === undefined || next.index > this.#applied) return;
-        const found = await outcome(this.#options.store, this.#client, next.sequence);
-        this.#waiting.shift();
-        if (found !== undefined) next.resolve(found);
-        else next.reject(new UnknownOutcome(`entry ${next.index} left no outcome`));
-      }
-    } catch (error) {
-      // The own store did not answer: the proposals stay, and the next applied entry asks again.
-      this.#options.log.debug({ event: "control.gone" }, String(error));
-    } finally {
-      this.#resolving = false;
-    }
-  }
-
   #endTerm(): void {
-    for (const wakeup of this.#wake.values()) wakeup.wake();
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const one of waiting) {
-      one.reject(new UnknownOutcome(`term ${this.#options.term} ended before entry ${one.index}`));
-    }
+    this.#wakeAll();
+    this.#changes.end(new NotLeader(`term ${this.#options.term} ended first`));
+    this.#awaited.end(this.#options.term);
   }
 }

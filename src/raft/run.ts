@@ -6,7 +6,7 @@ import type { Queryable } from "../db/call.ts";
 import type { Hints } from "../db/hints.ts";
 import { observedRows, takeGossip } from "../db/node.ts";
 import { askLease, gossip, report, type Sender, takeLead } from "../db/peer.ts";
-import { echoLease, type StoreSample } from "../db/raft.ts";
+import { echoLease, type RaftMember, type StoreSample } from "../db/raft.ts";
 import type { Log } from "../log/logger.ts";
 import { Elector } from "./elector.ts";
 import { Grants } from "./grants.ts";
@@ -16,9 +16,8 @@ import { Replicator } from "./replicator.ts";
 
 export interface RaftOptions {
   readonly me: Sender;
-  /** Every member's store; the own one over its unix socket. */
-  readonly addresses: readonly PeerAddress[];
-  readonly voters: readonly NodeId[];
+  /** How a member's store is reached; the own one over its unix socket. */
+  readonly addressOf: (member: RaftMember) => PeerAddress;
   readonly timing: { readonly heartbeatMs: number; readonly electionMs: number };
   readonly store: Queryable;
   readonly clock: Clock;
@@ -48,10 +47,12 @@ interface Leading {
 
 export class Raft {
   readonly #options: RaftOptions;
-  readonly #links: ReadonlyMap<NodeId, Link>;
+  /** To every member's store, as the own store knows the members; none while this node is no member. */
+  readonly #links = new Map<NodeId, Link>();
   readonly #elector: Elector;
   /** What each peer's store said it is, this time. */
   readonly #incarnations = new Map<NodeId, string>();
+  readonly #introduced = new Set<NodeId>();
   /** Of the links: the last thing that is said goes over them. */
   readonly #closing = new AbortController();
   #leading: Leading | undefined;
@@ -61,24 +62,7 @@ export class Raft {
 
   constructor(options: RaftOptions) {
     this.#options = options;
-    const { me, clock, log, timing } = options;
-    const { signal } = this.#closing;
-    this.#links = new Map(
-      options.addresses.map((address) => [
-        address.id,
-        new Link(address, {
-          me,
-          clock,
-          log,
-          signal,
-          onLost: (peer) => {
-            void this.#elector.lost(peer);
-            options.onLost?.(peer);
-          },
-          onIncarnation: (peer, incarnation) => this.#onIncarnation(peer, incarnation),
-        }),
-      ]),
-    );
+    const { timing } = options;
     this.#elector = new Elector({
       ...options,
       timing: { ...timing, jitterMs: DEFAULT_JITTER_MS, ballotMs: DEFAULT_BALLOT_MS },
@@ -122,6 +106,55 @@ export class Raft {
     return this.#incarnations;
   }
 
+  /** Whom members call members, whether the own log knows them yet or not. */
+  introduced(): ReadonlySet<NodeId> {
+    return this.#introduced;
+  }
+
+  /** Links are to the members there are, where they are. */
+  #reconcile({ members }: StoreSample): void {
+    const { me, addressOf } = this.#options;
+    const here = members.some(({ id }) => id === me.nodeId);
+    const addresses = here ? members.map(addressOf) : [];
+    for (const [id, link] of this.#links) {
+      const now = addresses.find((address) => address.id === id);
+      if (now !== undefined && link.leadsTo(now)) continue;
+      this.#links.delete(id);
+      this.#incarnations.delete(id);
+      void this.#part(link, now === undefined);
+    }
+    for (const address of addresses) {
+      if (this.#links.has(address.id)) continue;
+      const link = this.#open(address);
+      this.#links.set(address.id, link);
+      this.#leading?.replicator.follow(link);
+    }
+  }
+
+  /** A leader tells who left that it has left; nobody else would. */
+  async #part(link: Link, hasLeft: boolean): Promise<void> {
+    if (hasLeft) await this.#leading?.replicator.dismiss(link.id);
+    link.close();
+  }
+
+  #open(address: PeerAddress): Link {
+    const { me, clock, log, onLost } = this.#options;
+    return new Link(address, {
+      me,
+      clock,
+      log,
+      signal: this.#closing.signal,
+      onLost: (peer) => {
+        void this.#elector.lost(peer);
+        onLost?.(peer);
+      },
+      onHello: (peer, { incarnation, members }) => {
+        for (const id of members) this.#introduced.add(id);
+        this.#onIncarnation(peer, incarnation);
+      },
+    });
+  }
+
   #onIncarnation(peer: NodeId, incarnation: string): void {
     const before = this.#incarnations.get(peer);
     if (before !== undefined && before !== incarnation) this.#leading?.replicator.forget(peer);
@@ -141,7 +174,9 @@ export class Raft {
     if (sample.alarm !== undefined && sample.alarm !== before?.alarm) {
       this.#options.log.error({ event: "raft.alarm", term: sample.term }, sample.alarm);
     }
+    this.#reconcile(sample);
     if (sample.inbox > 0n) this.#drainInbox();
+    this.#leading?.replicator.look();
     this.#leading?.grants.look(sample);
   }
 
@@ -188,7 +223,7 @@ export class Raft {
   }
 
   #lead(term: Term, last: StoreSample): void {
-    const { log, me, clock, voters, store, whileLeading, timing } = this.#options;
+    const { log, me, clock, store, whileLeading, timing } = this.#options;
     const end = new AbortController();
     const before = this.#sample?.leaderId;
     if (before !== undefined && before !== me.nodeId) {
@@ -198,7 +233,8 @@ export class Raft {
       me,
       term,
       last,
-      voters: () => this.#sample?.voters ?? voters,
+      voters: () => this.#sample?.voters ?? last.voters,
+      votersAt: () => this.#sample?.appliedIndex ?? last.appliedIndex,
       isKnown: (id) => this.#isKnown(id),
       links: this.#links,
       store,

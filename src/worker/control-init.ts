@@ -5,6 +5,7 @@ import { dirname } from "node:path";
 import { type Clock, monotonicClock } from "../clock/clock.ts";
 import { type Identity, readIdentity, writeIdentity } from "../config/identity.ts";
 import type { Config } from "../config/schema.ts";
+import type { NodeId } from "../core/ids.ts";
 import { connect } from "../db/connect.ts";
 import { setUpStore } from "../db/control-setup.ts";
 import { verifyPersistence, verifySettings } from "../db/durability.ts";
@@ -26,8 +27,19 @@ const SOCKET_PATH_LIMIT = 107;
 const READY_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 20_000;
 
+/** What a member says to a node that is to join: `pg_replica.invitation()`. */
+export interface Invitation {
+  readonly clusterId: string;
+  /** The log of a newcomer begins where everybody's did. */
+  readonly founders: Identity["founders"];
+  /** Who may log in from the start; the log tells of all others. */
+  readonly members: readonly NodeId[];
+}
+
 export interface CreateOptions {
   readonly clock?: Clock;
+  /** Of a node that joins a cluster it is no initial member of. */
+  readonly invitation?: Invitation;
   /** Ends the making early; the next call begins anew. */
   readonly signal?: AbortSignal;
 }
@@ -40,20 +52,23 @@ export async function createControlStore(
   config: Config,
   binaries: Binaries,
   owner: Owner | undefined,
-  { clock = monotonicClock, signal }: CreateOptions = {},
+  { clock = monotonicClock, signal, invitation }: CreateOptions = {},
 ): Promise<Identity> {
   const paths = controlPaths(config);
   refuseLongSocketPath(paths.socketDir, config.control.port);
   const begun = await whatIsThere(config);
   if (begun.identity !== undefined) return finish(config, begun.identity);
   const identity: Identity = {
-    clusterId: config.clusterId,
+    clusterId: invitation?.clusterId ?? config.clusterId,
     cluster: config.cluster,
     nodeId: config.node.id,
     name: config.node.name,
     incarnation: randomUUID(),
+    founders: [...(invitation?.founders ?? config.peers)],
+    introduced: [...(invitation?.members ?? config.peers.map(({ id }) => id))],
   };
-  return make(config, identity, { binaries, owner, clock, signal, reborn: false });
+  const reborn = invitation !== undefined;
+  return make(config, identity, { binaries, owner, clock, signal, reborn });
 }
 
 /**
@@ -179,7 +194,7 @@ async function fill(
           incarnation: identity.incarnation,
           reborn,
         },
-        { members: config.peers, mode: config.syncMode },
+        { members: identity.founders, mode: config.syncMode ?? "quorum" },
       );
     } finally {
       await db.end();
@@ -201,7 +216,7 @@ async function finish(config: Config, identity: Identity): Promise<Identity> {
 }
 
 function requireSame(config: Config, identity: Identity): void {
-  if (identity.clusterId === config.clusterId && identity.nodeId === config.node.id) return;
+  if (identity.cluster === config.cluster && identity.nodeId === config.node.id) return;
   throw new EarlierLife(
     `${config.dir} belongs to node ${identity.nodeId} of cluster ${identity.cluster} (${identity.clusterId})`,
   );

@@ -5,14 +5,12 @@ import type pg from "pg";
 import type { Clock } from "../clock/clock.ts";
 import { type Identity, readIdentity } from "../config/identity.ts";
 import type { Config } from "../config/schema.ts";
-import { nodePassword, scramVerifier, verifies } from "../config/secrets.ts";
-import { nodeRole } from "../core/ids.ts";
+import { scramVerifier, verifies } from "../config/secrets.ts";
 import { type ConnectOptions, connect } from "../db/connect.ts";
 import {
   loginsOf,
   promisesOf,
-  putNodeRole,
-  putPeerPassword,
+  putAddress,
   putSuperuserPassword,
   storedIdentity,
 } from "../db/control-setup.ts";
@@ -32,6 +30,7 @@ export { createControlStore } from "./control-init.ts";
 
 import { recreateControlStore } from "./control-init.ts";
 import { behindMark, readMark, removeMark } from "./life-mark.ts";
+import { admitMembers } from "./logins.ts";
 
 export interface ControlStore {
   readonly server: Server;
@@ -175,10 +174,10 @@ async function requireIdentity(config: Config): Promise<Identity> {
         : `node ${config.node.name} was never initialised: run pg-replica init`,
     );
   }
-  if (identity.clusterId !== config.clusterId || identity.nodeId !== config.node.id) {
+  if (identity.cluster !== config.cluster || identity.nodeId !== config.node.id) {
     throw new ControlStoreLost(
-      `${config.dir} belongs to node ${identity.nodeId} of cluster ${identity.cluster} (${identity.clusterId}), ` +
-        `but the configuration says node ${config.node.id} of cluster ${config.cluster} (${config.clusterId})`,
+      `${config.dir} belongs to node ${identity.nodeId} of cluster ${identity.cluster}, ` +
+        `but the configuration says node ${config.node.id} of cluster ${config.cluster}`,
     );
   }
   if (!hasStore) {
@@ -225,7 +224,9 @@ async function makeReady(
     await requireSameLife(db, identity);
     const behind = behindMark(identity.incarnation, await promisesOf(db), await readMark(config));
     if (behind !== undefined) throw new OlderCopy(`${config.control.dir}: ${behind}`);
-    await admitPeers(db, config);
+    await putAddress(db, config);
+    await admitMembers(db, config, identity.introduced);
+    await putSuperuser(db, config);
   } finally {
     await db.end();
   }
@@ -244,18 +245,9 @@ async function requireSameLife(db: pg.Client, identity: Identity): Promise<void>
   );
 }
 
-/** Who may log in by which password; what is so already is left alone: each change is a commit. */
-async function admitPeers(db: pg.Client, config: Config): Promise<void> {
-  const roles = config.peers.map(({ id }) => nodeRole(id));
-  const logins = await loginsOf(db, [...roles, "postgres"]);
-  for (const { id } of config.peers) {
-    const password = nodePassword(config, id);
-    if (verifies(logins.get(nodeRole(id)) ?? null, password)) continue;
-    await putNodeRole(db, id, scramVerifier(password));
-  }
-  await putPeerPassword(db, nodePassword(config, config.node.id));
-  const { superuserPassword: password } = config;
-  const known = logins.get("postgres") ?? null;
+/** The superuser's password; one that fits is left alone: each change is a commit. */
+async function putSuperuser(db: pg.Client, { superuserPassword: password }: Config): Promise<void> {
+  const known = (await loginsOf(db, ["postgres"])).get("postgres") ?? null;
   if (password === undefined ? known === null : verifies(known, password)) return;
   await putSuperuserPassword(db, password === undefined ? undefined : scramVerifier(password));
 }

@@ -68,7 +68,7 @@ interface Step {
 
 /** What brings this member further, given the incarnation its store said hello with. */
 function nextFor(
-  { node_id, incarnation: known, voter }: Member,
+  { node_id, incarnation: known, voter, wants_vote, leaving }: Member,
   incarnation: string | undefined,
 ): Step | undefined {
   if (incarnation === undefined) return undefined;
@@ -76,5 +76,7 @@ function nextFor(
   if (known !== incarnation) {
     return { kind: "readmit", body: { node_id, incarnation, replaces: known } };
   }
-  return voter ? undefined : { kind: "voter", body: { node_id, incarnation } };
+  return voter || !wants_vote || leaving
+    ? undefined
+    : { kind: "voter", body: { node_id, incarnation } };
 }

@@ -10,6 +10,7 @@ import { clusterView } from "../db/cluster.ts";
 import { openPool } from "../db/connect.ts";
 import { type Hints, type OpenHints, openHints } from "../db/hints.ts";
 import type { Sender } from "../db/peer.ts";
+import type { RaftMember } from "../db/raft.ts";
 import { longWork } from "../jobs/long-work.ts";
 import { createWatch, leadWhile } from "../leader/as-leader.ts";
 import { rememberFlaps } from "../leader/remember.ts";
@@ -26,6 +27,7 @@ import { keepBallast } from "./ballast.ts";
 import { type ControlStore, ownControlStore, startControlStore } from "./control-store.ts";
 import { forward } from "./forward.ts";
 import { keepMark } from "./life-mark.ts";
+import { keepLogins } from "./logins.ts";
 import { registerMembers } from "./register.ts";
 import { keepRunning } from "./supervise.ts";
 
@@ -105,6 +107,7 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
     keepBallast(parts.config, { ...parts, signal }),
     tellLeader(parts, raft, signal),
     markLife(parts, signal),
+    admit(parts, raft, signal),
     ...(parts.config.data === undefined ? [] : tendData(parts, raft, signal)),
   ];
   try {
@@ -119,6 +122,11 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
 function tellLeader(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void> {
   const hints = parts.hints.fork("observed", "reported", "handed_over", "act", "leader");
   return forward({ ...parts, raft, hints, signal });
+}
+
+function admit(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void> {
+  const introduced = () => raft.introduced();
+  return keepLogins({ ...parts, hints: parts.hints.fork("applied"), introduced, signal });
 }
 
 function markLife(parts: Parts, signal: AbortSignal): Promise<void> {
@@ -142,8 +150,7 @@ function buildRaft(parts: Parts): Raft {
   const readView = () => clusterView(store);
   const raft: Raft = new Raft({
     me,
-    addresses: addresses(config),
-    voters: config.peers.map((peer) => peer.id),
+    addressOf: addressOf(config),
     timing: config.timing,
     store,
     clock,
@@ -192,19 +199,14 @@ function remember({ store, clock, watch, hints }: Parts, signal: AbortSignal): P
 }
 
 /** The own store over its socket, the others over TCP as this node's role. */
-function addresses(config: Config): PeerAddress[] {
+function addressOf(config: Config): (member: RaftMember) => PeerAddress {
   const own = ownControlStore(config, "");
-  return config.peers.map((peer) =>
-    peer.id === config.node.id
-      ? { id: peer.id, host: own.host, port: own.port, user: own.user }
-      : {
-          id: peer.id,
-          host: peer.host,
-          port: peer.port,
-          user: nodeRole(config.node.id),
-          password: nodePassword(config, config.node.id),
-        },
-  );
+  const user = nodeRole(config.node.id);
+  const password = nodePassword(config, config.node.id);
+  return ({ id, host, port }) =>
+    id === config.node.id
+      ? { id, host: own.host, port: own.port, user: own.user }
+      : { id, host, port, user, password };
 }
 
 /** A control store that ends is started again: without it this node has no voice. */

@@ -139,7 +139,7 @@ test("a node whose identity belongs to another cluster does not run", async () =
     data: data.port,
     control: control.port,
   }));
-  await writeFile(hand.configOf(1), JSON.stringify(nodeFile(ports, 1, "another")));
+  await writeFile(hand.configOf(1), JSON.stringify(nodeFile(ports, 1, { cluster: "another" })));
   const refused = await cli(["run", "--config", hand.configOf(1)], { limitMs: 20_000 });
   expectRefused({ ...refused, stderr: refused.stderr + refused.stdout }, /another|cluster/);
 });

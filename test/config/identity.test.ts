@@ -10,6 +10,8 @@ const IDENTITY = {
   cluster: "shop",
   nodeId: 2,
   name: "node2",
+  founders: [{ id: 1, name: "node1", host: "127.0.0.1", port: 7482, dataPort: 7432 }],
+  introduced: [1],
   incarnation: "6c84fb90-12c4-41a1-a5a4-1d2f6d7ac3a1",
 };
 let dir: string;

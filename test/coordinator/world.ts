@@ -38,6 +38,8 @@ export function member(id: number, more: Partial<Member> = {}): Member {
     voter: true,
     promotable: true,
     priority: 100,
+    sync: true,
+    leaving: false,
     state: "registered",
     ...more,
   };

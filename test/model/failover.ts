@@ -140,6 +140,8 @@ function viewOf(state: State, wrong: Wrong): View {
     voter: true,
     promotable: true,
     priority: 100,
+    sync: true,
+    leaving: false,
     state: "attached",
   });
   const open = {

@@ -26,13 +26,61 @@ const MAKERS: Readonly<Record<string, (random: Random, cluster: Cluster) => Body
     const node_id = random.int(1, 5);
     const known = members.find((one) => one.node_id === node_id)?.incarnation;
     const replaces = random.chance(0.8) ? (known ?? null) : random.uuid();
-    return { node_id, incarnation: incarnationOf(random.int(1, 9)), replaces };
+    const body = { node_id, incarnation: incarnationOf(random.int(1, 9)), replaces };
+    if (random.chance(0.6)) return body;
+    const place = { control_host: `other${node_id}`, control_port: random.int(5433, 5435) };
+    const data = { data_host: random.chance(0.8) ? `other${node_id}` : null };
+    const port = data.data_host === null ? null : 5432;
+    return { ...body, ...place, ...data, data_port: port, key: random.uuid(), by: "op" };
   },
   voter: (random, { members }) => {
     const node_id = random.int(1, 5);
     const known = members.find((one) => one.node_id === node_id)?.incarnation;
     return { node_id, incarnation: random.chance(0.9) ? known : random.uuid() };
   },
+  add_member: (random, { requests }) => {
+    const node_id = random.int(1, 7);
+    const witness = random.chance(0.3);
+    const port = random.int(5432, 5435);
+    return {
+      key: requests.at(random.int(0, 5))?.key ?? random.uuid(),
+      by: "op",
+      node_id,
+      name: `node${random.chance(0.9) ? node_id : random.int(1, 5)}`,
+      incarnation: incarnationOf(random.int(1, 9)),
+      control_host: random.chance(0.8) ? `new${node_id}` : "host2",
+      control_port: 5433,
+      data_host: witness ? null : `new${node_id}`,
+      data_port: witness ? null : port,
+      voter: random.chance(0.8),
+      priority: random.int(0, 200),
+    };
+  },
+  leave: (random) => ({ node_id: random.int(1, 7), key: random.uuid(), by: "op", force: false }),
+  remove: (random, { members }) => {
+    const leaving = members.find((one) => one.leaving)?.node_id;
+    return { node_id: random.chance(0.8) ? (leaving ?? 3) : random.int(1, 7) };
+  },
+  move: (random, { members }) => {
+    const node_id = random.int(1, 6);
+    const member = members.find((one) => one.node_id === node_id);
+    const witness = random.chance(0.9) ? member?.data_port === null : random.chance(0.5);
+    return {
+      node_id,
+      incarnation: random.chance(0.9) ? (member?.incarnation ?? null) : random.uuid(),
+      control_host: random.chance(0.8) ? `moved${node_id}` : "host2",
+      control_port: 5433,
+      data_host: witness ? null : `moved${node_id}`,
+      data_port: witness ? null : 5432,
+    };
+  },
+  set_member: (random) => ({
+    node_id: random.int(1, 6),
+    by: "op",
+    ...(random.chance(0.5) ? { priority: random.int(0, 200) } : {}),
+    ...(random.chance(0.5) ? { promotable: random.chance(0.7) } : {}),
+    ...(random.chance(0.5) ? { sync: random.chance(0.7) } : {}),
+  }),
   found: (random) => ({
     node_id: random.int(1, 4),
     system_identifier: "7000000000000000001",

@@ -55,8 +55,9 @@ function lead(): Replicator {
   const replicator = new Replicator({
     me: senderOf(1),
     term: 1n,
-    last: { lastIndex: 0n, lastTerm: 0n },
+    last: { lastIndex: 0n, lastTerm: 0n, commitIndex: 0n },
     voters: () => [1, 2, 3],
+    votersAt: () => 0n,
     isKnown: (id) => known.has(id),
     links: new Map([link(1, own), link(2, other)].map((one) => [one.id, one])),
     store: own.client,

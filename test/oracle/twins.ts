@@ -41,6 +41,9 @@ export const INITIAL_MEMBERS: readonly Member[] = MEMBERS.map((member) => ({
   voter: true,
   promotable: member.dataPort !== undefined,
   priority: 100,
+  wants_vote: true,
+  sync: true,
+  leaving: false,
   state: "initial",
 }));
 

@@ -15,7 +15,7 @@ import type { Kept } from "./model/seen.ts";
 import { lastRecord, PgData, resetRecords } from "./model/wal.ts";
 import { enter, type World } from "./world.ts";
 
-export type Mode = Config["syncMode"];
+export type Mode = NonNullable<Config["syncMode"]>;
 
 export interface Shape {
   readonly nodes: number;
@@ -117,6 +117,9 @@ function memberRow(id: number): Member {
     voter: true,
     promotable: true,
     priority: 100,
+    wants_vote: true,
+    sync: true,
+    leaving: false,
     state: "initial",
   };
 }

@@ -15,6 +15,8 @@ export interface ByHand extends ClusterView {
   configOf(id: number): string;
   logOf(id: number): string;
   init(id: number): Promise<RunResult>;
+  /** `init --join` with a member's URI. */
+  join(id: number, by: number, options?: readonly string[]): Promise<RunResult>;
   /** Start `run`; it stays until it is stopped or fails. */
   run(id: number, env?: NodeJS.ProcessEnv): Promise<ChildProcess>;
   /** `pg-replica stop`: both servers and the worker of one node. */
@@ -25,38 +27,58 @@ export interface ByHand extends ClusterView {
   discard(files: "keep" | "remove"): Promise<void>;
 }
 
-/** The file of one node as an operator would write it; `change` may spoil it. */
+/** Ports of a node; without one for data it is a witness. */
+export interface NodePorts {
+  readonly id: number;
+  readonly data?: number;
+  readonly control: number;
+}
+
+/** The file of one node as an operator would write it; one that is no founder names no peers. */
 export function nodeFile(
-  nodes: readonly { readonly id: number; readonly data: number; readonly control: number }[],
+  nodes: readonly NodePorts[],
   id: number,
-  cluster = "byhand",
+  { cluster = "byhand", founders = nodes.length } = {},
 ): Record<string, unknown> {
   const me = nodes.find((node) => node.id === id);
   const host = "127.0.0.1";
+  const peers = nodes.slice(0, founders).map((node) => ({
+    id: node.id,
+    name: `node${node.id}`,
+    host,
+    port: node.control,
+    ...(node.data === undefined ? {} : { data_host: host, data_port: node.data }),
+  }));
+  const isFounder = peers.some((peer) => peer.id === id);
   return {
     cluster,
     node: { id, name: `node${id}` },
-    data: { dir: "data", host, port: me?.data },
+    ...(me?.data === undefined ? {} : { data: { dir: "data", host, port: me.data } }),
     control: { dir: "control", host, port: me?.control },
-    peers: nodes.map((node) => ({
-      id: node.id,
-      name: `node${node.id}`,
-      host,
-      port: node.control,
-      data_host: host,
-      data_port: node.data,
-    })),
+    ...(isFounder ? { peers } : {}),
+    watchdog: "off",
     peer_password_file: "../peer.password",
     superuser_password_file: "../superuser.password",
   };
 }
 
+export interface Layout {
+  /** How many of them found the cluster; the others may join it later. */
+  readonly founders?: number;
+  /** Which have no data server. */
+  readonly witnesses?: readonly number[];
+}
+
 /** Write the files of `size` nodes into a new folder; nothing is started. */
-export async function prepareByHand(size = 3): Promise<ByHand> {
+export async function prepareByHand(size = 3, layout: Layout = {}): Promise<ByHand> {
+  const { founders = size, witnesses = [] } = layout;
   const top = await temporaryFolder("byhand");
   const base = await freeDemoPorts(size);
   const ids = Array.from({ length: size }, (_, index) => index + 1);
   const ports = ids.map((id) => ({ id, data: base + id - 1, control: base + 50 + id - 1 }));
+  const written: NodePorts[] = ports.map(({ id, data, control }) =>
+    witnesses.includes(id) ? { id, control } : { id, data, control },
+  );
   await writeFile(join(top, "peer.password"), "0123456789abcdef0123456789abcdef\n", {
     mode: 0o600,
   });
@@ -66,7 +88,7 @@ export async function prepareByHand(size = 3): Promise<ByHand> {
     // JSON is YAML.
     await writeFile(
       join(top, `node${id}`, "node.yaml"),
-      JSON.stringify(nodeFile(ports, id), null, 2),
+      JSON.stringify(nodeFile(written, id, { founders }), null, 2),
     );
   }
   const server = (port: number, dir: string) => {
@@ -114,6 +136,11 @@ function commands(top: string, nodes: readonly NodeEntry[]) {
     controlUris: () => nodes.map(({ control }) => control.uri),
     refresh: () => Promise.resolve(),
     init: (id: number) => cli(["init", "--config", configOf(id)], { limitMs: 60_000 }),
+    join: (id: number, by: number, options: readonly string[] = []) => {
+      const uri = node(by).control.uri;
+      const args = ["init", "--join", uri, "--config", configOf(id), ...options];
+      return cli(args, { limitMs: 60_000 });
+    },
     stop: (id: number) => cli(["stop", "--config", configOf(id)], { limitMs: 60_000 }),
     crashAll: kill,
     discard: async (files: "keep" | "remove") => {

@@ -26,12 +26,8 @@ export type { Durable, HardState } from "./learn-commit.ts";
 
 import { checkReport, historyEpoch } from "./reports.ts";
 import { SqlError, sqlAssert } from "./sql-error.ts";
+import { type AcceptorIdentity, hasVoice } from "./voice.ts";
 import { freshVolatile, type Volatile } from "./volatile.ts";
-
-export interface AcceptorIdentity {
-  readonly nodeId: NodeId;
-  readonly clusterId: string;
-}
 
 export class Acceptor {
   readonly identity: AcceptorIdentity;
@@ -101,19 +97,19 @@ export class Acceptor {
       epoch: newest?.epoch ?? 0n,
       primaryId: newest?.node_id ?? undefined,
       leaseAsked: this.#volatile.leaseAsked,
-      members: this.cluster.members.map(({ node_id, incarnation, voter }) => ({
-        id: node_id,
-        incarnation,
-        voter,
+      members: this.cluster.members.map((member) => ({
+        id: member.node_id,
+        incarnation: member.incarnation,
+        host: member.control_host,
+        port: member.control_port,
+        voter: member.voter,
       })),
       voters: this.cluster.members.filter(({ voter }) => voter).map(({ node_id }) => node_id),
     };
   }
 
-  /** raft.has_voice, of a store that was never made anew */
   #hasVoice(): boolean {
-    const self = this.cluster.members.find(({ node_id }) => node_id === this.identity.nodeId);
-    return self?.voter === true;
+    return hasVoice(this.cluster, this.identity);
   }
 
   /** raft.mark_silent */

@@ -21,7 +21,17 @@ import {
   withMember,
   withNewest,
 } from "./effects.ts";
-import { readmit, register, voter } from "./member-commands.ts";
+import {
+  addMember,
+  closing,
+  leave,
+  move,
+  readmit,
+  register,
+  remove,
+  setMember,
+  voter,
+} from "./member-commands.ts";
 import { recover } from "./recover.ts";
 import { barrier, entry, kvCompact, kvReset, kvSet } from "./service-commands.ts";
 import { SqlError } from "./sql-error.ts";
@@ -164,7 +174,7 @@ const attached: Command = (cluster, body) => {
   if (member.state === "attached") return done(cluster, {});
   const event = { event: "member_attached", node_id: id, from_state: "registered" };
   const changes = withMember(cluster, id, { state: "attached" });
-  return done(cluster, changes, { ...event, to_state: "attached" });
+  return closing(done(cluster, changes, { ...event, to_state: "attached" }));
 };
 
 const ruleNext: Command = (cluster, body) => {
@@ -195,7 +205,7 @@ const rule: Command = (cluster, body) => {
   const ruleVersion = cluster.ruleVersion + 1n;
   const changes = { ruleVersion, rule: cluster.nextRule, nextRule: null };
   const to_state = standbyNames({ ...cluster, ...changes });
-  return done(cluster, changes, { event: "rule_changed", to_state });
+  return closing(done(cluster, changes, { event: "rule_changed", to_state }));
 };
 
 const request: Command = (cluster, body) => {
@@ -275,6 +285,11 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   register,
   readmit,
   voter,
+  add_member: addMember,
+  leave,
+  remove,
+  move,
+  set_member: setMember,
   found,
   open_epoch: openEpoch,
   appoint,

@@ -19,9 +19,9 @@ export type EpochFacts = Omit<EpochRow, "reason">;
 export interface RequestFacts {
   readonly request_id: bigint;
   readonly key: string;
-  readonly kind: "failover" | "switchover" | "recover";
+  readonly kind: "failover" | "switchover" | "recover" | "add_node" | "remove_node";
   readonly state: "waiting" | "running" | "done" | "failed" | "unknown";
-  readonly args: ClusterView["requests"][number]["args"];
+  readonly args: Readonly<Record<string, unknown>>;
   readonly from_node: NodeId | null;
   readonly to_node: NodeId | null;
   readonly epoch: Epoch | null;
@@ -72,6 +72,8 @@ export interface Cluster {
   readonly members: readonly Member[];
   /** Lives that ended when a control store was lost, as `node/incarnation`. */
   readonly former: ReadonlySet<string>;
+  /** Who was a member, and under which incarnation. */
+  readonly left: ReadonlyMap<NodeId, string | null>;
   /** Oldest first. */
   readonly epochs: readonly EpochFacts[];
   readonly requests: readonly RequestFacts[];
@@ -99,6 +101,7 @@ export function initialCluster(
     nextRule: null,
     members,
     former: new Set(),
+    left: new Map(),
     epochs: [],
     requests: [],
     events: [],
@@ -131,6 +134,15 @@ export function standbyNames({ rule, nextRule, members }: Cluster): string {
   return `ANY ${k} (${names.join(", ")})`;
 }
 
+type Awaited = ClusterView["requests"][number];
+
+/** A change of the members is a record alone: its steps are chores. */
+function isAwaited(request: RequestFacts): request is RequestFacts & Awaited {
+  const { kind, state } = request;
+  const goesOn = state === "waiting" || state === "running";
+  return goesOn && kind !== "add_node" && kind !== "remove_node";
+}
+
 /** cluster.view, as the leader reads it, with nothing observed. */
 export function viewOf(
   cluster: Cluster,
@@ -147,13 +159,17 @@ export function viewOf(
     rule: { version: cluster.ruleVersion, k: rule.k, cohort: [...rule.cohort] },
     next_rule: nextRule && { k: nextRule.k, cohort: [...nextRule.cohort] },
     standby_names: standbyNames(cluster),
-    members: [...cluster.members],
+    members: cluster.members.map((member) => ({
+      ...member,
+      promotable: member.promotable && !member.leaving,
+      sync: member.sync && !member.leaving,
+    })),
     epochs: epochs
       .slice(-5)
       .toReversed()
       .map((epoch) => ({ ...epoch, reason: "" })),
     highest_timeline: epochs.reduce((max, { timeline }) => Math.max(max, timeline ?? 0), 0) || 1,
-    requests: requests.filter(({ state }) => state === "waiting" || state === "running"),
+    requests: requests.filter(isAwaited),
     observed: [],
   };
 }

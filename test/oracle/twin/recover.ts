@@ -43,7 +43,9 @@ export const recover: Command = (cluster, body) => {
     old_primary: old,
     request_id: asked.request_id,
   };
+  const out = cluster.members.filter((one) => one !== member);
   const changes = {
+    left: new Map([...cluster.left, ...out.map((one) => [one.node_id, one.incarnation] as const)]),
     ruleVersion: cluster.ruleVersion + 1n,
     rule: { k: 0, cohort: [member.node_id] },
     nextRule: null,

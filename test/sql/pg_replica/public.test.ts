@@ -47,6 +47,12 @@ const ACTS = [
   "kv_delete(null)",
   "kv_cas(null, null, null)",
   "kv_compact()",
+  "invitation()",
+  "add_node('x')",
+  "remove_node('x')",
+  "remove_node(9)",
+  "set_node('x')",
+  "set_node(9)",
 ];
 const VIEWS = [
   "status",

@@ -15,7 +15,7 @@ beforeAll(async () => {
 }, 60_000);
 beforeEach(async () => {
   await threeMembers([store]);
-  await store.db.query("truncate cluster.given_up, raft.log");
+  await store.db.query("truncate cluster.former_member, raft.log");
 });
 afterAll(() => scratch.close());
 
@@ -77,12 +77,12 @@ test("alone: a new epoch that this node answers for itself, the others out, what
 test("who was given up is refused when it comes back, by name and reason", async () => {
   await elect([store], null);
   await store.db.query(RECOVER);
-  const { rows } = await store.db.query("select * from cluster.given_up order by node_id");
+  const { rows } = await store.db.query("select * from cluster.former_member order by node_id");
   expect(rows.map(({ node_id }) => node_id)).toEqual([1, 3]);
   const error = await errorOf(
     store.db.query(
       `select * from peer.hello((select cluster_id from node.identity), 1,
-                                (select incarnation from cluster.given_up where node_id = 1))`,
+                                (select incarnation from cluster.former_member where node_id = 1))`,
     ),
   );
   expect(sqlstate(error)).toBe("RF008");
