@@ -111,23 +111,32 @@ test("what cannot join is refused, by name", async () => {
   expect(await value(control(1), "select pg_replica.add_node($1)", [me])).toBe("2");
 });
 
-test("a standby leaves: its server ends, its slot goes, and it is refused until it is made anew", async () => {
-  await removeNode(3, 1);
-  expect(await membersSeenBy(1)).toEqual([full(1), full(2)]);
+test("a fourth replaces the third: its server ends, its slot goes", async () => {
+  await join(4, 2);
+  await untilDone("add_node", 4, 1);
+  await removeNode(3, 2);
+  expect(await membersSeenBy(1)).toEqual([full(1), full(2), full(4)]);
   await until("the removed server is down", { limitMs: 10_000 }, async () => {
     return (await codeOf(rows(all.node(3).data.uri, "select 1"))) === "ECONNREFUSED";
   });
-  const slots = "select count(*) from pg_replication_slots where slot_name = 'pgreplica_3'";
+  await untilHealthy(present(1, 2, 4), 30_000);
+  const slots =
+    "select count(*)::integer as n from pg_replication_slots where slot_name = 'pgreplica_3'";
   await until("its slot is gone", { limitMs: 15_000 }, async () => {
-    return (await onPrimary(present(1, 2), slots))[0]?.count === "0";
+    return (await onPrimary(present(1, 2, 4), slots))[0]?.n === 0;
   });
-  await untilHealthy(present(1, 2), 20_000);
 });
 
 test("the primary and leader leaves: both roles move off it first", async () => {
-  const { primary } = await untilHealthy(present(1, 2));
-  const other = primary === 1 ? 2 : 1;
-  await removeNode(primary, other);
-  await untilHealthy(present(other), 30_000);
-  expect(await membersSeenBy(other)).toEqual([full(other)]);
+  const { primary, standbys } = await untilHealthy(present(1, 2, 4));
+  const [by = 0] = standbys;
+  await removeNode(primary, by);
+  expect(await membersSeenBy(by)).toEqual(standbys.map(full));
+  await onPrimary(present(...standbys), "insert into written values (9, 9)", [], 30_000);
+  const leader =
+    "select leader_id in (select node_id from pg_replica.members()) as ok from pg_replica.cluster()";
+  expect(await value(control(by), leader)).toBe("true");
+  await until("the removed server is down", { limitMs: 10_000 }, async () => {
+    return (await codeOf(rows(all.node(primary).data.uri, "select 1"))) === "ECONNREFUSED";
+  });
 });

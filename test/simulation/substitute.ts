@@ -37,6 +37,7 @@ const MODULES: Readonly<Record<string, string>> = {
   "jobs/long-work.ts": "long-work.ts",
   "worker/control-store.ts": "control-store.ts",
   "worker/ballast.ts": "ballast.ts",
+  "worker/logins.ts": "logins.ts",
   "agent/gauges.ts": "gauges.ts",
   "agent/wal-end.ts": "wal-end.ts",
   "agent/processes.ts": "processes.ts",

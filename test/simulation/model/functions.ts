@@ -57,7 +57,8 @@ export const PEER: Readonly<Record<string, Call>> = {
     store.acceptor.report(sender(args), 0n);
     const { bootId, heard } = store.acceptor.counter;
     const { node, incarnation } = store;
-    return [{ node_id: node, incarnation, boot_id: bootId, heard: heard.toString() }];
+    const members = store.acceptor.cluster.members.map(({ node_id }) => node_id);
+    return [{ node_id: node, incarnation, boot_id: bootId, heard: heard.toString(), members }];
   },
   "peer.heartbeat": ({ acceptor }, args) => [
     texts(acceptor.heartbeat(sender(args), big(args.p_term))),
@@ -134,10 +135,12 @@ interface WireEntry {
 }
 
 /** Twin of the view `cluster.goal`, for this node. */
-function goalOf({ node, acceptor: { cluster } }: Store): readonly [string, string] {
+function goalOf({ node, incarnation, acceptor: { cluster } }: Store): readonly [string, string] {
   const epoch = cluster.epochs.at(-1);
   const own = cluster.members.find(({ node_id }) => node_id === node);
-  if (own === undefined || own.data_port === null) return ["none", "a witness has no data server"];
+  if (cluster.left.get(node) === incarnation) return ["removed", "this node has left the cluster"];
+  if (own === undefined) return ["none", "this node is no member yet"];
+  if (own.data_port === null) return ["none", "a witness has no data server"];
   if (epoch === undefined) return ["none", "no primary was ever appointed"];
   if (epoch.state === "opened") return ["pledged", `epoch ${epoch.epoch} is being decided`];
   if (epoch.node_id !== node) {
