@@ -78,7 +78,7 @@ const outcomes = async () =>
     ({ outcome }) => outcome,
   );
 
-test("its directory is gone: a new life that hears the log and votes only once it is a voter again", async () => {
+test("its directory is gone: a new life that hears the log and votes only once the log knows it", async () => {
   await node.start();
   const before = await identity();
   await node.stop();
@@ -98,9 +98,8 @@ test("its directory is gone: a new life that hears the log and votes only once i
   expect((await withStore(agentView)).goal).toBe("none");
 
   await append(7n, [["readmit", { node_id: 1, incarnation, replaces: before.incarnation }]]);
-  expect(await vote()).toBe("learner");
   expect((await withStore(agentView)).goal).toBe("primary");
-  await append(7n, [["voter", { node_id: 1, incarnation }]]);
+  // Nobody counts its vote before it is a voter; whoever knows that it is may know it first (H53).
   expect(await vote()).toBe("granted");
 }, 60_000);
 

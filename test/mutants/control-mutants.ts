@@ -3,6 +3,7 @@ import { AIMED, COMMANDS, type Mutant, oracle, seeds, TWIN, test } from "./mutan
 
 const ELECTION = "src/core/election.ts";
 const REPLICATOR = "src/raft/replicator.ts";
+const CHANGES = "src/raft/changes.ts";
 const PROGRESS = "src/core/progress.ts";
 const VOTE = "sql/20_peer/request_vote.sql";
 const APPEND = "sql/20_peer/append_entries.sql";
@@ -127,14 +128,14 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
   },
   {
     id: "M05b",
-    bug: "a learner has a vote, in SQL",
+    bug: "a life that the log does not know has a vote, in SQL",
     rule: "R2 R9 H56",
-    killer: oracle(1),
+    killer: test("control/rebirth", "its directory is gone"),
     patches: [
       {
         file: "sql/10_raft/06_has_voice.sql",
-        find: "select m.voter from node.identity",
-        replace: "select true from node.identity",
+        find: "return raft.is_admitted() and exists (",
+        replace: "return exists (",
       },
     ],
   },
@@ -249,12 +250,32 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
   {
     id: "M09",
     bug: "membership change before an own-term entry",
-    why:
-      "voters change where the change is applied, and it is an entry behind the term's own first one: " +
-      "what is left of it, counting entries of old terms, is M04",
+    rule: "R9 H53",
+    killer: test("scenario/changes", "none before an entry of the own term"),
+    patches: [
+      {
+        file: CHANGES,
+        find: "this.#last = firstOfTerm;",
+        replace: "this.#last = firstOfTerm - 5n;",
+      },
+    ],
   },
   {
-    id: "M10",
+    id: "M10b",
+    bug: "two membership changes in flight: the second does not wait until the first has taken effect",
+    rule: "R9 H53",
+    killer: test("scenario/changes", "the next waits"),
+    quick: true,
+    patches: [
+      {
+        file: CHANGES,
+        find: "if (turn !== undefined) this.#last = turn.take();",
+        replace: "if (turn !== undefined) turn.take();",
+      },
+    ],
+  },
+  {
+    id: "M10a",
     bug: "two membership changes in flight",
     rule: "R9 H53",
     killer: test("oracle/members"),
