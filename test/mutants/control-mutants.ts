@@ -1,9 +1,9 @@
 /** M01 to M16: bugs of consensus. Those of the acceptor are planted in its SQL, and in the twin that is simulated. */
+import { MEMBER_MUTANTS } from "./member-mutants.ts";
 import { AIMED, COMMANDS, type Mutant, oracle, seeds, TWIN, test } from "./mutant.ts";
 
 const ELECTION = "src/core/election.ts";
 const REPLICATOR = "src/raft/replicator.ts";
-const CHANGES = "src/raft/changes.ts";
 const PROGRESS = "src/core/progress.ts";
 const VOTE = "sql/20_peer/request_vote.sql";
 const APPEND = "sql/20_peer/append_entries.sql";
@@ -247,46 +247,7 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
-  {
-    id: "M09",
-    bug: "membership change before an own-term entry",
-    rule: "R9 H53",
-    killer: test("scenario/changes", "none before an entry of the own term"),
-    patches: [
-      {
-        file: CHANGES,
-        find: "this.#last = firstOfTerm;",
-        replace: "this.#last = firstOfTerm - 5n;",
-      },
-    ],
-  },
-  {
-    id: "M10b",
-    bug: "two membership changes in flight: the second does not wait until the first has taken effect",
-    rule: "R9 H53",
-    killer: test("scenario/changes", "the next waits"),
-    quick: true,
-    patches: [
-      {
-        file: CHANGES,
-        find: "if (turn !== undefined) this.#last = turn.take();",
-        replace: "if (turn !== undefined) turn.take();",
-      },
-    ],
-  },
-  {
-    id: "M10a",
-    bug: "two membership changes in flight",
-    rule: "R9 H53",
-    killer: test("oracle/members"),
-    patches: [
-      {
-        file: "src/worker/register.ts",
-        find: '    const { outcome } = await leadership.propose(kind, body);\n    refused ||= outcome !== "ok";',
-        replace: "    void leadership.propose(kind, body);\n    refused ||= false;",
-      },
-    ],
-  },
+  ...MEMBER_MUTANTS,
   {
     id: "M11a",
     bug: "CheckQuorum off",
