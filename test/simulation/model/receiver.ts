@@ -154,11 +154,11 @@ export class Receiver {
     this.#reply();
   }
 
-  /** From the upstream to here, in order, and only while this stream is the same. */
-  carryTo(arrive: () => void): void {
+  /** From the upstream of that connection to here, in order; what an earlier one still sends reaches nobody. */
+  carryTo(run: number, arrive: () => void): void {
     const { server } = this;
     const { engine } = server.world;
-    const run = this.#run;
+    if (run !== this.#run) return;
     const take = () => {
       if (run === this.#run) arrive();
     };

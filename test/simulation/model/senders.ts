@@ -85,7 +85,7 @@ export class Senders {
       this.drop(sender);
       return;
     }
-    receiver.carryTo(() => receiver.keepAlive());
+    receiver.carryTo(run, () => receiver.keepAlive());
     engine.after(
       KEEPALIVE_MS,
       "walsender.keepalive",
@@ -125,7 +125,7 @@ export class Senders {
     }
     if (batch.length === 0) return;
     sender.sent = (batch.at(-1) as Rec).end;
-    sender.receiver.carryTo(() => sender.receiver.take(batch));
+    sender.receiver.carryTo(sender.run, () => sender.receiver.take(batch));
   }
 
   /** A standby says how far it has flushed. */
@@ -166,7 +166,7 @@ export class Senders {
     if (slot !== undefined) slot.active = false;
     // A node without power says no farewell.
     if (this.#server.world.network.dark.has(this.#server.node)) return;
-    sender.receiver.carryTo(() => sender.receiver.upstreamEnded());
+    sender.receiver.carryTo(sender.run, () => sender.receiver.upstreamEnded());
   }
 
   endAll(): void {
