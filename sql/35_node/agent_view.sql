@@ -31,7 +31,8 @@ begin
       'history', coalesce((
         select jsonb_agg(jsonb_build_object(
                  'epoch', h.epoch, 'node_id', h.node_id, 'timeline', h.timeline,
-                 'switch_lsn', coalesce(h.switch_lsn, h.from_lsn, '0/0')) order by h.epoch)
+                 'switch_lsn', coalesce(h.switch_lsn, h.from_lsn, '0/0'),
+                 'from_epoch', coalesce(h.from_epoch, 0)) order by h.epoch)
           from cluster.epoch as h where h.node_id is not null), '[]'),
       'reported', exists (select from node.report as r where r.epoch = e.epoch and p.epoch = e.epoch),
       'handed_over', exists (select from node.handed_over as o where o.epoch = e.epoch))

@@ -7,12 +7,14 @@ import { renewLife } from "./data-life.ts";
 import { measure } from "./gauges.ts";
 import { deliverActs } from "./guard.ts";
 import { furnish } from "./promote.ts";
-import { cannotGoOn, tendSlots } from "./slots.ts";
+import { nextWal, tendSlots } from "./slots.ts";
 import { sweepAside } from "./swap.ts";
 
 const EVERY_MS = 5000;
 /** A standby that has not streamed for so long asks whether what it needs still exists. */
 const STUCK_MS = 5000;
+/** And for so long, though it exists: whatever keeps it, a new copy does not share it. */
+const HOPELESS_MS = 40_000;
 
 /** How old a copy of the data may be and still pass for the data themselves, at most twice this. */
 const RENEW_MS = 60_000;
@@ -93,7 +95,7 @@ async function asPrimary(agent: Agent, memory: Memory, { db }: DataConnection): 
   }
 }
 
-/** A standby whose next WAL the primary no longer has needs a new copy (H44). */
+/** A standby whose next WAL the primary no longer has needs a new copy (H44), and one that never gets it. */
 async function asStandby(agent: Agent, memory: Memory): Promise<void> {
   const { state, view, clock, log } = agent;
   const following = view.goal === "standby" && state.wanted?.upstream?.epoch === view.epoch;
@@ -103,11 +105,19 @@ async function asStandby(agent: Agent, memory: Memory): Promise<void> {
     return;
   }
   memory.stuckSince ??= clock.now();
-  if (clock.now() - memory.stuckSince < STUCK_MS) return;
+  const stuckMs = clock.now() - memory.stuckSince;
+  if (stuckMs < STUCK_MS) return;
   const { epoch } = view;
-  const why = await cannotGoOn(agent, replayed);
+  const seen = await nextWal(agent, replayed);
+  if (seen.next === "unknown") memory.stuckSince = clock.now() - STUCK_MS;
+  const why = seen.next === "none" ? seen.why : hopeless(seen.next, stuckMs);
   if (why === undefined || agent.view.epoch !== epoch) return;
   log.warn({ event: "agent.decided", epoch }, why);
   state.rejoin = { epoch, by: "copy", why };
   agent.nudge();
+}
+
+function hopeless(next: "there" | "unknown", stuckMs: number): string | undefined {
+  if (next === "unknown" || stuckMs < HOPELESS_MS) return undefined;
+  return `it has not streamed for ${Math.round(stuckMs / 1000)} s, though the primary has what it needs`;
 }

@@ -17,13 +17,13 @@ import {
 } from "../db/data-primary.ts";
 import { install } from "../db/install.ts";
 import { readControlFile } from "../postgres/control-file.ts";
-import { writeDurable } from "../postgres/files.ts";
 import { putStandbySignal } from "../postgres/settings.ts";
+import { historyName, putSeed, switchPointOf } from "../postgres/timelines.ts";
 import { type Agent, type Order, ownPids, recheck } from "./context.ts";
 import { openGate } from "./gate.ts";
 import { childPids, titleOf } from "./processes.ts";
 import { endOfWal } from "./report.ts";
-import { fenceServer, SEED_REASON, startGated, stopServer, switchPointOf } from "./servers.ts";
+import { fenceServer, startGated, stopServer } from "./servers.ts";
 import { change } from "./settings.ts";
 import { createMissingSlots } from "./slots.ts";
 
@@ -235,19 +235,13 @@ async function missingTimelines(agent: Agent, order: Order): Promise<readonly nu
 }
 
 /**
- * Make the server choose exactly the planned number: history files for the numbers between (H35), last of all. They
- * name a fork that lies far behind, so that recovery itself never follows one.
+ * Make the server choose exactly the planned number: history files for the numbers between (H35), last of all.
  */
 async function seedTimelines(
   { paths, owner }: Agent,
-  [newest, ...missing]: readonly number[],
+  [newest = 0, ...missing]: readonly number[],
 ): Promise<void> {
-  for (const number of missing) {
-    const path = join(paths.dataDir, "pg_wal", historyName(number));
-    await writeDurable(path, `${newest}\t0/1\t${SEED_REASON}\n`, { owner });
+  for (const timeline of missing) {
+    await putSeed(paths.dataDir, { timeline, from: newest }, owner);
   }
-}
-
-function historyName(timeline: number): string {
-  return `${timeline.toString(16).toUpperCase().padStart(8, "0")}.history`;
 }

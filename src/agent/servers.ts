@@ -1,14 +1,13 @@
 /** Start, adopt and fence this node's data server. Whatever starts here starts read-only. */
-import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseLsn } from "../core/ids.ts";
 import type { Queryable } from "../db/call.ts";
 import { type Look, lookAt, stampChain } from "../db/data-server.ts";
 import { readControlFile } from "../postgres/control-file.ts";
 import { fence } from "../postgres/fence.ts";
-import { exists, removeTree } from "../postgres/files.ts";
+import { exists } from "../postgres/files.ts";
 import { adoptServer, type Server, startServer, waitReady } from "../postgres/server.ts";
 import { putStandbySignal } from "../postgres/settings.ts";
+import { dropHistoryFiles, historyFilesOf, switchPointOf } from "../postgres/timelines.ts";
 import type { Agent, Wanted } from "./context.ts";
 import { renewLife } from "./data-life.ts";
 import { classify } from "./disk.ts";
@@ -216,33 +215,15 @@ export function leave(agent: Agent): void {
   state.downSince ??= clock.now();
 }
 
-export const SEED_REASON = "reserved by pg_replica, never used";
-
 /** History files that only skipped a number must not outlive a promotion that did not happen (H35). */
 async function dropSeeds({ paths }: Agent): Promise<void> {
-  const wal = join(paths.dataDir, "pg_wal");
   const { timeline } = await readControlFile(paths.dataDir);
-  const names = (await readdir(wal)).filter((name) => /^[0-9A-F]{8}\.history$/.test(name)).sort();
-  const files = await Promise.all(
-    names.map(async (name) => ({
-      name,
-      number: Number.parseInt(name, 16),
-      seed: (await readFile(join(wal, name), "utf8")).includes(SEED_REASON),
-    })),
-  );
-  const real = Math.max(timeline, ...files.filter(({ seed }) => !seed).map(({ number }) => number));
+  const files = await historyFilesOf(paths.dataDir);
+  const real = Math.max(timeline, ...files.filter(({ seed }) => !seed).map((one) => one.timeline));
   // One below a real number belongs to it: standbys fetch every file up to the primary's.
-  for (const { name, number, seed } of files) {
-    if (seed && number > real) await removeTree(join(wal, name));
-  }
-}
-
-/** Where a timeline began: the last line of its history file. Throws when there is none. */
-export async function switchPointOf(dataDir: string, timeline: number): Promise<bigint> {
-  const name = `${timeline.toString(16).toUpperCase().padStart(8, "0")}.history`;
-  const lines = (await readFile(join(dataDir, "pg_wal", name), "utf8")).split("\n");
-  const last = lines.filter((line) => /^\s*\d+\s+[0-9A-F]+\/[0-9A-F]+/i.test(line)).at(-1);
-  const lsn = last?.trim().split(/\s+/)[1];
-  if (lsn === undefined) throw new Error(`${name} names no switch point`);
-  return parseLsn(lsn);
+  const skipped = files.filter((one) => one.seed && one.timeline > real);
+  await dropHistoryFiles(
+    paths.dataDir,
+    skipped.map((one) => one.timeline),
+  );
 }

@@ -113,23 +113,26 @@ export async function atPrimary<T>(
   }
 }
 
-/**
- * Why this standby cannot go on from where it is: the primary has dropped what comes next, or has not reached it.
- * Undefined when neither is so, or the primary cannot be asked.
- */
-export async function cannotGoOn(agent: Agent, replayed: Lsn): Promise<string | undefined> {
+/** What the primary's WAL is to a standby that does not stream. `unknown`: the primary cannot be asked. */
+export type NextWal =
+  | { readonly next: "there" | "unknown" }
+  | { readonly next: "none"; readonly why: string };
+
+/** Whether this standby can go on from where it is: the primary may have dropped what comes next, or not reached it. */
+export async function nextWal(agent: Agent, replayed: Lsn): Promise<NextWal> {
   const asked = await atPrimary(agent, async (db) => ({
     oldest: await oldestSegment(db),
     end: await flushedLsn(db),
   }));
-  if (asked?.oldest === undefined) return undefined;
+  if (asked?.oldest === undefined) return { next: "unknown" };
   const { oldest, end } = asked;
+  const at = `it is at ${formatLsn(replayed)}`;
   if (replayed > end)
-    return `it is at ${formatLsn(replayed)}, beyond the primary's end ${formatLsn(end)}`;
+    return { next: "none", why: `${at}, beyond the primary's end ${formatLsn(end)}` };
   const { walSegmentBytes } = await readControlFile(agent.paths.dataDir);
   const high = BigInt(`0x${oldest.slice(0, 8)}`);
   const low = BigInt(`0x${oldest.slice(8)}`);
   const first = (high << 32n) + low * BigInt(walSegmentBytes);
-  if (replayed >= first) return undefined;
-  return `it is at ${formatLsn(replayed)}, and the primary's WAL begins at ${formatLsn(first)}`;
+  if (replayed >= first) return { next: "there" };
+  return { next: "none", why: `${at}, and the primary's WAL begins at ${formatLsn(first)}` };
 }

@@ -1,16 +1,22 @@
 /** Histories told apart by appointments and stamps, never by timeline numbers (H02, H36). Pure. */
 import { type Epoch, formatLsn, type Lsn, type NodeId } from "./ids.ts";
 
-/** One appointment, and where its epoch began. */
-export interface Appointment {
+/** Where an epoch began, under whom. */
+interface Beginning {
   readonly epoch: Epoch;
   readonly node_id: NodeId;
   readonly timeline: number;
   readonly switch_lsn: Lsn;
 }
 
+/** One appointment. */
+export interface Appointment extends Beginning {
+  /** The epoch whose history the appointed node reported: its own goes on from there. 0: from none. */
+  readonly from_epoch: Epoch;
+}
+
 /** The first row of an epoch, as a data server holds it. */
-export interface Stamp extends Appointment {
+export interface Stamp extends Beginning {
   readonly stamp_id: string;
 }
 
@@ -35,16 +41,57 @@ export type Comparison =
 export function compareHistory(known: Known, lsn: Lsn, stamps: readonly Stamp[]): Comparison {
   const wrong = contradiction(known, stamps);
   if (wrong !== undefined) return { chain: "unproved", why: wrong };
-  const reached = reachedEpoch(known, stamps);
-  const left = known.history.find(
+  const own = epochAt(known, lsn, stamps);
+  const line = lineage(known.history);
+  if (own > 0n && !line.some(({ epoch }) => epoch === own)) {
+    const why = `it holds WAL of epoch ${own}, which the newest epoch did not go on from`;
+    return { chain: "forked", why };
+  }
+  const left = line.find(
     ({ epoch, node_id, switch_lsn }) =>
-      epoch > reached && node_id !== known.node_id && switch_lsn < lsn,
+      epoch > own && node_id !== known.node_id && switch_lsn < lsn,
   );
   if (left === undefined) return { chain: "same" };
   const why =
     `it holds WAL up to ${formatLsn(lsn)}, and epoch ${left.epoch} ` +
     `began at ${formatLsn(left.switch_lsn)} without it`;
   return { chain: "forked", why };
+}
+
+/** The epoch that WAL up to `lsn` belongs to: the newest it reached and goes beyond the beginning of; 0: none. */
+function epochAt(known: Known, lsn: Lsn, stamps: readonly Stamp[]): Epoch {
+  const reached = reachedEpoch(known, stamps);
+  const of = known.history.findLast(
+    ({ epoch, switch_lsn }) => epoch <= reached && switch_lsn < lsn,
+  );
+  return of?.epoch ?? 0n;
+}
+
+/** The newest appointment and those it came from, oldest first. An epoch that nobody went on from is none of them. */
+function lineage(history: readonly Appointment[]): readonly Appointment[] {
+  const line: Appointment[] = [];
+  let next = history.at(-1);
+  while (next !== undefined) {
+    line.unshift(next);
+    const { from_epoch: from, epoch: below } = next;
+    next = history.find(({ epoch }) => epoch === from && epoch < below);
+  }
+  return line;
+}
+
+/**
+ * Timelines that lead nowhere: appointed, given up before anybody went on from them, and newer than what these data are
+ * on. A startup process that has seen the history file of one waits there for ever (H35).
+ */
+export function deadTimelines(
+  known: Known,
+  lsn: Lsn,
+  stamps: readonly Stamp[],
+): ReadonlySet<number> {
+  const own = epochAt(known, lsn, stamps);
+  const line = new Set(lineage(known.history).map(({ timeline }) => timeline));
+  const dead = known.history.filter(({ epoch, timeline }) => epoch > own && !line.has(timeline));
+  return new Set(dead.map(({ timeline }) => timeline));
 }
 
 /** Why data copied from the primary of `epoch` are not of it, or undefined: its stamp is the newest they hold. */

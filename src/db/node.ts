@@ -54,7 +54,15 @@ export const AgentView = z.object({
   /** Every member, this one included. */
   members: z.array(Member),
   /** Appointments that were promoted, oldest first: the chain of histories. */
-  history: z.array(z.object({ epoch: int8, node_id: z.int(), timeline: z.int(), switch_lsn: lsn })),
+  history: z.array(
+    z.object({
+      epoch: int8,
+      node_id: z.int(),
+      timeline: z.int(),
+      switch_lsn: lsn,
+      from_epoch: int8,
+    }),
+  ),
   /** This node's report for the newest epoch stands already. */
   reported: z.boolean(),
   handed_over: z.boolean(),

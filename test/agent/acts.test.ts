@@ -36,7 +36,7 @@ test("the leader's node initialises the first data directory and reports its ide
       primary_id: 1,
       timeline: 2,
       pledge: 1n,
-      history: [{ epoch: 1n, node_id: 1, timeline: 2, switch_lsn: 0n }],
+      history: [{ epoch: 1n, node_id: 1, timeline: 2, switch_lsn: 0n, from_epoch: 0n }],
     },
     (id) => (id === 1 ? "primary" : "standby"),
   );
@@ -53,7 +53,7 @@ test("it starts read-only, and becomes primary of epoch 1 only by promotion", as
     epoch_state: "serving",
     switch_lsn: switchLsn,
     stamp_lsn: stampLsn,
-    history: [{ epoch: 1n, node_id: 1, timeline: 2, switch_lsn: switchLsn }],
+    history: [{ epoch: 1n, node_id: 1, timeline: 2, switch_lsn: switchLsn, from_epoch: 0n }],
   });
   const session = await client(first);
   await session.query("create table t (n int); insert into t values (1)");
@@ -120,7 +120,10 @@ test("the appointed one ends sessions, takes the planned timeline and opens when
       primary_id: 2,
       timeline: 5,
       from_lsn: fromLsn,
-      history: [...before, { epoch: 2n, node_id: 2, timeline: 5, switch_lsn: fromLsn }],
+      history: [
+        ...before,
+        { epoch: 2n, node_id: 2, timeline: 5, switch_lsn: fromLsn, from_epoch: 1n },
+      ],
     },
     (id) => (id === 2 ? "primary" : "standby"),
   );

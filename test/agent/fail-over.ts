@@ -19,14 +19,22 @@ export async function failOver(bench: Bench, from: Node, to: Node): Promise<void
 export async function appoint(bench: Bench, to: Node): Promise<void> {
   const lsn = to.kept.reports.at(-1)?.lsn ?? 0n;
   const { epoch, timeline } = to.kept.view;
-  const next = { epoch, node_id: to.id, timeline: (timeline ?? 0) + 1, switch_lsn: lsn };
+  const before = to.kept.view.history;
+  const from_epoch = before.at(-1)?.epoch ?? 0n;
+  const next = {
+    epoch,
+    node_id: to.id,
+    timeline: (timeline ?? 0) + 1,
+    switch_lsn: lsn,
+    from_epoch,
+  };
   bench.commit(
     {
       epoch_state: "appointed",
       primary_id: to.id,
       timeline: next.timeline,
       from_lsn: lsn,
-      history: [...to.kept.view.history, next],
+      history: [...before, next],
     },
     (id) => (id === to.id ? "primary" : "standby"),
   );

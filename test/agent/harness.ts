@@ -352,7 +352,7 @@ export async function serve(bench: Bench): Promise<void> {
       primary_id: 1,
       timeline: 2,
       pledge: 1n,
-      history: [{ epoch: 1n, node_id: 1, timeline: 2, switch_lsn: 0n }],
+      history: [{ epoch: 1n, node_id: 1, timeline: 2, switch_lsn: 0n, from_epoch: 0n }],
     },
     (id) => (id === 1 ? "primary" : "standby"),
   );
@@ -363,6 +363,6 @@ export async function serve(bench: Bench): Promise<void> {
     epoch_state: "serving",
     switch_lsn: switchLsn,
     stamp_lsn: stampLsn,
-    history: [{ epoch: 1n, node_id: 1, timeline: 2, switch_lsn: switchLsn }],
+    history: [{ epoch: 1n, node_id: 1, timeline: 2, switch_lsn: switchLsn, from_epoch: 0n }],
   });
 }

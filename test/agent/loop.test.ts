@@ -54,7 +54,7 @@ function runWorker(): void {
 /** The chain of appointments with one more. */
 const after = (epoch: bigint, timeline: number, switch_lsn: bigint) => [
   ...node.kept.view.history,
-  { epoch, node_id: 1, timeline, switch_lsn },
+  { epoch, node_id: 1, timeline, switch_lsn, from_epoch: epoch - 1n },
 ];
 
 const lastRow = () => node.kept.rows.at(-1) ?? {};
@@ -127,7 +127,7 @@ test("pledged, it reports; appointed again, it serves in the next epoch", async 
   const { lsn = 0n } = node.kept.reports.at(-1) ?? {};
   const history = [
     ...node.kept.view.history,
-    { epoch: 2n, node_id: 1, timeline: 3, switch_lsn: lsn },
+    { epoch: 2n, node_id: 1, timeline: 3, switch_lsn: lsn, from_epoch: 1n },
   ];
   bench.commit(
     { epoch_state: "appointed", primary_id: 1, timeline: 3, from_lsn: lsn, history },

@@ -103,8 +103,8 @@ test("a diverged node is found out and becomes a copy of the primary", async () 
   const { switchLsn = 0n } = second.agent.state.leads ?? {};
   // As if it had committed more than it had sent.
   const history = [
-    { epoch: 1n, node_id: 1, timeline: 2, switch_lsn: 0n },
-    { epoch: 2n, node_id: 2, timeline: 3, switch_lsn: switchLsn - 8n },
+    { epoch: 1n, node_id: 1, timeline: 2, switch_lsn: 0n, from_epoch: 0n },
+    { epoch: 2n, node_id: 2, timeline: 3, switch_lsn: switchLsn - 8n, from_epoch: 1n },
   ];
   bench.commit({ epoch_state: "serving", switch_lsn: switchLsn, history });
   await ACTS.start(first.agent, orderFor(first));

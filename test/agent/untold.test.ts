@@ -29,7 +29,7 @@ test("its report counts them for the epoch they are of (H23, D4)", async () => {
   await look(first.agent);
   await ACTS.report(first.agent, orderFor(first));
   const from = first.kept.reports.at(-1)?.lsn ?? 0n;
-  const again = { epoch: 2n, node_id: 1, timeline: 3, switch_lsn: from };
+  const again = { epoch: 2n, node_id: 1, timeline: 3, switch_lsn: from, from_epoch: 1n };
   const history = [...first.kept.view.history, again];
   const appointed = { epoch_state: "appointed", primary_id: 1, goal: "primary" } as const;
   tell(first, { ...appointed, timeline: 3, from_lsn: from, history });

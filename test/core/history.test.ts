@@ -4,6 +4,7 @@ import {
   chainDiffers,
   compareHistory,
   copyDiffers,
+  deadTimelines,
   forkOf,
   ownTimelines,
   reachedEpoch,
@@ -11,9 +12,9 @@ import {
 } from "../../src/core/history.ts";
 
 const history = [
-  { epoch: 1n, node_id: 1, timeline: 2, switch_lsn: 0n },
-  { epoch: 2n, node_id: 2, timeline: 3, switch_lsn: 1000n },
-  { epoch: 3n, node_id: 3, timeline: 4, switch_lsn: 2000n },
+  { epoch: 1n, node_id: 1, timeline: 2, switch_lsn: 0n, from_epoch: 0n },
+  { epoch: 2n, node_id: 2, timeline: 3, switch_lsn: 1000n, from_epoch: 1n },
+  { epoch: 3n, node_id: 3, timeline: 4, switch_lsn: 2000n, from_epoch: 2n },
 ];
 const known = { history, node_id: 4, epoch: 3n };
 const stamp = (epoch: bigint, node_id: number, timeline: number, switch_lsn = 0n): Stamp => ({
@@ -42,6 +43,45 @@ test.each([
   { why: "WAL of the newest epoch, which it follows", followed: 3n, lsn: 9000n, chain: "same" },
 ])("$why: $chain", ({ followed, lsn, chain }) => {
   expect(compareHistory({ ...known, followed }, lsn, []).chain).toBe(chain);
+});
+
+const givenUp = [
+  { epoch: 1n, node_id: 1, timeline: 2, switch_lsn: 0n, from_epoch: 0n },
+  { epoch: 2n, node_id: 2, timeline: 3, switch_lsn: 1000n, from_epoch: 1n },
+  { epoch: 3n, node_id: 3, timeline: 4, switch_lsn: 2000n, from_epoch: 1n },
+];
+
+test.each([
+  {
+    why: "WAL of an epoch that the newest did not go on from",
+    followed: 2n,
+    lsn: 1500n,
+    chain: "forked",
+  },
+  { why: "nothing of it, though it was followed", followed: 2n, lsn: 1000n, chain: "same" },
+  { why: "WAL past its beginning, of the one before", followed: 1n, lsn: 1500n, chain: "same" },
+  { why: "WAL past the newest's beginning", followed: 1n, lsn: 2001n, chain: "forked" },
+  { why: "WAL of the newest", followed: 3n, lsn: 2500n, chain: "same" },
+])("after an epoch that led nowhere, $why: $chain", ({ followed, lsn, chain }) => {
+  const seen = compareHistory({ ...known, history: givenUp, followed }, lsn, []);
+  expect(seen.chain).toBe(chain);
+});
+
+test("its own stamp convicts WAL of an epoch that led nowhere", () => {
+  const seen = compareHistory({ ...known, history: givenUp, followed: 1n }, 1100n, [
+    stamp(2n, 2, 3),
+  ]);
+  expect(seen).toEqual({
+    chain: "forked",
+    why: "it holds WAL of epoch 2, which the newest epoch did not go on from",
+  });
+});
+
+test("timelines that lead nowhere are those given up and newer than the WAL's own", () => {
+  const seen = { ...known, history: givenUp };
+  expect([...deadTimelines({ ...seen, followed: 2n }, 1000n, [])]).toEqual([3]);
+  expect([...deadTimelines({ ...seen, followed: 3n }, 2500n, [])]).toEqual([]);
+  expect([...deadTimelines({ ...known, followed: 1n }, 500n, [])]).toEqual([]);
 });
 
 test("a stamp proves more than what was noted", () => {

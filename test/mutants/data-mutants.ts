@@ -1,4 +1,4 @@
-/** M27 to M42: bugs of the commit rule, the fence and the lease, and of what is there for the next failover. */
+/** M27 to M42, M51 and M52: bugs of the commit rule, the fence and the lease, and of what is there for the next failover. */
 import { COMMANDS, corpus, type Mutant, oracle, seeds, test } from "./mutant.ts";
 
 const PROMOTE = "src/agent/promote.ts";
@@ -304,6 +304,32 @@ export const DATA_MUTANTS: readonly Mutant[] = [
         find: "  if (first === undefined) return uncovered(places, voids);",
         replace:
           "  if (first === undefined) return places.length < 0 ? uncovered(places, voids) : undefined;",
+      },
+    ],
+  },
+  {
+    id: "M51",
+    bug: "a standby waits on the timeline of an epoch that nobody went on from",
+    rule: "D11 H35",
+    killer: test("agent/dead-timeline"),
+    patches: [
+      {
+        file: "src/agent/follow.ts",
+        find: "dead.has(timeline) && !seed",
+        replace: "dead.has(-timeline) && !seed",
+      },
+    ],
+  },
+  {
+    id: "M52",
+    bug: "WAL of an epoch that nobody went on from passes for the newest's",
+    rule: "D10 D11 H41",
+    killer: test("core/history"),
+    patches: [
+      {
+        file: "src/core/history.ts",
+        find: "if (own > 0n && !line.some(({ epoch }) => epoch === own)) {",
+        replace: "if (own < 0n && !line.some(({ epoch }) => epoch === own)) {",
       },
     ],
   },

@@ -135,7 +135,9 @@ export class DataServer implements Service {
     this.trace(
       `ready ${this.inRecovery ? "in recovery" : "as primary"} at ${formatLsn(this.data.end())} on ${this.timeline()}`,
     );
-    if (this.inRecovery) this.receiver.configure();
+    if (!this.inRecovery) return;
+    this.receiver.aim();
+    this.receiver.configure();
   }
 
   /** Everything ends at once: a kill of all, or the end of a stop. */

@@ -196,6 +196,7 @@ function agentView(store: Store): Row {
         node_id: one.node_id,
         timeline: one.timeline,
         switch_lsn: formatLsn(one.switch_lsn ?? one.from_lsn ?? 0n),
+        from_epoch: (one.from_epoch ?? 0n).toString(),
       })),
     reported:
       epoch !== undefined && state.pledge === epoch.epoch && unlogged.reports.has(epoch.epoch),

@@ -1,7 +1,7 @@
 /** The WAL receiver and the startup process of a data server in recovery. */
 import type { DataServer } from "./data-server.ts";
 import { Channel } from "./network.ts";
-import { historyName, type Rec, SEGMENT } from "./wal.ts";
+import { historyName, newestTimeline, type Rec, readHistory, SEGMENT } from "./wal.ts";
 
 const TIMEOUT_MS = 3000;
 const RETRY_MS = 20;
@@ -26,6 +26,7 @@ export class Receiver {
   #restSince = 0;
   #rests = 0;
   #replaying = false;
+  #target = 1;
 
   constructor(server: DataServer) {
     this.server = server;
@@ -37,6 +38,30 @@ export class Receiver {
 
   upstream(): DataServer | undefined {
     return this.state === "streaming" ? this.#upstream : undefined;
+  }
+
+  /**
+   * The timeline the next WAL is asked for on. Recovery goes on to the newest one there is a history file of, if it
+   * comes from the one it is on, and never turns back (H35).
+   */
+  wantedTimeline(): number {
+    const { dataDir, data, world } = this.server;
+    const newest = newestTimeline(world.files, dataDir, this.#target);
+    if (this.#forksOf(newest).some(({ timeline }) => timeline === this.#target))
+      this.#target = newest;
+    const at = data.end();
+    const before = this.#forksOf(this.#target).find((fork) => at < fork.at);
+    return before?.timeline ?? this.#target;
+  }
+
+  #forksOf(timeline: number) {
+    return readHistory(this.server.world.files, this.server.dataDir, timeline) ?? [];
+  }
+
+  /** Started: what it will follow is found anew. */
+  aim(): void {
+    const { dataDir, data, world } = this.server;
+    this.#target = newestTimeline(world.files, dataDir, data.lastTimeline());
   }
 
   /** Everything on disk is replayed, and the startup process waits. */

@@ -43,12 +43,12 @@ export class Senders {
     if (known.active) return `replication slot ${slot} is active`;
     const at = theirs.end();
     if (at < data.oldest) return "requested WAL segment has already been removed";
-    const timeline = theirs.lastTimeline();
+    const timeline = receiver.wantedTimeline();
     if (timeline > server.timeline()) return "the primary's timeline is behind";
     if (timeline !== server.timeline()) {
       const history = readHistory(world.files, server.dataDir, server.timeline()) ?? [];
       const fork = history.find((one) => one.timeline === timeline);
-      if (fork === undefined) return "not a child of this server's history";
+      if (fork === undefined) return `timeline ${timeline} is not in this server's history`;
       if (at > fork.at) return "the new timeline forked off before the current recovery point";
     }
     known.active = true;
