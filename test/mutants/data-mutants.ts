@@ -1,4 +1,4 @@
-/** M27 to M42, M51 and M52: bugs of the commit rule, the fence and the lease, and of what is there for the next failover. */
+/** M27 to M42, M47 and M48: bugs of the commit rule, the fence and the lease, and of what is there for the next failover. */
 import { COMMANDS, corpus, type Mutant, oracle, seeds, test } from "./mutant.ts";
 
 const PROMOTE = "src/agent/promote.ts";
@@ -308,7 +308,7 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    id: "M51",
+    id: "M47",
     bug: "a standby waits on the timeline of an epoch that nobody went on from",
     rule: "D11 H35",
     killer: test("agent/dead-timeline"),
@@ -321,7 +321,7 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    id: "M52",
+    id: "M48",
     bug: "WAL of an epoch that nobody went on from passes for the newest's",
     rule: "D10 D11 H41",
     killer: test("core/history"),

@@ -116,8 +116,8 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: PROMOTE,
-        find: "  for (const number of missing) {",
-        replace: "  for (const number of missing.slice(missing.length)) {",
+        find: "  for (const timeline of missing) {",
+        replace: "  for (const timeline of missing.slice(missing.length)) {",
       },
       {
         file: PROMOTE,
