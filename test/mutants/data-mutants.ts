@@ -1,4 +1,4 @@
-/** M27 to M42, M47 and M48: bugs of the commit rule, the fence and the lease, and of what is there for the next failover. */
+/** M27 to M42, M47, M48: bugs of commit rule, fence, lease, and of what is there for the next failover. */
 import { COMMANDS, corpus, type Mutant, oracle, seeds, test } from "./mutant.ts";
 
 const PROMOTE = "src/agent/promote.ts";
