@@ -96,6 +96,7 @@ function summary() {
     committed: sum(({ committed }) => committed),
     promotions: sum(({ promotions }) => promotions),
     leaders: sum(({ leaders }) => leaders),
+    reads: sum(({ reads }) => reads),
     faults: sum(({ injected }) => injected),
     primaryFaults: sum(({ primaryFaults }) => primaryFaults),
     hashes: Object.fromEntries(outcomes.map(({ scenario, hash }) => [scenario.seed, hash])),

@@ -42,7 +42,6 @@ begin
     when 'recover'       then cluster.apply_recover(p_term, p_body)
     when 'event'         then cluster.apply_event(p_term, p_body)
     when 'entry'         then cluster.apply_entry(p_index, p_term, p_body)
-    when 'barrier'       then cluster.apply_barrier(p_body)
     when 'kv_set'        then cluster.apply_kv_set(p_index, p_body)
     when 'kv_compact'    then cluster.apply_kv_compact(p_index, p_body)
     when 'kv_reset'      then cluster.apply_kv_reset(p_index, p_body)

@@ -3,21 +3,14 @@
 create or replace function node.submit(p_leader integer, p_key uuid, p_kind text, p_body jsonb) returns void
 language plpgsql volatile set search_path = '', pg_temp as $$
 declare
-  v_me       node.identity;
-  v_conninfo text;
+  v_me node.identity;
 begin
   select * into strict v_me from node.identity;
   if p_leader = v_me.node_id then
     perform peer.submit(v_me.cluster_id, v_me.node_id, v_me.incarnation, p_key, p_kind, p_body);
     return;
   end if;
-  v_conninfo := node.peer_conninfo(p_leader);
-  if v_conninfo is null then
-    raise exception using errcode = 'connection_exception',
-      message = format('this node cannot log in to node %s yet', p_leader),
-      hint = 'Its worker stores the password when it starts: is it running?';
-  end if;
-  perform node.ask(v_conninfo,
+  perform node.ask(node.conninfo_of(p_leader),
     format('select to_jsonb(true) from peer.submit(p_cluster => %L, p_from => %s, p_incarnation => %L,'
            ' p_key => %L, p_kind => %L, p_body => %L)',
            v_me.cluster_id, v_me.node_id, v_me.incarnation, p_key, p_kind, p_body), 1500);

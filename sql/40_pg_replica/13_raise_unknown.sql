@@ -1,5 +1,5 @@
 -- A write of the log as a service that a leader took, or may have taken, can commit yet: its outcome is unknown
--- (RF003, H13).  A barrier changes nothing, whatever becomes of it.  Other commands have rows to look at.
+-- (RF003, H13).  Other commands have rows to look at.
 create or replace function node.raise_unknown(p_kind text, p_leader integer, p_spent integer) returns void
 language plpgsql volatile set search_path = '', pg_temp as $$
 begin
@@ -8,11 +8,6 @@ begin
       message = format('outcome unknown after %s ms; the entry may still commit', p_spent),
       detail = format('Current leader: %s.', coalesce(p_leader::text, 'none')),
       hint = 'replicate() with the same request_id, or a look at the key, tells; see pg_replica.status().';
-  elsif p_kind = 'barrier' then
-    raise exception using errcode = 'RF002',
-      message = 'no majority has confirmed the leader in time',
-      detail = format('Current leader: %s.', coalesce(p_leader::text, 'none')),
-      hint = 'With consistency => ''local'' this node answers alone, maybe with what is old; see pg_replica.status().';
   end if;
 end
 $$;

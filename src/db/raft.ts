@@ -88,6 +88,26 @@ export function echoLease(db: Queryable, nonce: bigint): Promise<void> {
   });
 }
 
+const Asked = z.object({ ticket: int8 });
+
+/** The newest ticket of those who want to read behind the leader's word (R12); 0n when all are answered. */
+export async function readsAsked(db: Queryable): Promise<bigint> {
+  const { ticket } = await callOne(db, Asked, {
+    name: "raft.reads_asked",
+    text: "select raft.reads_asked() as ticket",
+  });
+  return ticket;
+}
+
+/** Answer every ticket up to this one: what was committed before stands at `index` or before. */
+export function confirmReads(db: Queryable, ticket: bigint, index: LogIndex): Promise<void> {
+  return run(db, {
+    name: "raft.confirm_reads",
+    text: "select raft.confirm_reads(p_ticket => $1, p_index => $2)",
+    values: [ticket, index],
+  });
+}
+
 /** Throws when this store cannot append (H66). */
 export function testAppend(db: Queryable): Promise<void> {
   return run(db, { name: "raft.test_append", text: "select raft.test_append()" });

@@ -17,6 +17,7 @@ import {
 } from "../core/progress.ts";
 import { newestOfMajority } from "../core/quorum.ts";
 import type { Queryable } from "../db/call.ts";
+import { type Hints, quietHints } from "../db/hints.ts";
 import { appendEntries, heartbeat, type Sender } from "../db/peer.ts";
 import { type Entry, outcome, readLog, takeInbox, termAt } from "../db/raft.ts";
 import type { Log } from "../log/logger.ts";
@@ -55,10 +56,11 @@ export interface ReplicatorOptions {
   readonly onHigherTerm: (term: Term) => void;
 }
 
-/** One acceptor while it is followed: what is known of it, and what ends its loops. */
+/** One acceptor while it is followed: what wakes its loops, `bell` for a heartbeat, and what ends them. */
 interface Followed {
   readonly link: AcceptorLink;
   readonly wakeup: Wakeup;
+  readonly bell: Hints;
   readonly end: AbortController;
 }
 
@@ -73,8 +75,7 @@ const KEEP_IN_MEMORY = 1024;
 /** A new leader's coordinator decides within this; what it proposes needs no empty entry before it. */
 const FIRST_ENTRY_MS = 100;
 /** Who left is told so within this, if it can be. */
-const FAREWELL_MS = 3000;
-const FAREWELL_LOOK_MS = 20;
+const FAREWELL = { withinMs: 3000, lookMs: 20 } as const;
 
 export class Replicator {
   readonly #options: ReplicatorOptions;
@@ -123,14 +124,15 @@ export class Replicator {
 
   /** Keep this acceptor's log equal to ours from now on; another link to the same one takes the old one's place. */
   follow(link: AcceptorLink): void {
-    const { signal } = this.#options;
+    const { signal, clock } = this.#options;
     this.#leave(link.id);
     if (signal.aborted) return;
-    const followed = { link, wakeup: new Wakeup(), end: new AbortController() };
+    const [bell, end] = [quietHints(clock), new AbortController()];
+    const followed = { link, wakeup: new Wakeup(), bell, end };
     this.#followed.set(link.id, followed);
     this.#progress.set(link.id, initialProgress(this.#lastIndex()));
     const own = AbortSignal.any([signal, followed.end.signal]);
-    for (const loop of [this.#beat(link, own), this.#send(followed, own)]) {
+    for (const loop of [this.#beat(followed, own), this.#send(followed, own)]) {
       const tracked: Promise<void> = loop.finally(() => this.#loops.delete(tracked));
       this.#loops.add(tracked);
     }
@@ -140,10 +142,10 @@ export class Replicator {
   async dismiss(id: NodeId): Promise<void> {
     const { clock, signal } = this.#options;
     const [followed, gone] = [this.#followed.get(id), this.#commit];
-    const until = clock.now() + FAREWELL_MS;
+    const until = clock.now() + FAREWELL.withinMs;
     const told = () => (this.#progress.get(id)?.commit ?? gone) >= gone;
     while (!told() && clock.now() < until && !signal.aborted) {
-      await clock.sleep(FAREWELL_LOOK_MS, signal);
+      await clock.sleep(FAREWELL.lookMs, signal);
     }
     if (followed !== undefined && this.#followed.get(id) === followed) this.#leave(id);
   }
@@ -250,6 +252,16 @@ export class Replicator {
     return newestOfMajority(this.#options.voters(), this.#begun);
   }
 
+  /** Begin a round of heartbeats now; one under way is followed by another. */
+  beatNow(): void {
+    for (const { bell } of this.#followed.values()) bell.nudge();
+  }
+
+  /** How far the log is committed; undefined until that covers all that former leaders committed (Raft §8). */
+  readIndex(): LogIndex | undefined {
+    return this.#commit >= this.#firstOfTerm ? this.#commit : undefined;
+  }
+
   /** Whether a store that has applied this much knows the newest epoch there is or can be: ours are not under way. */
   epochIsSettled(applied: LogIndex): boolean {
     return applied >= this.#epochIndex;
@@ -268,7 +280,7 @@ export class Replicator {
     return this.#windowStart + BigInt(this.#window.length) - 1n;
   }
 
-  async #beat(link: AcceptorLink, signal: AbortSignal): Promise<void> {
+  async #beat({ link, bell }: Followed, signal: AbortSignal): Promise<void> {
     const { me, term, clock, heartbeatMs, onHigherTerm } = this.#options;
     while (!signal.aborted) {
       const lane = link.id === me.nodeId ? "work" : "beat";
@@ -287,7 +299,7 @@ export class Replicator {
       }
       // The own store hears it often enough to refuse a vote meanwhile (raft.may_vote).
       const everyMs = link.id === me.nodeId ? OWN_BEATS * heartbeatMs : heartbeatMs;
-      await clock.sleep(untilBeat(clock.now(), everyMs), signal);
+      await bell.within(untilBeat(clock.now(), everyMs), signal);
     }
   }
 

@@ -6,12 +6,19 @@ import type { Queryable } from "../db/call.ts";
 import type { Hints } from "../db/hints.ts";
 import { observedRows, takeGossip } from "../db/node.ts";
 import { askLease, gossip, report, type Sender, takeLead } from "../db/peer.ts";
-import { echoLease, type RaftMember, type StoreSample } from "../db/raft.ts";
+import {
+  confirmReads,
+  echoLease,
+  type RaftMember,
+  readsAsked,
+  type StoreSample,
+} from "../db/raft.ts";
 import type { Log } from "../log/logger.ts";
 import { Elector } from "./elector.ts";
 import { Grants } from "./grants.ts";
 import { Link, NO_ANSWER, type PeerAddress } from "./links.ts";
 import { type Leadership, NotLeader, type PeerReport } from "./raft.ts";
+import { Reads } from "./reads.ts";
 import { Replicator } from "./replicator.ts";
 
 export interface RaftOptions {
@@ -25,6 +32,8 @@ export interface RaftOptions {
   readonly log: Log;
   /** Rung by notifications of the own store. */
   readonly hints: Hints;
+  /** Rung when somebody wants to read behind the leader's word. */
+  readonly readHints: Hints;
   readonly signal: AbortSignal;
   /** A peer's store was closed and refuses. */
   readonly onLost?: (peer: NodeId) => void;
@@ -223,7 +232,7 @@ export class Raft {
   }
 
   #lead(term: Term, last: StoreSample): void {
-    const { log, me, clock, store, whileLeading, timing } = this.#options;
+    const { log, me, clock, store, whileLeading, timing, readHints } = this.#options;
     const end = new AbortController();
     const before = this.#sample?.leaderId;
     if (before !== undefined && before !== me.nodeId) {
@@ -245,15 +254,26 @@ export class Raft {
       onAcked: (peer) => {
         this.#elector.dispatch({ type: "acked", from: peer, term });
         grants.check();
+        reads.acked();
       },
       onHigherTerm: (higher) => this.#elector.dispatch({ type: "refused", term: higher }),
     });
     const echo = (nonce: bigint) => echoLease(store, nonce);
     const grants = new Grants({ replicator, echo, clock, log });
+    const reads = new Reads({
+      replicator,
+      asked: () => readsAsked(store),
+      confirm: (ticket, index) => confirmReads(store, ticket, index),
+      hints: readHints,
+      clock,
+      log,
+      signal: end.signal,
+    });
     this.#leading = { term, replicator, grants, end };
     log.info({ event: "raft.leader", term }, `won term ${term}`);
     const leadership = this.#leadership(term, this.#leading);
     void replicator.run();
+    void reads.run();
     whileLeading(leadership).catch((error: unknown) => {
       if (end.signal.aborted) return;
       log.error({ event: "worker.failed", term }, `the leader's loop failed: ${error}`);

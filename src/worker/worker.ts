@@ -157,6 +157,7 @@ function buildRaft(parts: Parts): Raft {
     random: Math.random,
     log,
     hints: hints.fork("leader", "transfer", "inbox", "lease"),
+    readHints: hints.fork("read"),
     signal,
     onLost: (peer) => void suspectLost({ watch, readView, self: config.node.id }, peer),
     whileLeading: (leadership) => lead(parts, raft, leadership),

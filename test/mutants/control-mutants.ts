@@ -4,6 +4,7 @@ import { AIMED, COMMANDS, type Mutant, oracle, seeds, TWIN, test } from "./mutan
 
 const ELECTION = "src/core/election.ts";
 const REPLICATOR = "src/raft/replicator.ts";
+const READS = "src/raft/reads.ts";
 const PROGRESS = "src/core/progress.ts";
 const VOTE = "sql/20_peer/request_vote.sql";
 const APPEND = "sql/20_peer/append_entries.sql";
@@ -345,6 +346,21 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
         replace: "if (gap > 1000 * state.timing.electionMs) {",
       },
     ],
+  },
+  {
+    id: "M15c",
+    bug: "a read is answered without a majority asked after it",
+    rule: "R12",
+    killer: test("scenario/reads", "and not before"),
+    quick: true,
+    patches: [{ file: READS, find: "confirmedSince() >= at", replace: "readIndex() !== 0n" }],
+  },
+  {
+    id: "M15d",
+    bug: "a new leader answers reads before an entry of its own term is committed",
+    rule: "R12",
+    killer: seeds(96, "R12"),
+    patches: [{ file: REPLICATOR, find: ">= this.#firstOfTerm ?", replace: ">= 0n ?" }],
   },
   {
     id: "M16",

@@ -154,6 +154,7 @@ function smallAct(world: World): Act {
   const key = random.uuid();
   const { epoch: newest } = twins.acceptor.sample();
   const nonce = makeNonce(newest + BigInt(random.pick([0, 0, 0, 1])), random.next());
+  const ticket = BigInt(random.int(1, 4));
   const acts: readonly Act[] = [
     { what: "sample", call: (node) => node.sample() },
     {
@@ -161,6 +162,13 @@ function smallAct(world: World): Act {
       call: (node) => node.askLease(from, { nonce, hurry: nonce % 2n === 0n }),
     },
     { what: `echo_lease ${nonce}`, call: (node) => node.echoLease(nonce) },
+    { what: `ask_read ${from.nodeId}`, call: (node) => node.askRead(from) },
+    { what: "reads_asked", call: (node) => node.unlogged.reads.asked() },
+    {
+      what: `confirm_reads ${ticket}`,
+      call: (node) => node.unlogged.reads.confirm(ticket, newest + 3n),
+    },
+    { what: `read_index ${ticket}`, call: (node) => node.unlogged.reads.index(ticket) },
     { what: `take_lead ${from.nodeId}`, call: takeLead(from, termNear(world)) },
     { what: `report ${epoch}`, call: (node) => node.report(from, epoch) },
     { what: `make_report ${epoch} ${at}`, call: (node) => node.makeReport(epoch, at) },

@@ -174,7 +174,6 @@ const MAKERS: Readonly<Record<string, (random: Random, cluster: Cluster) => Body
     ...(random.chance(0.3) ? { term: String(random.int(1, 4)) } : {}),
     ...(random.chance(0.3) ? { request_id: `order ${random.int(1, 9)}` } : {}),
   }),
-  barrier: () => ({}),
   kv_set: (random, { kv }) => {
     const key = random.pick(["a", "b/1", "b/2", "\u00fc"]);
     const newest = kv.find((row) => row.key === key && row.replaced_by === null);

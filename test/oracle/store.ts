@@ -200,7 +200,7 @@ export class Store {
     const unlogged = await this.#tables("u");
     const bootId = await this.restart();
     const emptied = unlogged.map((table) => `delete from ${table}`).join("; ");
-    const sequences = ["heard", "lease_asked", "lease_echo"];
+    const sequences = ["heard", "lease_asked", "lease_echo", "read_asked"];
     const reset = sequences.map((name) => `alter sequence raft.${name} restart`).join("; ");
     await this.sql(`${emptied}; ${reset}`);
     return bootId;
@@ -286,6 +286,20 @@ export class Store {
   askLease = (from: peer.Sender, ask: { readonly nonce: bigint; readonly hurry: boolean }) =>
     peer.askLease(this.client, from, ask);
   echoLease = (nonce: bigint) => raft.echoLease(this.client, nonce);
+  askRead = ({ clusterId, nodeId, incarnation }: peer.Sender) =>
+    this.#bigint("select peer.ask_read($1, $2, $3) as n", [clusterId, nodeId, incarnation]);
+  readonly unlogged = {
+    reads: {
+      asked: () => raft.readsAsked(this.client),
+      confirm: (ticket: bigint, index: bigint) => raft.confirmReads(this.client, ticket, index),
+      index: (ticket: bigint) => this.#bigint("select raft.read_index($1) as n", [ticket]),
+    },
+  };
+  async #bigint(text: string, values: readonly unknown[]): Promise<bigint | undefined> {
+    const row = z.object({ n: z.string().nullable() });
+    const { n } = await callOne(this.client, row, { text, values });
+    return n === null ? undefined : BigInt(n);
+  }
   takeLead = (from: peer.Sender, term: bigint) => peer.takeLead(this.client, from, term);
   report = (from: peer.Sender, epoch: bigint) => peer.report(this.client, from, epoch);
   submit = (from: peer.Sender, key: string, kind: string, body: Record<string, unknown>) =>

@@ -175,6 +175,14 @@ test("R10: a retry takes effect a second time", () => {
   expect(violated).toEqual(["R10"]);
 });
 
+test("R12: a read is let go behind what was committed when it asked", () => {
+  const { checks, violated } = control();
+  checks.readConfirmed(1, 7, 7);
+  expect(violated).toEqual([]);
+  checks.readConfirmed(1, 6, 7);
+  expect(violated).toEqual(["R12"]);
+});
+
 test("R13: a call under an incarnation that is not the node's", () => {
   const { checks, violated } = control();
   checks.called(append(1, 4, { incarnation: incarnation(2) }));

@@ -6,6 +6,7 @@ import { BootstrapFailed, imageOf } from "./bootstrap.ts";
 import type { Violation } from "./checkers/checks.ts";
 import { Cluster, type Image } from "./cluster.ts";
 import { Faults, type Scenario } from "./faults.ts";
+import { Readers } from "./readers.ts";
 import { Workload } from "./workload.ts";
 import { enter } from "./world.ts";
 
@@ -26,6 +27,8 @@ export interface Outcome {
   readonly committed: number;
   readonly promotions: number;
   readonly leaders: number;
+  /** Linearizable reads of the control plane that were answered. */
+  readonly reads: number;
   readonly injected: number;
   readonly primaryFaults: number;
   readonly events: readonly string[];
@@ -48,7 +51,7 @@ export async function run(scenario: Scenario, options: RunOptions = {}): Promise
 /** A run that did not get to its end. */
 function failed(scenario: Scenario, violations: readonly Violation[], events: string): Outcome {
   const none = { steps: 0, virtualMs: 0, acknowledged: 0, committed: 0, promotions: 0, leaders: 0 };
-  const nothing = { ...none, injected: 0, primaryFaults: 0, hash: "" };
+  const nothing = { ...none, reads: 0, injected: 0, primaryFaults: 0, hash: "" };
   return { scenario, violations, ...nothing, events: events.split("\n") };
 }
 
@@ -69,8 +72,10 @@ async function runFrom(image: Image, scenario: Scenario, options: RunOptions): P
       engine.after(engine.random("timers").between(0, 400), "node.on", () => host.startWorker());
     }
     const workload = new Workload(cluster, { everyMs: scenario.writeEveryMs, readEvery: 8 });
+    const readers = new Readers(cluster);
     const faults = new Faults(cluster, scenario);
     workload.start();
+    readers.start();
     faults.start();
     const epochs = () => checks.data.newestState().epochs.length;
     await engine.runUntil(3400);
@@ -92,6 +97,7 @@ async function runFrom(image: Image, scenario: Scenario, options: RunOptions): P
       committed: checks.control.commitIndex(),
       promotions: checks.data.promotionCount,
       leaders: checks.control.leaderChanges,
+      reads: readers.answered,
       injected: faults.injected,
       primaryFaults: faults.primaryFaults,
       events: engine.ring.slice(-200),

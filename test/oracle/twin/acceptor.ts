@@ -21,13 +21,12 @@ import type {
 import type { Entry, InboxProposal, StoreSample } from "../../../src/db/raft.ts";
 import { type Cluster, initialCluster, type Member } from "./cluster.ts";
 import { type Durable, type HardState, learnCommit, NO_PROMISES } from "./learn-commit.ts";
-
-export type { Durable, HardState } from "./learn-commit.ts";
-
 import { checkReport, historyEpoch } from "./reports.ts";
 import { SqlError, sqlAssert } from "./sql-error.ts";
 import { type AcceptorIdentity, hasVoice } from "./voice.ts";
 import { freshVolatile, type Volatile } from "./volatile.ts";
+
+export type { Durable, HardState } from "./learn-commit.ts";
 
 export class Acceptor {
   readonly identity: AcceptorIdentity;
@@ -75,7 +74,7 @@ export class Acceptor {
   }
 
   /** What a crash would take. */
-  get unlogged(): Pick<Volatile, "inbox" | "reports" | "handedOver"> {
+  get unlogged(): Pick<Volatile, "inbox" | "reports" | "handedOver" | "reads"> {
     return this.#volatile;
   }
 
@@ -198,18 +197,26 @@ export class Acceptor {
   /** peer.ask_lease */
   askLease(from: Sender, { nonce }: { readonly nonce: bigint }): LeaseReply {
     this.#checkSender(from);
-    const { state, cluster } = this.#durable;
-    const newest = cluster.epochs.at(-1);
-    const leads = state.leaderId === this.identity.nodeId;
-    if (leads && newest?.node_id === from.nodeId && newest.epoch === nonce >> 32n) {
-      this.#volatile.leaseAsked = nonce;
-    }
-    return { leader_id: state.leaderId ?? null, echo: this.#volatile.leaseEcho };
+    const newest = this.cluster.epochs.at(-1);
+    const asks = newest?.node_id === from.nodeId && newest.epoch === nonce >> 32n;
+    if (asks && this.state.leaderId === this.identity.nodeId) this.#volatile.leaseAsked = nonce;
+    return { leader_id: this.state.leaderId ?? null, echo: this.#volatile.leaseEcho };
   }
 
   /** raft.echo_lease */
   echoLease(nonce: bigint): void {
     this.#volatile.leaseEcho = nonce;
+  }
+
+  /** peer.ask_read */
+  askRead(from: Sender): bigint {
+    this.#checkSender(from);
+    this.#checkLeads();
+    return this.#volatile.reads.take();
+  }
+
+  #checkLeads(): void {
+    if (this.state.leaderId !== this.identity.nodeId) throw new SqlError("RF001", "does not lead");
   }
 
   /** peer.append_entries */
@@ -297,11 +304,9 @@ export class Acceptor {
   /** peer.submit */
   submit(from: Sender, key: string, kind: string, body: Record<string, unknown>): void {
     this.#checkSender(from);
-    if (this.#durable.state.leaderId !== this.identity.nodeId) {
-      throw new SqlError("RF001", "this node does not lead");
-    }
-    if (this.outcome(key, 1n) !== undefined) return;
-    if (this.#volatile.inbox.some(({ client }) => client === key)) return;
+    this.#checkLeads();
+    const known = this.#volatile.inbox.some(({ client }) => client === key);
+    if (known || this.outcome(key, 1n) !== undefined) return;
     this.#volatile.inbox.push({ client: key, sequence: 1n, kind, body });
   }
 

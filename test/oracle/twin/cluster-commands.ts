@@ -33,7 +33,7 @@ import {
   voter,
 } from "./member-commands.ts";
 import { recover } from "./recover.ts";
-import { barrier, entry, kvCompact, kvReset, kvSet } from "./service-commands.ts";
+import { entry, kvCompact, kvReset, kvSet } from "./service-commands.ts";
 import { SqlError } from "./sql-error.ts";
 
 const found: Command = (cluster, body) => {
@@ -325,7 +325,6 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       },
     ),
   entry,
-  barrier,
   kv_set: kvSet,
   kv_compact: kvCompact,
   kv_reset: kvReset,

@@ -17,8 +17,6 @@ export const entry: Command = (cluster, body, index, term) => {
   return done(cluster, { entries: [...cluster.entries, ...items] });
 };
 
-export const barrier: Command = (cluster) => done(cluster, {});
-
 export const kvSet: Command = (cluster, body, index) => {
   const key = String(body.key);
   const value = text(body.value);

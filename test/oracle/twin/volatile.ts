@@ -2,6 +2,7 @@
 import type { Counter } from "../../../src/core/counters.ts";
 import type { Epoch, Lsn, Term } from "../../../src/core/ids.ts";
 import type { InboxProposal } from "../../../src/db/raft.ts";
+import { ReadTickets } from "./reads.ts";
 
 /** Unlogged tables and sequences: gone after a crash. */
 export interface Volatile {
@@ -14,6 +15,7 @@ export interface Volatile {
   handedOver: Map<Epoch, { readonly shutdownLsn: Lsn | null; readonly problem: string | null }>;
   leaseAsked: bigint;
   leaseEcho: bigint;
+  readonly reads: ReadTickets;
 }
 
 /** As after a start. */
@@ -28,5 +30,6 @@ export function freshVolatile(bootId: string): Volatile {
     handedOver: new Map(),
     leaseAsked: 0n,
     leaseEcho: 0n,
+    reads: new ReadTickets(),
   };
 }

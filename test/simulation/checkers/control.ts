@@ -225,6 +225,13 @@ export class ControlChecks {
     this.#held(Number(found.index), this.#chains.get(node)?.[Number(found.index)]);
   }
 
+  /** Who reads up to an entry sees everything that was committed when it asked. */
+  readConfirmed(node: number, index: number, committed: number): void {
+    if (index >= committed) return;
+    const why = `node ${node} lets it read at entry ${index}`;
+    this.#report("R12", `entry ${committed} was committed before a read, and ${why}`);
+  }
+
   afterCall(node: number): void {
     const { incarnation, acceptor } = this.#voters.get(node) as Voter;
     const { term, commitIndex: commit, appliedIndex: applied, pledge } = acceptor.state;

@@ -325,6 +325,11 @@ export const OWN: Readonly<Record<string, Call>> = {
     acceptor.echoLease(big(args.p_nonce));
     return [{ echo_lease: "" }];
   },
+  "raft.reads_asked": ({ acceptor }) => [{ ticket: acceptor.unlogged.reads.asked().toString() }],
+  "raft.confirm_reads": ({ acceptor }, args) => {
+    acceptor.unlogged.reads.confirm(big(args.p_ticket), big(args.p_index));
+    return [{ confirm_reads: "" }];
+  },
   "node.pending_acts": ({ seen }) => seen.pendingActs(),
   "node.announcements": (store, args) => announcements(store, big(args.p_after)),
 };

@@ -2,6 +2,7 @@
  * One node's control store as a process: it answers calls one transaction at a time, and a crash keeps what it
  * committed.
  */
+import type { Sender } from "../../../src/db/peer.ts";
 import type { Acceptor, Durable } from "../../oracle/twin/acceptor.ts";
 import { SqlError } from "../../oracle/twin/sql-error.ts";
 import { type Client, DatabaseError } from "../adapters/pg.ts";
@@ -175,11 +176,22 @@ export class Store implements Service {
 
   /** A proposal of a SQL caller on this node, which leads. */
   handIn(key: string, kind: string, body: Record<string, unknown>): void {
-    const { clusterId } = this.acceptor.identity;
-    const me = { clusterId, nodeId: this.node, incarnation: this.incarnation };
-    this.acceptor.submit(me, key, kind, body);
+    this.acceptor.submit(this.#me(), key, kind, body);
     this.notify("inbox");
     this.#sendNotices();
+  }
+
+  /** A SQL caller on this node, which believes that it leads, wants to read; its ticket. */
+  askRead(): bigint {
+    const ticket = this.acceptor.askRead(this.#me());
+    this.notify("read");
+    this.#sendNotices();
+    return ticket;
+  }
+
+  #me(): Sender {
+    const { clusterId } = this.acceptor.identity;
+    return { clusterId, nodeId: this.node, incarnation: this.incarnation };
   }
 
   #sendNotices(): void {

@@ -5,7 +5,7 @@ import { install } from "../../../src/db/install.ts";
 import { writeSettings } from "../../../src/postgres/settings.ts";
 import { openScratch, type Scratch, type ScratchServer } from "../../support/scratch.ts";
 import { errorOf } from "../../support/sql.ts";
-import { another, elect, lead, openStore, type Store, threeMembers } from "./stores.ts";
+import { another, elect, lead, openStore, type Store, see, threeMembers } from "./stores.ts";
 
 let scratch: Scratch;
 let leader: Store;
@@ -191,6 +191,8 @@ test("one function per name; nothing is public; a function needs no grant but it
     expect(rows.length).toBeGreaterThan(20);
     expect(rows.filter((row) => row.n !== 1 || row.public)).toEqual([]);
     const watcher = await another(store, "watcher");
+    // Whom nothing was heard of for three seconds is no leader, and here nobody tells.
+    for (const one of stores) await see(one.db, 1, {});
     expect(await value(watcher, "pgraft_get_leader()")).toBe("1");
     expect((await errorOf(watcher.query("select pgraft_kv_put('k', 'v')"))).code).toBe("42501");
     await watcher.end();

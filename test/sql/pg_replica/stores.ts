@@ -118,8 +118,8 @@ export interface Entry {
 }
 
 /**
- * What a leading worker does with proposals: take them, append them, and let every store apply them. `then` says
- * which entries follow one, as the coordinator would. Runs until stopped.
+ * What a leading worker does with proposals: take them, append them, and let every store apply them; and with those who
+ * want to read. `then` says which entries follow one, as the coordinator would. Runs until stopped.
  */
 export function lead(
   leader: Store,
@@ -151,6 +151,10 @@ export function lead(
           await apply(next, crypto.randomUUID(), "1");
         }
       }
+      await inbox.query(
+        `select raft.confirm_reads(t.ticket, h.applied_index)
+           from raft.reads_asked() as t (ticket), raft.hard_state as h where t.ticket > 0`,
+      );
       await monotonicClock.sleep(5);
     }
     await Promise.all([...own, inbox].map((db) => db.end()));

@@ -1,0 +1,42 @@
+-- A place in the log at or before which everything stands that was committed before this call: the leader tells it,
+-- once a majority has confirmed meanwhile that it leads (R12).
+--
+-- Raises RF002 within four seconds while nobody can say so.
+create or replace function node.read_index() returns bigint
+language plpgsql volatile set search_path = '', pg_temp as $$
+declare
+  v_sender  text;
+  v_leader  integer;
+  v_why     text;
+  v_started timestamptz;
+  v_most    integer;
+  v_spent   integer := 0;       -- milliseconds
+begin
+  select format('%L, %s, %L', i.cluster_id, i.node_id, i.incarnation) into strict v_sender from node.identity as i;
+  while v_spent < 3800 loop
+    v_started := clock_timestamp();
+    select h.leader_id into v_leader from raft.hard_state as h;
+    v_most := 100;
+    if v_leader is not null then
+      v_most := 2500;
+      begin
+        return node.ask_each(node.conninfo_of(v_leader), array[
+          format('select to_jsonb(peer.ask_read(%s))', v_sender),
+          format('select to_jsonb(peer.read_index(%s))', v_sender)], 2000)::bigint;
+      -- It is not the leader any more, or does not answer: another may be known in a moment.
+      exception when connection_exception or admin_shutdown or crash_shutdown or cannot_connect_now
+                  or too_many_connections or sqlstate 'RF001' or sqlstate 'RF002' or sqlstate 'RF007' then
+        v_why := sqlerrm;
+      end;
+    end if;
+    perform pg_sleep(0.02);
+    v_spent := v_spent + pgreplica.passed_ms(v_started, 20, v_most);
+  end loop;
+  if v_leader is null then
+    perform node.raise_no_leader(null, false, null);
+  end if;
+  raise exception using errcode = 'RF002', message = 'no majority has confirmed the leader in time',
+    detail = format('Current leader: %s.  %s', v_leader, v_why),
+    hint = 'With consistency => ''local'' this node answers alone, maybe with what is old; see pg_replica.status().';
+end
+$$;
