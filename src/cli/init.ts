@@ -102,9 +102,9 @@ async function joinCluster(
       `cluster: ${config.cluster}: expected ${cluster}, as ${hostOf(uri)} says`,
     );
   }
-  const { clusterId } = await createControlStore(config, binaries, owner, { invitation: invited });
+  const joined = { ...config, clusterId: invited.clusterId };
+  await createControlStore(joined, binaries, owner, { invitation: invited });
   if (prepare) return;
-  const joined = { ...config, clusterId };
   const store = await startControlStore(joined, binaries, owner, {
     clock: monotonicClock,
     log: silentLog,

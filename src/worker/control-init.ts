@@ -216,7 +216,8 @@ async function finish(config: Config, identity: Identity): Promise<Identity> {
 }
 
 function requireSame(config: Config, identity: Identity): void {
-  if (identity.cluster === config.cluster && identity.nodeId === config.node.id) return;
+  const same = identity.cluster === config.cluster && identity.clusterId === config.clusterId;
+  if (same && identity.nodeId === config.node.id) return;
   throw new EarlierLife(
     `${config.dir} belongs to node ${identity.nodeId} of cluster ${identity.cluster} (${identity.clusterId})`,
   );

@@ -174,7 +174,8 @@ async function requireIdentity(config: Config): Promise<Identity> {
         : `node ${config.node.name} was never initialised: run pg-replica init`,
     );
   }
-  if (identity.cluster !== config.cluster || identity.nodeId !== config.node.id) {
+  const same = identity.cluster === config.cluster && identity.clusterId === config.clusterId;
+  if (!same || identity.nodeId !== config.node.id) {
     throw new ControlStoreLost(
       `${config.dir} belongs to node ${identity.nodeId} of cluster ${identity.cluster}, ` +
         `but the configuration says node ${config.node.id} of cluster ${config.cluster}`,
