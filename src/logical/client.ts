@@ -5,60 +5,48 @@
  */
 import { monotonicClock } from "../clock/clock.ts";
 import { FrameBuffer } from "./buffer.ts";
-import { ReplicationError, toReplicationError } from "./errors.ts";
-import { EventReader } from "./event-reader.ts";
+import { Delivery } from "./delivery.ts";
+import { aborted, ReplicationError, toReplicationError } from "./errors.ts";
 import type { ReplicationEvent } from "./events.ts";
 import { Lsn } from "./lsn.ts";
+import { noCounts, type ReplicationMetrics } from "./metrics.ts";
 import { type ReplicationConfig, type Settings, settingsOf } from "./options.ts";
-import { Session } from "./session.ts";
-import { isKeepalive, type Status, walStartOf, wantsReply } from "./wal-message.ts";
+import { type Opened, Session } from "./session.ts";
+import type { History } from "./upstream.ts";
+import { isKeepalive, type Status, wallMicros, walStartOf, wantsReply } from "./wal-message.ts";
 
 const END_LIMIT_MS = 10_000;
+/** Once the end is near the standbys have so long to confirm what is held back. */
+const PATIENCE_MS = 100;
 /** While a bound is waited for the server is asked how far it is. */
 const BOUND_INTERVAL_MS = 1000;
 
 type Phase = "running" | "stopping" | "ended" | "failed";
 
-export interface ReplicationMetrics {
-  readonly eventsForwarded: number;
-  readonly rowsDecoded: number;
-  readonly bytesReceived: number;
-  readonly feedbackSent: number;
-  readonly keepaliveReplies: number;
-  /** How often, and for how long in all, the consumer held reading back. */
-  readonly stallCount: number;
-  readonly stallMicrosTotal: number;
-  readonly reconnects: number;
-  readonly lastAppliedLsn: Lsn;
-  readonly lastWalEnd: Lsn;
-}
-
 export class ReplicationClient implements AsyncIterable<ReplicationEvent>, AsyncDisposable {
   readonly #settings: Settings;
   readonly #buffer: FrameBuffer;
-  readonly #reader: EventReader;
+  readonly #delivery: Delivery;
   readonly #life = new AbortController();
   #session: Session | undefined;
+  #history: History | undefined;
   #phase: Phase = "running";
   #serverEnded = false;
+  #patient = true;
   #failure: ReplicationError | undefined;
   #pulling = false;
   #wake: (() => void) | undefined;
   #ending: Promise<void> | undefined;
   #received: Lsn = Lsn.ZERO;
   #applied: Lsn = Lsn.ZERO;
-  readonly #counts = {
-    eventsForwarded: 0,
-    bytesReceived: 0,
-    feedbackSent: 0,
-    keepaliveReplies: 0,
-    reconnects: 0,
-  };
+  readonly #counts = noCounts();
 
   private constructor(settings: Settings) {
     this.#settings = settings;
     this.#buffer = new FrameBuffer({ events: settings.bufferEvents, bytes: settings.bufferBytes });
-    this.#reader = new EventReader(settings);
+    this.#delivery = new Delivery(settings);
+    const { startTimeline: timeline } = settings;
+    if (timeline !== undefined) this.#history = { timeline, systemIdentifier: undefined };
   }
 
   /**
@@ -82,37 +70,45 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     } finally {
       signal?.removeEventListener("abort", abort);
     }
-    const { statusIntervalMs, idleWakeupIntervalMs, stopAtLsn } = client.#settings;
-    const everyMs = Math.min(statusIntervalMs, idleWakeupIntervalMs);
-    const boundMs = stopAtLsn === undefined ? everyMs : Math.min(everyMs, BOUND_INTERVAL_MS);
-    void client.#keepInforming(boundMs, stopAtLsn !== undefined);
+    void client.#keepInforming();
     return client;
   }
 
   /** Feedback goes out at its own pace, however slow the consumer is. */
-  async #keepInforming(everyMs: number, replyRequested: boolean): Promise<void> {
-    const { signal } = this.#life;
-    while (!signal.aborted) {
+  async #keepInforming(): Promise<void> {
+    const { statusIntervalMs, idleWakeupIntervalMs, stopAtLsn } = this.#settings;
+    const replyRequested = stopAtLsn !== undefined;
+    const boundMs = replyRequested ? BOUND_INTERVAL_MS : idleWakeupIntervalMs;
+    const everyMs = Math.min(statusIntervalMs, idleWakeupIntervalMs, boundMs);
+    while (!this.#life.signal.aborted) {
       this.#sendStatus(replyRequested);
-      await monotonicClock.sleep(everyMs, signal);
+      await monotonicClock.sleep(everyMs, this.#life.signal);
     }
   }
 
   async #open(lsn: Lsn, resuming: boolean): Promise<void> {
-    const session = await Session.open(
+    const { delivered } = this.#delivery;
+    const from = this.#history && { ...this.#history, reached: delivered > lsn ? delivered : lsn };
+    this.#session = await Session.open(
       this.#settings,
-      { lsn, resuming },
+      { lsn, resuming, from },
       {
+        onOpen: (session) => this.#onOpen(session),
         onFrame: (frame) => this.#take(frame),
+        onConfirmed: () => this.#rouse(),
         onServerEnd: () => this.#onServerEnd(),
         onFailure: (error) => this.#onLost(error),
       },
       this.#life.signal,
     );
-    this.#session = session;
-    this.#buffer.attach(session);
-    this.#reader.begin(session.startLsn);
-    if (this.#received < session.startLsn) this.#received = session.startLsn;
+    this.#buffer.attach(this.#session);
+  }
+
+  /** Before the first frame. */
+  #onOpen({ startLsn, confirmed, history }: Opened): void {
+    this.#delivery.begin(startLsn, confirmed);
+    this.#history = history;
+    if (this.#received < startLsn) this.#received = startLsn;
   }
 
   /** A frame has arrived; feedback never waits for the consumer. */
@@ -135,7 +131,10 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     if (this.#phase !== "running") return;
     const ended = new ReplicationError("io", "the server ended the stream");
     if (this.#settings.reconnect !== undefined) this.#onLost(ended);
-    else this.#serverEnded = true;
+    else {
+      this.#serverEnded = true;
+      void this.#losePatience();
+    }
     this.#rouse();
   }
 
@@ -165,7 +164,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
       await monotonicClock.sleep(most * (0.5 + Math.random() / 2), this.#life.signal);
       if (this.#phase !== "running") return;
       this.#buffer.clear();
-      this.#reader.reset();
+      this.#delivery.reset();
       try {
         await this.#open(this.#applied > 0n ? this.#applied : this.#settings.startLsn, true);
         this.#counts.reconnects += 1;
@@ -182,10 +181,11 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   /** The next event if one is there. Errors of decoding fail the stream. */
   #pull(): ReplicationEvent | undefined {
     try {
-      const event = this.#reader.next(this.#buffer);
+      const event = this.#delivery.next(this.#buffer);
       if (event === undefined) return undefined;
       this.#counts.eventsForwarded += 1;
-      if (event.kind === "keepalive" && this.#settings.advanceWhenIdle) this.#advance(event.walEnd);
+      const { advanceWhenIdle } = this.#settings;
+      if (advanceWhenIdle && event.kind === "keepalive") this.#advance(event.walEnd);
       return event;
     } catch (cause) {
       const error = toReplicationError(cause);
@@ -195,10 +195,9 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     }
   }
 
-  /** Nothing is open, and all that was delivered is acknowledged: the idle WAL counts as applied. */
+  /** The idle WAL counts as applied. */
   #advance(walEnd: Lsn): void {
-    if (!this.#reader.betweenTransactions || this.#applied < this.#reader.lastEnd) return;
-    if (walEnd > this.#applied) this.#applied = walEnd;
+    if (this.#delivery.isIdleAt(walEnd, this.#applied)) this.updateAppliedLsn(walEnd);
   }
 
   /**
@@ -231,9 +230,9 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
       if (event !== undefined) return event;
       if (this.#failure !== undefined) throw this.#failure;
       if (this.#phase === "ended") return null;
-      if (this.#phase === "stopping" || this.#serverEnded || this.#reader.finished) {
-        await this.#end(END_LIMIT_MS);
-      } else await this.#woken(signal);
+      const ending = this.#phase === "stopping" || this.#serverEnded || this.#delivery.finished;
+      if (ending && !(this.#patient && this.#delivery.holds)) await this.#end(END_LIMIT_MS);
+      else await this.#woken(signal);
     }
   }
 
@@ -302,16 +301,23 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
 
   /** Before the first acknowledgement 0/0, which leaves the slot where it is. */
   #status(replyRequested: boolean): Status {
-    const { timeOrigin } = performance;
-    const nowMicros = (timeOrigin + performance.now()) * 1000;
     const applied = this.#applied;
-    return { written: this.#received, flushed: applied, applied, nowMicros, replyRequested };
+    const written = this.#received;
+    return { written, flushed: applied, applied, nowMicros: wallMicros(), replyRequested };
   }
 
   /** Graceful, idempotent: no new WAL is taken; buffered events are still yielded, then `null`. */
   stop(): void {
     if (this.#phase !== "running") return;
     this.#phase = "stopping";
+    void this.#losePatience();
+    this.#rouse();
+  }
+
+  /** What the standbys do not confirm soon is not waited for: it comes again. */
+  async #losePatience(): Promise<void> {
+    await monotonicClock.sleep(PATIENCE_MS, this.#life.signal);
+    this.#patient = false;
     this.#rouse();
   }
 
@@ -323,7 +329,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   } = {}): Promise<void> {
     this.stop();
     if (this.#failure !== undefined) throw this.#failure;
-    this.#reader.reset();
+    this.#delivery.reset();
     this.#buffer.clear();
     await this.#end(timeoutMs);
     if (this.#failure !== undefined) throw this.#failure;
@@ -358,12 +364,16 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     });
     this.#session?.destroy(error);
     this.#buffer.clear();
-    this.#reader.reset();
+    this.#delivery.reset();
     this.#fail(error);
   }
 
   get isRunning(): boolean {
     return this.#phase === "running";
+  }
+  /** Of the stream's last server: kept with a checkpoint, it is the next one's `startTimeline`. */
+  get timeline(): number | undefined {
+    return this.#history?.timeline;
   }
   get lastReceivedLsn(): Lsn {
     return this.#received;
@@ -376,7 +386,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     const { stallCount, stallMicrosTotal } = this.#buffer;
     return {
       ...this.#counts,
-      rowsDecoded: this.#reader.rowsDecoded,
+      rowsDecoded: this.#delivery.rowsDecoded,
       stallCount,
       stallMicrosTotal,
       lastAppliedLsn: this.#applied,
@@ -387,10 +397,4 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   [Symbol.asyncDispose](): Promise<void> {
     return this.shutdown();
   }
-}
-
-function aborted(signal: AbortSignal): ReplicationError {
-  return new ReplicationError("aborted", "recv was aborted; nothing is lost", {
-    cause: signal.reason,
-  });
 }

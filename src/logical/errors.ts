@@ -73,3 +73,10 @@ function ofServer(cause: ServerError): ReplicationError {
   const kind = sqlstate.startsWith("28") ? "auth" : "server";
   return new ReplicationError(kind, cause.message, { sqlstate, detail, hint, cause });
 }
+
+/** A `recv` that its caller gave up. */
+export function aborted(signal: AbortSignal): ReplicationError {
+  return new ReplicationError("aborted", "recv was aborted; nothing is lost", {
+    cause: signal.reason,
+  });
+}

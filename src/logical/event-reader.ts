@@ -24,8 +24,10 @@ export class EventReader {
   #reached: Lsn | undefined;
   /** The bound was reached and said: nothing more comes. */
   finished = false;
-  /** The end of the last transaction that was delivered. */
+  /** The end of the last transaction that was read in this session. */
   lastEnd: Lsn = Lsn.ZERO;
+  /** The end of the transaction that the last event ended; 0/0 when it ended none. */
+  justEnded: Lsn = Lsn.ZERO;
   rowsDecoded = 0;
 
   constructor({ decode, stopAtLsn, types, streaming }: Settings) {
@@ -41,6 +43,7 @@ export class EventReader {
 
   reset(): void {
     this.#output.reset();
+    this.lastEnd = Lsn.ZERO;
     this.#reached = undefined;
   }
 
@@ -49,6 +52,7 @@ export class EventReader {
   }
 
   next(buffer: FrameBuffer): ReplicationEvent | undefined {
+    this.justEnded = Lsn.ZERO;
     if (this.finished) return undefined;
     if (this.#reached !== undefined) return this.#finish(this.#reached);
     const frame = buffer.take();
@@ -84,6 +88,7 @@ export class EventReader {
   #passed(event: WalEvent): WalEvent {
     if (ROWS.has(event.kind)) this.rowsDecoded += 1;
     else if ("endLsn" in event && event.kind !== "beginPrepare") {
+      this.justEnded = event.endLsn;
       if (event.endLsn > this.lastEnd) this.lastEnd = event.endLsn;
       if (this.#stopAt !== undefined && event.endLsn >= this.#stopAt) this.#reached = event.endLsn;
     }

@@ -43,6 +43,13 @@ export interface ReplicationConfig {
   readonly startLsn?: Lsn;
   /** PostgreSQL silently moves a start before confirmed_flush_lsn forward; default `error`: we compare first. */
   readonly onForwarded?: "error" | "warn";
+  /** The timeline on which `startLsn` was reached: a server whose history does not hold it is refused. */
+  readonly startTimeline?: number;
+  /**
+   * Default `hold`: the end of a transaction is yielded once as many standbys have flushed it as the server's
+   * synchronous_standby_names asks for, so that no failover undoes it; the role needs pg_monitor where that names any.
+   */
+  readonly unconfirmed?: "hold" | "deliver";
   /** Deliver every transaction up to here whole, then end. */
   readonly stopAtLsn?: Lsn;
   /** Default 10000; must be below half of the server's wal_sender_timeout, else a warning. */
@@ -107,6 +114,7 @@ export type Settings = Required<
     | "reconnect"
     | "password"
     | "stopAtLsn"
+    | "startTimeline"
     | "requireAuth"
   >
 > & {
@@ -114,6 +122,7 @@ export type Settings = Required<
   readonly reconnect: ReconnectOptions | undefined;
   readonly password: (() => Promise<string>) | undefined;
   readonly stopAtLsn: Lsn | undefined;
+  readonly startTimeline: number | undefined;
   readonly requireAuth: readonly AuthMethod[] | undefined;
 };
 
@@ -136,6 +145,8 @@ const CONFIG = z.strictObject({
   publications: z.array(name).min(1).optional(),
   publication: name.optional(),
   startLsn: lsn.default(0n),
+  startTimeline: z.int().min(1).optional(),
+  unconfirmed: z.enum(["hold", "deliver"]).default("hold"),
   onForwarded: z.enum(["error", "warn"]).default("error"),
   stopAtLsn: lsn.optional(),
   statusIntervalMs: ms.default(10_000),
@@ -183,6 +194,7 @@ export function settingsOf(config: ReplicationConfig): Settings {
     ...given,
     startLsn: given.startLsn as Lsn,
     stopAtLsn: given.stopAtLsn as Lsn | undefined,
+    startTimeline: given.startTimeline,
     hosts: hosts as readonly HostPort[],
     publications: publicationsOf(given.publications, publication),
     reconnect,

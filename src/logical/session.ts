@@ -1,15 +1,28 @@
 /** One session of the stream: frames in, feedback out, and an end that both sides know of. */
 import { monotonicClock } from "../clock/clock.ts";
-import type { Connection, StreamSink } from "../replication/connection.ts";
+import type { Connection } from "../replication/connection.ts";
 import { ServerError } from "../replication/errors.ts";
 import * as wire from "../replication/wire.ts";
+import type { Confirmed } from "./confirmed.ts";
 import { ReplicationError, toReplicationError } from "./errors.ts";
 import type { Lsn } from "./lsn.ts";
 import type { Settings } from "./options.ts";
-import { openUpstream, type Start, type Upstream } from "./upstream.ts";
+import { type History, openUpstream, type Start, type UpstreamSink } from "./upstream.ts";
 import { type Status, statusUpdate } from "./wal-message.ts";
 
+export interface Opened {
+  /** Where the server begins. */
+  readonly startLsn: Lsn;
+  readonly history: History;
+  /** undefined: the end of a transaction waits for nobody. */
+  readonly confirmed: Confirmed | undefined;
+}
+
 export interface SessionEvents {
+  /** Everything fits; the first frame follows. */
+  onOpen(opened: Opened): void;
+  /** Standbys hold more than they did. */
+  onConfirmed(): void;
   onFrame(frame: Buffer): void;
   /** The server ended the stream, and all it sent has been handed over. */
   onServerEnd(): void;
@@ -18,10 +31,11 @@ export interface SessionEvents {
 
 type Phase = "streaming" | "server_ended" | "ending" | "closed";
 
-export class Session implements StreamSink {
+export class Session implements UpstreamSink {
   readonly #events: SessionEvents;
   readonly #rested = Promise.withResolvers<void>();
-  #upstream: Upstream | undefined;
+  #upstream: Connection | undefined;
+  #confirmed: Confirmed | undefined;
   #phase: Phase = "streaming";
   #ended = false;
 
@@ -43,11 +57,15 @@ export class Session implements StreamSink {
 
   get #connection(): Connection {
     if (this.#upstream === undefined) throw new ReplicationError("internal", "no session is open");
-    return this.#upstream.connection;
+    return this.#upstream;
   }
 
-  get startLsn(): Lsn {
-    return (this.#upstream as Upstream).startLsn;
+  opening(opened: Opened): void {
+    this.#confirmed = opened.confirmed;
+    this.#events.onOpen(opened);
+  }
+  confirmedMore(): void {
+    if (this.#phase !== "closed") this.#events.onConfirmed();
   }
 
   pause(): void {
@@ -83,7 +101,7 @@ export class Session implements StreamSink {
 
   lost(error: unknown): void {
     const phase = this.#phase;
-    this.#phase = "closed";
+    this.#close();
     if (phase === "server_ended") this.#rested.resolve();
     else if (phase === "ending") this.#rested.reject(toReplicationError(error));
     else if (phase === "streaming") this.#events.onFailure(toReplicationError(error));
@@ -111,12 +129,17 @@ export class Session implements StreamSink {
     } finally {
       late.abort();
     }
-    this.#phase = "closed";
+    this.#close();
     await this.#connection.close();
   }
 
   destroy(reason: unknown): void {
+    this.#close();
+    this.#upstream?.destroy(reason);
+  }
+
+  #close(): void {
     this.#phase = "closed";
-    this.#upstream?.connection.destroy(reason);
+    this.#confirmed?.close();
   }
 }

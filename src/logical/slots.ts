@@ -3,7 +3,8 @@ import { identifier, literal } from "../replication/quote.ts";
 import { ReplicationError, toReplicationError } from "./errors.ts";
 import { Lsn } from "./lsn.ts";
 import { type ReplicationConfig, type Settings, settingsOf } from "./options.ts";
-import { dial, rows } from "./upstream.ts";
+import { rows } from "./rows.ts";
+import { dial } from "./upstream.ts";
 
 /** Where to connect, as whom; the first host that is a primary serves. */
 export type AdminConfig = Omit<ReplicationConfig, "slot" | "publications" | "publication">;

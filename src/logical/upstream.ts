@@ -1,24 +1,23 @@
 /** Finds the node that fits, checks slot and publications, and has it begin to stream. */
 import { monotonicClock } from "../clock/clock.ts";
-import {
-  type Connection,
-  connect,
-  type ResultSet,
-  type StreamSink,
-} from "../replication/connection.ts";
+import { type Connection, connect, type StreamSink } from "../replication/connection.ts";
 import { identifier, literal } from "../replication/quote.ts";
 import { planTls } from "../replication/tls.ts";
+import { Confirmed } from "./confirmed.ts";
 import { ReplicationError, toReplicationError } from "./errors.ts";
+import { checkHistory } from "./history.ts";
 import { Lsn } from "./lsn.ts";
 import type { HostPort, Settings } from "./options.ts";
+import { rows } from "./rows.ts";
+import type { Opened } from "./session.ts";
 
 const OLDEST_MAJOR = 15;
 
-export interface Upstream {
-  readonly connection: Connection;
-  /** Where the server really began. */
-  readonly startLsn: Lsn;
-  readonly node: HostPort;
+/** Which history a stream is part of. */
+export interface History {
+  readonly timeline: number;
+  /** undefined: not known. */
+  readonly systemIdentifier: string | undefined;
 }
 
 export interface Start {
@@ -26,15 +25,23 @@ export interface Start {
   readonly lsn: Lsn;
   /** A stream that goes on: what it acknowledged must be in this server's history, and no later start is borne. */
   readonly resuming: boolean;
+  /** What was streamed from before, and how far the consumer has got in it. */
+  readonly from: (History & { readonly reached: Lsn }) | undefined;
+}
+
+export interface UpstreamSink extends StreamSink {
+  /** The server fits and is about to stream. */
+  opening(opened: Opened): void;
+  confirmedMore(): void;
 }
 
 /** Throws ReplicationError; `io` with every host's answer when none fits. */
 export async function openUpstream(
   settings: Settings,
   start: Start,
-  sink: StreamSink,
-  signal: AbortSignal | undefined,
-): Promise<Upstream> {
+  sink: UpstreamSink,
+  signal: AbortSignal,
+): Promise<Connection> {
   const failures: { readonly node: HostPort; readonly error: ReplicationError }[] = [];
   for (const node of settings.hosts) {
     try {
@@ -65,28 +72,43 @@ async function openAt(
   node: HostPort,
   settings: Settings,
   start: Start,
-  sink: StreamSink,
-  signal: AbortSignal | undefined,
-): Promise<Upstream> {
+  sink: UpstreamSink,
+  signal: AbortSignal,
+): Promise<Connection> {
   const connection = await dial(node, settings, signal);
+  let confirmed: Confirmed | undefined;
   try {
     await checkServer(connection, settings);
     const startLsn = await checkSlot(connection, settings, start);
+    const history = await checkHistory(connection, settings, start);
     await checkPublications(connection, settings);
+    confirmed = await confirmedAt(node, settings, sink, signal);
+    sink.opening({ startLsn, history, confirmed });
     const limit = { silenceLimitMs: settings.connectTimeoutMs };
     await connection.stream(startReplication(settings, start.lsn), sink, limit);
-    return { connection, startLsn, node };
+    return connection;
   } catch (error) {
+    confirmed?.close();
     connection.destroy(error);
     throw error;
   }
 }
 
-/** A session that can stream and answer simple statements. */
+function confirmedAt(node: HostPort, settings: Settings, sink: UpstreamSink, signal: AbortSignal) {
+  if (settings.unconfirmed === "deliver" || settings.target === "standby") return undefined;
+  return Confirmed.open(
+    () => dial(node, settings, signal, undefined),
+    { several: settings.hosts.length > 1 },
+    { onMore: () => sink.confirmedMore(), onFailure: (error) => sink.lost(error) },
+  );
+}
+
+/** A session that can stream and answer simple statements; `plain`: only the latter. */
 export async function dial(
   node: HostPort,
   settings: Settings,
   signal: AbortSignal | undefined,
+  replication: "logical" | undefined = "logical",
 ): Promise<Connection> {
   const password = await settings.password?.();
   return connect({
@@ -95,7 +117,7 @@ export async function dial(
     user: settings.user,
     password,
     database: settings.database,
-    replication: "logical",
+    replication,
     applicationName: settings.applicationName,
     clock: monotonicClock,
     signal,
@@ -158,11 +180,8 @@ async function checkServer(connection: Connection, settings: Settings): Promise<
 }
 
 /** Answers where the stream will begin. */
-async function checkSlot(
-  connection: Connection,
-  settings: Settings,
-  { lsn, resuming }: Start,
-): Promise<Lsn> {
+async function checkSlot(connection: Connection, settings: Settings, start: Start): Promise<Lsn> {
+  const { lsn, resuming } = start;
   const { slot } = settings;
   const reseed = resuming
     ? "re-seed needed: copy the tables anew and begin with a new slot; changes are missing otherwise"
@@ -192,7 +211,7 @@ async function checkSlot(
       `cannot go on: ${Lsn.format(lsn)} was applied, and the server's WAL ends at ${end}: re-seed needed`,
     );
   }
-  return forwarded(Lsn.parse(confirmed), { lsn, resuming }, settings, refuse);
+  return forwarded(Lsn.parse(confirmed), start, settings, refuse);
 }
 
 function forwarded(
@@ -252,9 +271,4 @@ function startReplication(settings: Settings, lsn: Lsn): string {
     ...(origin === "none" ? ["origin 'none'"] : []),
   ];
   return `START_REPLICATION SLOT ${identifier(slot)} LOGICAL ${Lsn.format(lsn)} (${options.join(", ")})`;
-}
-
-export async function rows(connection: Connection, sql: string): Promise<ResultSet["rows"]> {
-  const [result] = await connection.query(sql);
-  return result?.rows ?? [];
 }

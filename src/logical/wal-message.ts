@@ -52,6 +52,11 @@ export function microsAt(bytes: Buffer, at: number): number {
   return bytes.readInt32BE(at) * TWO_32 + bytes.readUInt32BE(at + 4) + PG_EPOCH_MICROS;
 }
 
+/** Now, in microseconds since 1970; for the server's display alone. */
+export function wallMicros(): number {
+  return (performance.timeOrigin + performance.now()) * 1000;
+}
+
 export interface Status {
   readonly written: bigint;
   readonly flushed: bigint;
