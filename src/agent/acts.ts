@@ -10,6 +10,7 @@ import { proveRule } from "./gate.ts";
 import { noteAct } from "./guard.ts";
 import { handOver } from "./hand-over.ts";
 import { join } from "./join.ts";
+import { copySlots } from "./logical-copy.ts";
 import { promote, settle } from "./promote.ts";
 import { report, reportVoid } from "./report.ts";
 import { rewind } from "./rewind.ts";
@@ -47,6 +48,7 @@ export const ACTS: Readonly<Record<Exclude<Act, "wait" | "refuse">, Do>> = {
   settle: ordered(settle),
   apply_rule: ordered(applyRule),
   hand_over: ordered(handOver),
+  copy_slots: ordered(copySlots),
   follow: ordered(follow),
 };
 

@@ -6,6 +6,7 @@ import { type Agent, freshConnection, isAlive } from "./context.ts";
 import { renewLife } from "./data-life.ts";
 import { measure } from "./gauges.ts";
 import { deliverActs } from "./guard.ts";
+import { freshLogicalMemory, type LogicalMemory, tendLogical } from "./logical.ts";
 import { furnish } from "./promote.ts";
 import { nextWal, tendSlots } from "./slots.ts";
 import { sweepAside } from "./swap.ts";
@@ -28,6 +29,7 @@ interface Memory {
   furnished: string;
   /** What was measured in the last minute. */
   samples: readonly Sample[];
+  readonly logical: LogicalMemory;
 }
 
 /** Until `signal` aborts. A failure is logged; the next round tries again. */
@@ -38,6 +40,7 @@ export async function runChores(agent: Agent, signal: AbortSignal): Promise<void
     differs: "",
     furnished: "",
     samples: [],
+    logical: freshLogicalMemory(),
   };
   while (!signal.aborted) {
     await agent.clock.sleep(EVERY_MS, signal);
@@ -59,6 +62,7 @@ async function round(agent: Agent, memory: Memory, signal: AbortSignal): Promise
   const connection = await freshConnection(agent);
   try {
     await tendSlots(agent, connection.db);
+    await tendLogical(agent, connection.db, memory.logical);
     await renew(agent, memory);
     if (state.leads?.gateOpen) await asPrimary(agent, memory, connection);
     else await asStandby(agent, memory);

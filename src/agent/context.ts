@@ -35,6 +35,8 @@ export interface Paths {
   readonly marker: string;
   /** While it exists `dataDir` is whole, and not proved to be of the primary's history (H39). */
   readonly joining: string;
+  /** Where this node's logical slots come from, and since when nothing they need was taken away. */
+  readonly slots: string;
   /** The last numbers of the data directory's life: one that holds another is an older copy. */
   readonly life: string;
   /** Which cluster's data this is: written when it was founded or copied by us. */
@@ -108,6 +110,12 @@ export interface State {
   reported: { readonly epoch: Epoch; readonly at: number } | undefined;
   /** For which epoch this worker began a promotion, and when: its appointment followed the last pledge. */
   promotedFor: { readonly epoch: Epoch; readonly at: number } | undefined;
+  /** Pid of the receiver that was seen last: all WAL of this run came through it, or through earlier ones. */
+  receiver: number | undefined;
+  /** Logical slots that the primary has and this standby is to be given. */
+  slotsToCopy: readonly string[];
+  /** What stands in the file as the slots that logical streams of this primary wait for. */
+  waitedSlots: string | undefined;
   /** The slots that were last seen to be there, all of them. */
   slotsFor: string | undefined;
   /** A setting of ours is overridden in the server's files: it is to be set back. */
@@ -202,6 +210,7 @@ export function pathsOf(config: Config, data: DataConfig): Paths {
     copying: `${data.dir}.copying`,
     marker: `${data.dir}.marker`,
     joining: `${data.dir}.joining`,
+    slots: `${data.dir}.slots`,
     life: `${data.dir}.life`,
     identity: join(config.dir, "data.json"),
     founding: join(config.dir, "founding.json"),
@@ -229,6 +238,9 @@ export function freshState(): State {
     detached: undefined,
     reported: undefined,
     promotedFor: undefined,
+    receiver: undefined,
+    slotsToCopy: [],
+    waitedSlots: undefined,
     slotsFor: undefined,
     rejoin: undefined,
     overridden: false,

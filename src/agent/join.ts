@@ -14,6 +14,7 @@ import { readControlFile } from "../postgres/control-file.ts";
 import { removeTree } from "../postgres/files.ts";
 import { ServerGone } from "../postgres/server.ts";
 import { type Agent, isAlive, type Order, recheck, type Upstream } from "./context.ts";
+import { fetchSlots, putSlots } from "./logical-copy.ts";
 import { putMarker, readJoining } from "./notes.ts";
 import { awaitedSegment } from "./processes.ts";
 import { awaitReady, fenceServer, launch, startGated, stopServer } from "./servers.ts";
@@ -50,7 +51,9 @@ export async function join(agent: Agent, order: Order): Promise<void> {
     return;
   }
   recheck(agent, order);
+  const slots = await fetchSlots(agent);
   await stopServer(agent);
+  await putSlots(agent, slots);
   await removeTree(paths.joining);
   const member = { upstream: { ...upstream, as: "member" }, listen: true, gate: "open" } as const;
   await startGated(agent, member, order.signal);

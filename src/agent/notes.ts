@@ -1,6 +1,7 @@
 /** The notes beside the data directory: whose it is, what was begun with it. Durable before the act they tell of. */
 import { readFile } from "node:fs/promises";
 import type { Epoch } from "../core/ids.ts";
+import type { SlotNote } from "../core/logical-slots.ts";
 import { exists, removeTree, writeDurable } from "../postgres/files.ts";
 import type { Agent } from "./context.ts";
 
@@ -88,6 +89,17 @@ export async function putJoining(agent: Agent, { epoch, by }: Joining): Promise<
   const { paths } = agent;
   await writeNote(agent, paths.joining, { epoch: epoch.toString(), by });
   await removeTree(paths.marker);
+}
+
+/** Of each logical slot that this node knows to be the cluster's. */
+export type SlotNotes = Readonly<Record<string, SlotNote>>;
+
+export async function readSlotNotes({ paths }: Agent): Promise<SlotNotes> {
+  return ((await readNote(paths.slots)) ?? {}) as SlotNotes;
+}
+
+export function writeSlotNotes(agent: Agent, notes: SlotNotes): Promise<void> {
+  return writeNote(agent, agent.paths.slots, notes);
 }
 
 async function writeNote({ owner }: Agent, path: string, note: object): Promise<void> {

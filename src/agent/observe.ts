@@ -5,6 +5,7 @@ import { lookAt } from "../db/data-server.ts";
 import { processInfo } from "../postgres/process-tree.ts";
 import { type Agent, isAlive } from "./context.ts";
 import { type Disk, hasLed } from "./disk.ts";
+import { waitsForOthers } from "./logical-settings.ts";
 import { identify, mustRest } from "./servers.ts";
 import { confirming } from "./standbys.ts";
 
@@ -41,6 +42,7 @@ export async function look(agent: Agent): Promise<void> {
     if (state.unidentified) await identify(agent, db, seen);
     const attached = seen.in_recovery ? [] : seen.attached;
     Object.assign(state, { look: seen, attached, silentSince: undefined, hung: false });
+    if (seen.receiver_pid !== null) state.receiver = seen.receiver_pid;
   } catch (error) {
     agent.eyes.drop();
     if (state.server !== server || !server.alive()) return;
@@ -71,6 +73,7 @@ export function factsOf(agent: Agent, disk: Disk): Facts {
     rest: restOf(agent),
     rule: ruleOf(agent),
     source: ["promoted", "serving"].includes(view.epoch_state) ? "ready" : "missing",
+    slots: agent.state.slotsToCopy.length > 0 ? "missing" : "in_place",
   };
 }
 
@@ -140,8 +143,9 @@ function restOf(agent: Agent): Facts["rest"] {
   return downMs < graceMs ? "fresh" : "old";
 }
 
-function ruleOf({ state, view }: Agent): Facts["rule"] {
-  if (state.overridden) return "changed";
+function ruleOf(agent: Agent): Facts["rule"] {
+  const { state, view } = agent;
+  if (state.overridden || waitsForOthers(agent)) return "changed";
   if (state.leads !== undefined && state.ruleInForce?.version !== view.rule_version)
     return "changed";
   const shown = state.look?.standby_names ?? view.standby_names;

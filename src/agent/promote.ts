@@ -21,6 +21,7 @@ import { putStandbySignal } from "../postgres/settings.ts";
 import { historyName, putSeed, switchPointOf } from "../postgres/timelines.ts";
 import { type Agent, type Order, ownPids, recheck } from "./context.ts";
 import { openGate } from "./gate.ts";
+import { dropUntrusted } from "./logical.ts";
 import { childPids, titleOf } from "./processes.ts";
 import { endOfWal } from "./report.ts";
 import { fenceServer, startGated, stopServer } from "./servers.ts";
@@ -88,7 +89,7 @@ async function prepare(agent: Agent, order: Order): Promise<void> {
     createMissingSlots(agent),
     store.follow(order.epoch),
   ]);
-  await seedTimelines(agent, missing);
+  await Promise.all([seedTimelines(agent, missing), dropUntrusted(agent)]);
   failPoint("seed");
 }
 

@@ -82,6 +82,8 @@ function take(agent: Agent, server: Server, listening: boolean): void {
     leads: undefined,
     detached: undefined,
     slotsFor: undefined,
+    receiver: undefined,
+    slotsToCopy: [],
     promoting: false,
     unidentified: false,
     downSince: undefined,

@@ -30,6 +30,7 @@ import {
   type Upstream,
   type Wanted,
 } from "./context.ts";
+import { copiesSlotsItself, logicalSettings } from "./logical-settings.ts";
 import { restOf, tellsRest } from "./processes.ts";
 
 export class SettingIsOurs extends Error {
@@ -116,6 +117,7 @@ export function settingsFor(agent: Agent, wanted: Wanted, serial: bigint): Setti
     synchronous_commit: data.settings.synchronous_commit ?? "on",
     primary_conninfo: upstream === undefined ? "" : connectionTo(agent, view, upstream),
     primary_slot_name: upstream === undefined ? "" : slotName(config.node.id),
+    ...logicalSettings(agent),
     "pgreplica.control_socket": join(config.dir, "run", "control"),
     "pgreplica.control_port": config.control.port,
     "pgreplica.control_uri": `postgresql://postgres@${config.control.host}:${config.control.port}/postgres`,
@@ -147,6 +149,8 @@ function connectionTo(agent: Agent, view: AgentView, { nodeId, as }: Upstream): 
     keepalives_interval: 1,
     keepalives_count: 3,
     tcp_user_timeout: 3000,
+    // Whoever copies slots from there logs in to a database (H45).
+    ...(copiesSlotsItself(agent) ? { dbname: "postgres" } : {}),
   };
   return Object.entries(words)
     .map(([name, value]) => `${name}='${String(value).replaceAll(/['\\]/g, "\\$&")}'`)
@@ -234,6 +238,7 @@ async function putWanted(agent: Agent, wanted: Wanted): Promise<() => Promise<un
   await Promise.all([putHba(), putSettings(agent, settings)]);
   state.serial = serial;
   state.wanted = wanted;
+  state.waitedSlots = settings.synchronized_standby_slots?.toString();
   return () => Promise.all(folders.map(syncDirectory));
 }
 

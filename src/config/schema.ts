@@ -73,6 +73,8 @@ export const ConfigFile = z.strictObject({
         listen: listen.optional(),
         /** Lines for postgresql.conf, below ours: name to value. */
         settings: z.record(z.string(), setting, "name: value lines").default({}),
+        /** Logical decoding, by slots that survive a failover. */
+        logical: z.boolean("true or false").default(false),
         /** Lines of pg_hba.conf for clients, after ours. */
         hba: hba.default(["host all all 127.0.0.1/32 scram-sha-256"]),
       },
@@ -153,6 +155,7 @@ export interface Config {
     readonly port: number;
     readonly listen: string;
     readonly settings: Readonly<Record<string, string>>;
+    readonly logical: boolean;
     readonly hba: readonly string[];
   };
   readonly control: {

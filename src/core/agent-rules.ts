@@ -54,6 +54,8 @@ export const RESTS = ["unproved", "fresh", "old"] as const;
 export const SOURCES = ["ready", "missing"] as const;
 /** Whether our settings in the file are those the committed state asks for, and proved so on a primary (H17). */
 export const RULE_STATES = ["in_force", "changed"] as const;
+/** Whether a standby has the logical slots that it would need as primary, or is to be given them. */
+export const SLOT_STATES = ["in_place", "missing"] as const;
 
 export interface Facts {
   readonly goal: (typeof GOALS)[number];
@@ -65,6 +67,7 @@ export interface Facts {
   readonly rest: (typeof RESTS)[number];
   readonly rule: (typeof RULE_STATES)[number];
   readonly source: (typeof SOURCES)[number];
+  readonly slots: (typeof SLOT_STATES)[number];
 }
 
 export type Act =
@@ -87,6 +90,7 @@ export type Act =
   | "settle"
   | "apply_rule"
   | "hand_over"
+  | "copy_slots"
   | "follow";
 
 interface Rule extends TableRow<Facts> {
@@ -189,6 +193,7 @@ export const RULES: readonly Rule[] = [
   { pos: 815, when: { goal: "standby", history: "lost", source: "missing" },   act: "wait",    why: "it needs a new copy, and the primary is not promoted yet" },
   { pos: 818, when: { goal: "standby", history: "forked" },                 act: "rewind",     why: "it holds WAL the newest epoch left behind" },
   { pos: 820, when: { goal: "standby", history: "lost" },                   act: "clone",      why: "nothing proves that its WAL leads to the primary's, or it lacks WAL that is gone" },
+  { pos: 825, when: { goal: "standby", step: "done", rule: "in_force", slots: "missing" }, act: "copy_slots", why: "the primary has logical slots that this standby lacks: it is given them while it is stopped" },
   { pos: 830, when: { goal: "standby", step: "done", rule: "in_force" },    act: "wait",       why: "following" },
   { pos: 840, when: { goal: "standby", step: "done" },                      act: "apply_rule", why: "the commit rule changed" },
   { pos: 850, when: { goal: "standby" },                                    act: "follow",     why: "not yet pointed at the primary of the newest epoch" },

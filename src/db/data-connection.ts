@@ -22,7 +22,11 @@ const CONNECT_LIMIT_MS = 3000;
 /** Log in as the superuser, by peer authentication. Throws what pg throws. */
 export async function openDataConnection(
   { socketDir, port }: SocketAddress,
-  { applicationName, statementLimitMs }: { applicationName: string; statementLimitMs?: number },
+  {
+    applicationName,
+    statementLimitMs,
+    database,
+  }: { applicationName: string; statementLimitMs?: number; database?: string },
 ): Promise<DataConnection> {
   let open = true;
   const client = await connect({
@@ -32,6 +36,7 @@ export async function openDataConnection(
     applicationName,
     connectLimitMs: CONNECT_LIMIT_MS,
     ...(statementLimitMs === undefined ? {} : { statementLimitMs }),
+    ...(database === undefined ? {} : { database }),
     onLost: () => {
       open = false;
     },

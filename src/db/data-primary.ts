@@ -4,13 +4,17 @@ import { type Epoch, formatLsn, type Lsn, nodeRole } from "../core/ids.ts";
 import { callMany, callOne, type Queryable, run } from "./call.ts";
 import { lsn } from "./rows.ts";
 
-/** End every client session but ours; how many there were. A standby's session survives promotion (H11). */
+/**
+ * End every client session but ours; how many there were. A standby's session survives promotion (H11). A change stream
+ * is one too: a planned stop would wait until its consumer has acknowledged everything, which it need not ever do.
+ */
 export async function endSessions(db: Queryable, own: readonly number[]): Promise<number> {
   const { ended } = await callOne(db, z.object({ ended: z.int() }), {
     name: "data.end_sessions",
     text: `
       select count(pg_terminate_backend(pid))::int as ended from pg_stat_activity
-       where backend_type = 'client backend' and pid <> all($1::int[])`,
+       where backend_type in ('client backend', 'walsender') and datid is not null
+         and pid <> all($1::int[])`,
     values: [own],
   });
   return ended;
@@ -128,7 +132,8 @@ export function busySessions(db: Queryable, own: readonly number[]): Promise<z.i
       select (count(*) filter (where state in ('active', 'fastpath function call')))::int as running,
              (count(*) filter (where wait_event = 'SyncRep'))::int as waiting
         from pg_stat_activity
-       where backend_type = 'client backend' and pid <> all($1::int[])`,
+       where backend_type in ('client backend', 'walsender') and datid is not null
+         and pid <> all($1::int[])`,
     values: [own],
   });
 }

@@ -75,6 +75,7 @@ const Look = z.object({
   replay_lsn: lsn.nullable(),
   timeline: z.int().nullable(),
   receiver: z.string().nullable(),
+  receiver_pid: z.int().nullable(),
   receiver_host: z.string().nullable(),
   receiver_port: z.int().nullable(),
   latest_end_lsn: lsn.nullable(),
@@ -98,7 +99,8 @@ export function lookAt(db: Queryable): Promise<Look> {
              case when pg_is_in_recovery() then r.received_tli
                   else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int
              end as timeline,
-             r.status as receiver, r.sender_host as receiver_host, r.sender_port as receiver_port,
+             r.status as receiver, r.pid as receiver_pid,
+             r.sender_host as receiver_host, r.sender_port as receiver_port,
              r.latest_end_lsn::text as latest_end_lsn,
              case when not pg_is_in_recovery() then null
                   when pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() then 0

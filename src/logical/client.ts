@@ -16,8 +16,10 @@ import type { History } from "./upstream.ts";
 import { isKeepalive, type Status, wallMicros, walStartOf, wantsReply } from "./wal-message.ts";
 
 const END_LIMIT_MS = 10_000;
-/** Once the end is near the standbys have so long to confirm what is held back. */
+/** At the end the standbys have so long to confirm what is held back. */
 const PATIENCE_MS = 100;
+/** By the login rules; it let us in before, and will again once it may serve. */
+const NOT_LET_IN = "28000";
 /** While a bound is waited for the server is asked how far it is. */
 const BOUND_INTERVAL_MS = 1000;
 
@@ -87,8 +89,8 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   }
 
   async #open(lsn: Lsn, resuming: boolean): Promise<void> {
-    const { delivered } = this.#delivery;
-    const from = this.#history && { ...this.#history, reached: delivered > lsn ? delivered : lsn };
+    const reached = Lsn.max(lsn, this.#delivery.delivered);
+    const from = this.#history && { ...this.#history, reached };
     this.#session = await Session.open(
       this.#settings,
       { lsn, resuming, from },
@@ -172,7 +174,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
         return;
       } catch (cause) {
         last = toReplicationError(cause);
-        if (!last.isTransient) break;
+        if (!last.isTransient && last.sqlstate !== NOT_LET_IN) break;
       }
     }
     this.#fail(last);
@@ -184,8 +186,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
       const event = this.#delivery.next(this.#buffer);
       if (event === undefined) return undefined;
       this.#counts.eventsForwarded += 1;
-      const { advanceWhenIdle } = this.#settings;
-      if (advanceWhenIdle && event.kind === "keepalive") this.#advance(event.walEnd);
+      if (event.kind === "keepalive") this.#advance(event.walEnd);
       return event;
     } catch (cause) {
       const error = toReplicationError(cause);
@@ -195,8 +196,8 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     }
   }
 
-  /** The idle WAL counts as applied. */
   #advance(walEnd: Lsn): void {
+    if (!this.#settings.advanceWhenIdle) return;
     if (this.#delivery.isIdleAt(walEnd, this.#applied)) this.updateAppliedLsn(walEnd);
   }
 

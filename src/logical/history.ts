@@ -1,6 +1,6 @@
 /**
- * Whether this server's history holds all that the consumer has got. An LSN alone does not tell: after a failover the new
- * primary writes other records at the positions that the old one had written and nobody confirmed.
+ * Whether this server's history holds all that the consumer has got. An LSN alone does not tell: after a failover the
+ * new primary writes other records at positions that the old one had written and nobody had confirmed.
  */
 import { field, identify } from "../replication/commands.ts";
 import type { Connection } from "../replication/connection.ts";

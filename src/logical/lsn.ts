@@ -29,4 +29,6 @@ function from(value: bigint): Lsn {
 
 const compare = (a: bigint, b: bigint): -1 | 0 | 1 => (a < b ? -1 : a > b ? 1 : 0);
 
-export const Lsn = { ZERO: 0n as Lsn, parse, format: formatLsn, from, compare };
+const max = (a: Lsn, b: Lsn): Lsn => (a > b ? a : b);
+
+export const Lsn = { ZERO: 0n as Lsn, parse, format: formatLsn, from, compare, max };

@@ -97,18 +97,18 @@ async function openAt(
 function confirmedAt(node: HostPort, settings: Settings, sink: UpstreamSink, signal: AbortSignal) {
   if (settings.unconfirmed === "deliver" || settings.target === "standby") return undefined;
   return Confirmed.open(
-    () => dial(node, settings, signal, undefined),
+    () => dial(node, settings, signal, "plain"),
     { several: settings.hosts.length > 1 },
     { onMore: () => sink.confirmedMore(), onFailure: (error) => sink.lost(error) },
   );
 }
 
-/** A session that can stream and answer simple statements; `plain`: only the latter. */
+/** A session that answers simple statements, and can stream unless it is a `plain` one. */
 export async function dial(
   node: HostPort,
   settings: Settings,
   signal: AbortSignal | undefined,
-  replication: "logical" | undefined = "logical",
+  kind: "streaming" | "plain" = "streaming",
 ): Promise<Connection> {
   const password = await settings.password?.();
   return connect({
@@ -117,7 +117,7 @@ export async function dial(
     user: settings.user,
     password,
     database: settings.database,
-    replication,
+    replication: kind === "streaming" ? "logical" : undefined,
     applicationName: settings.applicationName,
     clock: monotonicClock,
     signal,

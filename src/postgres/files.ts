@@ -19,7 +19,7 @@ const sync = promisify(fsync);
 /** Replace `path` by `text` so that a crash leaves the old or the new content, never a mixture. */
 export async function writeDurable(
   path: string,
-  text: string,
+  text: string | Buffer,
   options: FileOptions = {},
 ): Promise<void> {
   await replaceFile(path, text, options);
@@ -35,7 +35,7 @@ export async function writeDurable(
  */
 export async function replaceFile(
   path: string,
-  text: string,
+  text: string | Buffer,
   { owner, mode = 0o600 }: FileOptions = {},
 ): Promise<void> {
   written += 1;

@@ -11,6 +11,7 @@ import {
   RULE_STATES,
   RULES,
   SERVERS,
+  SLOT_STATES,
   SOURCES,
   STEPS,
 } from "../../src/core/agent-rules.ts";
@@ -33,6 +34,7 @@ const everything = product<Facts>({
   rest: RESTS,
   rule: RULE_STATES,
   source: SOURCES,
+  slots: SLOT_STATES,
 });
 const actsWhen = (test: (facts: Facts) => boolean) =>
   new Set(everything.filter(test).map((facts) => decide(facts).act));

@@ -133,6 +133,7 @@ function configOf(id: number, dir: string, port: number, members: AgentView["mem
       port,
       listen: "127.0.0.1",
       settings: { max_connections: "40", shared_buffers: "16MB" },
+      logical: false,
       hba: ["host all all 127.0.0.1/32 scram-sha-256"],
     },
     control: {

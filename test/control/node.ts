@@ -109,6 +109,7 @@ function configOf(dir: string, [controlPort = 0, dataPort = 0]: readonly number[
       port: dataPort,
       listen: "127.0.0.1",
       settings: {},
+      logical: false,
       hba: [],
     },
     control: {

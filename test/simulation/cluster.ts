@@ -137,6 +137,7 @@ function configOf(id: number, ids: readonly number[], syncMode: Mode): Config {
       port: DATA_PORT,
       listen: hostOf(id),
       settings: {},
+      logical: false,
       hba: ["host all all 127.0.0.1/32 scram-sha-256"],
     },
     control: {

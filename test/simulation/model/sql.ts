@@ -48,6 +48,7 @@ function look(server: DataServer): Row {
     replay_lsn: inRecovery ? formatLsn(replayed) : null,
     timeline: inRecovery ? (upstream?.timeline() ?? null) : server.timeline(),
     receiver: upstream === undefined ? null : "streaming",
+    receiver_pid: upstream === undefined ? null : 4_000_000 + server.segment,
     receiver_host: null,
     receiver_port: null,
     latest_end_lsn: upstream === undefined ? null : formatLsn(data.end()),
