@@ -9,7 +9,13 @@ import { formatLsn, type Lsn, slotName } from "../core/ids.ts";
 import { copyable, distrust, type SlotNote } from "../core/logical-slots.ts";
 import type { Queryable } from "../db/call.ts";
 import { openDataConnection } from "../db/data-connection.ts";
-import { dropLogical, keptXmin, type LogicalSlotRow, listLogical } from "../db/data-logical.ts";
+import {
+  dropLogical,
+  keptXmin,
+  type LogicalSlotRow,
+  listLogical,
+  logSnapshot,
+} from "../db/data-logical.ts";
 import { advanceSlot } from "../db/data-slots.ts";
 import { type Agent, isAlive } from "./context.ts";
 import { oldestHere } from "./logical-copy.ts";
@@ -27,12 +33,14 @@ const ADVANCE_LIMIT_MS = 60_000;
 export interface LogicalMemory {
   /** Slot to how many rounds it has been missing; negative: a copy was asked for. */
   readonly missing: Map<string, number>;
+  /** Where the last snapshot was logged on request. */
+  loggedAt: Lsn;
   /** What was said last of this node's slots. */
   told: string;
 }
 
 export function freshLogicalMemory(): LogicalMemory {
-  return { missing: new Map(), told: "" };
+  return { missing: new Map(), loggedAt: 0n, told: "" };
 }
 
 /** Now and then. `db` is not the acts' connection. */
@@ -43,7 +51,7 @@ export async function tendLogical(
 ): Promise<void> {
   const { data, state, view } = agent;
   if (!data.logical) return;
-  if (state.leads?.gateOpen) return noteOwn(agent, await listLogical(db));
+  if (state.leads?.gateOpen) return asPrimary(agent, db, memory);
   const upstream = state.wanted?.upstream;
   const follows = upstream?.as === "member" && upstream.nodeId === view.primary_id;
   if (!follows || state.look?.receiver !== "streaming") return;
@@ -53,9 +61,18 @@ export async function tendLogical(
   await tell(agent, memory, usable);
 }
 
+/** Written now and then by the server itself, four times a minute: slots on standbys wait for it. */
+async function asPrimary(agent: Agent, db: Queryable, memory: LogicalMemory): Promise<void> {
+  const slots = await listLogical(db);
+  const end = agent.state.look?.wal_lsn ?? 0n;
+  if (agent.binaries.major >= 16 && slots.length > 0 && end > memory.loggedAt) {
+    memory.loggedAt = await logSnapshot(db);
+  }
+  if (!copiesSlotsItself(agent)) await noteOwn(agent, slots);
+}
+
 /** The primary's slots are the cluster's, made by itself. */
 async function noteOwn(agent: Agent, slots: readonly LogicalSlotRow[]): Promise<void> {
-  if (copiesSlotsItself(agent)) return;
   const known = await readSlotNotes(agent);
   const same = slots.length === Object.keys(known).length;
   if (same && slots.every(({ name }) => name in known)) return;

@@ -1,5 +1,6 @@
 /** Logical replication slots of a data server: seen, read as the state file that PostgreSQL keeps of each, dropped. */
 import { z } from "zod";
+import type { Lsn } from "../core/ids.ts";
 import { callMany, callOne, type Queryable, run } from "./call.ts";
 import { lsn } from "./rows.ts";
 
@@ -64,6 +65,16 @@ export async function snapshotNames(db: Queryable): Promise<string[]> {
     text: "select name from pg_ls_dir('pg_logical/snapshots', true, false) as name",
   });
   return rows.map(({ name }) => name).filter((name) => /^[0-9A-F]+-[0-9A-F]+\.snap$/.test(name));
+}
+
+const Logged = z.object({ at: lsn });
+
+/** From such a record on decoding may begin anew, and slots let go of older rows. PostgreSQL 16 and newer. */
+export async function logSnapshot(db: Queryable): Promise<Lsn> {
+  const { at } = await callOne(db, Logged, {
+    text: "select pg_log_standby_snapshot()::text as at",
+  });
+  return at;
 }
 
 /** One standby at a time leaves for a moment. Held until the session ends. */

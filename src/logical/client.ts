@@ -1,6 +1,5 @@
 /**
  * A change stream: committed transactions in commit order, at least once, acknowledged only by the consumer.
- *
  * running → stopping (nothing new is taken; what is buffered is still yielded) → ended · running → failed
  */
 import { monotonicClock } from "../clock/clock.ts";
@@ -47,8 +46,8 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     this.#settings = settings;
     this.#buffer = new FrameBuffer({ events: settings.bufferEvents, bytes: settings.bufferBytes });
     this.#delivery = new Delivery(settings);
-    const { startTimeline: timeline } = settings;
-    if (timeline !== undefined) this.#history = { timeline, systemIdentifier: undefined };
+    const timeline = settings.startTimeline;
+    this.#history = timeline === undefined ? undefined : { timeline, systemIdentifier: undefined };
   }
 
   /**
@@ -197,8 +196,8 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   }
 
   #advance(walEnd: Lsn): void {
-    if (!this.#settings.advanceWhenIdle) return;
-    if (this.#delivery.isIdleAt(walEnd, this.#applied)) this.updateAppliedLsn(walEnd);
+    const may = this.#settings.advanceWhenIdle && this.#delivery.isIdleAt(walEnd, this.#applied);
+    if (may) this.updateAppliedLsn(walEnd);
   }
 
   /**

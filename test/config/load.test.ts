@@ -35,6 +35,7 @@ test("paths become absolute, defaults apply, settings become text", async () => 
     dir: join(dir, "data"),
     host: "127.0.0.1",
     listen: "127.0.0.1",
+    logical: false,
     port: 7433,
     settings: { work_mem: "8MB", jit: "off", max_connections: "50" },
     hba: ["host all all 127.0.0.1/32 scram-sha-256"],
@@ -81,7 +82,7 @@ test("an environment variable that stands for no key is an error that names it",
   await expect(loadConfig(file, { PG_REPLICA_DATA_PROT: "1" })).rejects.toThrow(
     "PG_REPLICA_DATA_PROT: unknown variable: expected one of PG_REPLICA_DATA_DIR, " +
       "PG_REPLICA_DATA_HOST, PG_REPLICA_DATA_PORT, PG_REPLICA_DATA_LISTEN, " +
-      "PG_REPLICA_DATA_SETTINGS, PG_REPLICA_DATA_HBA (in environment)",
+      "PG_REPLICA_DATA_SETTINGS, PG_REPLICA_DATA_LOGICAL, PG_REPLICA_DATA_HBA (in environment)",
   );
 });
 

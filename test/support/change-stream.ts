@@ -3,9 +3,9 @@ import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
 import { createPool, OUTCOME_DDL, type Pool } from "../../src/client/index.ts";
 import { createSlot, ReplicationClient, type ReplicationConfig } from "../../src/logical/index.ts";
-import type { ClusterView } from "./cluster.ts";
-import { onPrimary, untilHealthy } from "./health.ts";
-import { firstAnswer, rows, sqlstate } from "./sql.ts";
+import type { Cluster, ClusterView } from "./cluster.ts";
+import { type Healthy, onPrimary, untilHealthy } from "./health.ts";
+import { firstAnswer, rows, sqlstate, value } from "./sql.ts";
 import { until } from "./until.ts";
 
 export const SLOT = "changes";
@@ -52,7 +52,7 @@ interface SlotEvent extends Record<string, unknown> {
 }
 
 /** Every standby says that it could carry the stream on, in the epoch of now. */
-export async function untilUsable(cluster: ClusterView, limitMs = 90_000): Promise<void> {
+export async function untilUsable(cluster: ClusterView, limitMs = 150_000): Promise<void> {
   const { standbys } = await untilHealthy(cluster);
   await until("the slot is usable on every standby", { limitMs, everyMs: 200 }, async () => {
     const told = await firstAnswer(cluster.controlUris(), (uri) =>
@@ -191,5 +191,75 @@ export async function expectWholeStream(
     const [writer = "", n = ""] = key.split("/");
     expect(Number(n)).toBeGreaterThan(last.get(writer) ?? -1);
     last.set(writer, Number(n));
+  }
+}
+
+export type Fault =
+  | "kill data server"
+  | "kill node"
+  | "kill postmaster"
+  | "freeze node"
+  | "switchover";
+
+/** Writers and a consumer through one fault after the other; each only once another node could carry the stream on. */
+export async function throughFaults(cluster: Cluster, faults: readonly Fault[]): Promise<void> {
+  const config = await prepareStream(cluster);
+  const pool = openPool(cluster);
+  const consumer = await startConsumer(config);
+  const load = startWriters(pool, 4);
+  try {
+    for (const [round, fault] of faults.entries()) {
+      await until("rows come out", { limitMs: 20_000 }, () => consumer.seen.length > 20);
+      const started = performance.now();
+      await untilUsable(cluster);
+      const usableMs = performance.now() - started;
+      const before = await untilHealthy(cluster);
+      const [at, timeline] = [consumer.seen.length, consumer.client.timeline];
+      const injected = performance.now();
+      const heal = await inject(cluster, fault, before);
+      await until("another primary streams", { limitMs: 30_000, everyMs: 5 }, () => {
+        if (!consumer.client.isRunning) return true;
+        return consumer.client.timeline !== timeline && consumer.seen.length > at + 20;
+      });
+      const tookMs = performance.now() - injected;
+      heal();
+      if (!consumer.client.isRunning) await consumer.stop();
+      console.log(
+        `${round + 1}. ${fault}: changes again after ${tookMs.toFixed(0)} ms; the slot was usable everywhere after ${(usableMs / 1000).toFixed(1)} s`,
+      );
+    }
+  } finally {
+    await load.stop();
+  }
+  await expectWholeStream(cluster, load, consumer);
+  console.log(
+    `${consumer.seen.length} changes, ${consumer.repeated()} repeated, ${load.unknown.size} in doubt`,
+  );
+  await pool.end();
+}
+
+/** Answers with what ends the fault. */
+async function inject(cluster: Cluster, fault: Fault, { primary, standbys }: Healthy) {
+  switch (fault) {
+    case "kill data server":
+      cluster.killDataServer(primary);
+      return () => undefined;
+    case "kill postmaster":
+      cluster.killPostmaster(primary);
+      return () => undefined;
+    case "kill node":
+      cluster.killNode(primary);
+      return () => undefined;
+    case "freeze node": {
+      const frozen = await cluster.freezeNode(primary);
+      return () => cluster.thaw(frozen);
+    }
+    case "switchover": {
+      const [target] = standbys;
+      const { uri } = cluster.node(primary).control;
+      const ask = "select state from pg_replica.switchover($1::integer)";
+      expect(await value(uri, ask, [target])).toBe("done");
+      return () => undefined;
+    }
   }
 }
