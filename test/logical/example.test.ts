@@ -1,4 +1,4 @@
-/** The change stream to a file runs as it stands: killed and started again it misses nothing and writes nothing twice. */
+/** The change stream to a file runs as it stands: killed and started again it misses nothing, and repeats nothing. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { appendFile, mkdtemp, readFile, rm } from "node:fs/promises";
