@@ -97,6 +97,7 @@ function summary() {
     promotions: sum(({ promotions }) => promotions),
     leaders: sum(({ leaders }) => leaders),
     reads: sum(({ reads }) => reads),
+    snapshots: sum(({ snapshots }) => snapshots),
     faults: sum(({ injected }) => injected),
     primaryFaults: sum(({ primaryFaults }) => primaryFaults),
     hashes: Object.fromEntries(outcomes.map(({ scenario, hash }) => [scenario.seed, hash])),

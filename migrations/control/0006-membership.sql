@@ -1,5 +1,5 @@
---! Previous: sha256:5f72cf89d262b359f9043fdf760dd1d2546fe29cd5066f673671bdf04dfbd4ff
---! Hash: sha256:f50d288d3f606e3b221278b8da6733f80587cb8569ebdb7d4f21e7c5e44303c4
+--! Previous: sha256:8df8418dbf824cd9854410e93d2e640b3fc464018cc7bf976a074654aaa4da38
+--! Hash: sha256:7fe65142e37ea927d2d16d729fe3ed25e010d89c2f28c8ec51a537453cfcb7fa
 --! Message: members that come and go by the log: what a newcomer starts from, who is leaving, who has left
 
 -- The first members as this cluster's files named them: a newcomer's log begins at the same state as everybody's.

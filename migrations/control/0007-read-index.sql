@@ -1,5 +1,5 @@
---! Previous: sha256:f50d288d3f606e3b221278b8da6733f80587cb8569ebdb7d4f21e7c5e44303c4
---! Hash: sha256:0ff822817fbcd1ffdba69b7cacfa07189170f00128791efb6c8c40b8ec4187e2
+--! Previous: sha256:7fe65142e37ea927d2d16d729fe3ed25e010d89c2f28c8ec51a537453cfcb7fa
+--! Hash: sha256:ca625bd75849f895c3b900e0616e5576fce26ce509375eecb2b9c974a8cdfcdb
 --! Message: reads that go through no log: the leader says where everything committed before them stands
 
 -- Every question takes the next ticket.  Both may vanish in a crash: so have those who asked.

@@ -1,9 +1,9 @@
--- The term of our entry at an index; 0 before the first, null beyond the last.
+-- The term of our entry at an index, the last compacted one included; null before that and beyond the last.
 create or replace function raft.term_at(p_index bigint) returns bigint
 language plpgsql stable set search_path = '' as $$
 begin
-  return (
-    select case when p_index = 0 then 0
-                else (select l.term from raft.log as l where l.index = p_index) end);
+  return coalesce(
+    (select l.term from raft.log as l where l.index = p_index),
+    (select s.snapshot_term from raft.hard_state as s where s.snapshot_index = p_index));
 end
 $$;

@@ -1,29 +1,29 @@
 -- Write a leader's entries behind a position that already matches.  Raft §5.3, receiver 3 and 4.
 --
--- Entries we hold already are left alone; the first that differs is cut off with all behind it.
--- The caller holds the lock on raft.hard_state and has compared the previous entry.
+-- Entries we hold already are left alone, those that were compacted too; the first that differs is cut off with all
+-- behind it.  The caller holds the lock on raft.hard_state and has compared the previous entry.
 create or replace function raft.store_entries(p_entries jsonb) returns void
 language plpgsql volatile set search_path = '' as $$
 declare
-  v_first  bigint;
-  v_commit bigint;
-  v_hash   bytea;
-  v_entry  record;
+  v_state raft.hard_state;
+  v_first bigint;
+  v_hash  bytea;
+  v_entry record;
 begin
+  select * into strict v_state from raft.hard_state;
   select min(e.i) into v_first
     from jsonb_to_recordset(p_entries) as e (i bigint, t bigint)
     left join raft.log as l on l.index = e.i and l.term = e.t
-   where l.index is null;
+   where l.index is null and e.i > v_state.snapshot_index;
   if v_first is null then
     return;
   end if;
 
-  select commit_index into v_commit from raft.hard_state;
-  assert v_first > v_commit, format('a leader would cut entry %s, %s is committed', v_first, v_commit);
+  assert v_first > v_state.commit_index,
+    format('a leader would cut entry %s, %s is committed', v_first, v_state.commit_index);
   delete from raft.log where index >= v_first;
 
-  select hash into v_hash from raft.log where index = v_first - 1;
-  v_hash := coalesce(v_hash, '');
+  v_hash := raft.hash_at(v_first - 1);
   for v_entry in
     select e.* from jsonb_to_recordset(p_entries)
       as e (i bigint, t bigint, k text, c uuid, s bigint, b jsonb)

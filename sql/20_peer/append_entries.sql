@@ -2,6 +2,7 @@
 --
 -- One transaction: the answer counts at ReadyForQuery (H51).  last_index and last_term say where this log
 -- matches the leader's after the call, or, on log_gap and log_conflict, where to try next (H61).
+-- What was compacted here is committed, and so in the log of whoever leads: it matches unseen.
 create or replace function peer.append_entries(
   p_cluster uuid, p_from integer, p_incarnation uuid, p_term bigint,
   p_prev_index bigint, p_prev_term bigint, p_entries jsonb, p_commit bigint
@@ -10,7 +11,7 @@ create or replace function peer.append_entries(
 language plpgsql volatile security definer set search_path = '' as $$
 declare
   v_state raft.hard_state;
-  v_match bigint := p_prev_index + jsonb_array_length(p_entries);
+  v_match bigint;
   v_at    bigint;
 begin
   perform raft.check_sender(p_cluster, p_from, p_incarnation);
@@ -22,21 +23,12 @@ begin
                         v_state.last_index, v_state.last_term, v_state.applied_index;
     return;
   end if;
-  if p_term > v_state.current_term or v_state.leader_id is null then
-    update raft.hard_state
-       set voted_for = case when p_term > current_term then null else voted_for end,
-           current_term = p_term, leader_id = p_from
-    returning * into v_state;
-    perform pg_notify('pg_replica_wake', 'leader');
-  end if;
-  assert v_state.leader_id = p_from, format('nodes %s and %s both lead term %s',
-                                            v_state.leader_id, p_from, p_term);
-  perform nextval('raft.heard');
+  v_state := raft.accept_leader(p_term, p_from);
 
   v_at := raft.term_at(p_prev_index);
-  if v_at is distinct from p_prev_term then
+  if p_prev_index >= v_state.snapshot_index and v_at is distinct from p_prev_term then
     -- Where to try next: our end, or just before the whole of the term that differs.
-    select coalesce(max(l.index), 0), coalesce(max(l.term), 0) into v_match, v_at
+    select coalesce(max(l.index), v_state.snapshot_index) into v_match
       from raft.log as l
      where l.index < p_prev_index and (v_at is null or l.term < v_at);
     return query select p_term, false, 'log_conflict', v_match, raft.term_at(v_match),
@@ -44,6 +36,7 @@ begin
     return;
   end if;
 
+  v_match := greatest(p_prev_index + jsonb_array_length(p_entries), v_state.snapshot_index);
   perform raft.store_entries(p_entries);
   perform raft.learn_commit(least(p_commit, v_match));
   select * into v_state from raft.hard_state;

@@ -157,6 +157,7 @@ function build(
       silentMs: file.timing.silent_ms ?? preset.silent_ms,
       leaseMs: file.timing.lease_ms ?? preset.lease_ms,
     },
+    raft: { maxLogEntries: file.raft.max_log_entries, maxLogBytes: file.raft.max_log_bytes },
     logLevel: file.log_level,
   };
 }

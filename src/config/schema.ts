@@ -125,6 +125,16 @@ export const ConfigFile = z.strictObject({
     .union([z.literal(["auto", "off"]), path], "auto, off or the path of a watchdog device")
     .default("auto"),
   timing: Timing.prefault({}),
+  /** What is kept of the Raft log behind what is applied, for members that lag; whoever needs more gets a snapshot. */
+  raft: z
+    .strictObject(
+      {
+        max_log_entries: whole(8, 1_000_000, "entries, 8 to 1000000").default(10_000),
+        max_log_bytes: whole(65_536, 2 ** 40, "bytes, 65536 to 2^40").default(64 * 1024 * 1024),
+      },
+      section,
+    )
+    .prefault({}),
   log_level: z
     .enum(["debug", "info", "warn", "error"], "debug, info, warn or error")
     .default("info"),
@@ -180,6 +190,8 @@ export interface Config {
     readonly silentMs: number;
     readonly leaseMs: number;
   };
+  /** What is kept of the log. */
+  readonly raft: { readonly maxLogEntries: number; readonly maxLogBytes: number };
   /** `auto`, `off`, or a device. */
   readonly watchdog: string;
   readonly strictReads: boolean;

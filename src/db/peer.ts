@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Counter } from "../core/counters.ts";
 import type { Epoch, LogIndex, NodeId, Term } from "../core/ids.ts";
 import { callOne, type Queryable, run } from "./call.ts";
-import type { Entry } from "./raft.ts";
+import type { Entry, Snapshot } from "./raft.ts";
 import { int8, lsn } from "./rows.ts";
 
 /** Who speaks: the first three arguments of every call (H55). */
@@ -180,6 +180,50 @@ export function appendEntries(db: Queryable, me: Sender, ask: Append): Promise<A
       ask.prevTerm,
       JSON.stringify(entries),
       ask.commit,
+    ],
+  });
+}
+
+/** One part of a snapshot, 1 to `parts`. */
+export interface SnapshotPart extends Snapshot {
+  readonly leaderTerm: Term;
+  readonly part: number;
+  /** JSON text. */
+  readonly rows: string;
+}
+
+const InstallReply = z.object({
+  term: int8,
+  reason: z.enum(["waiting", "installed", "not_ahead", "stale_term"]),
+  /** The part that is missing there, while it waits. */
+  next_part: z.int(),
+  last_index: int8,
+  applied_index: int8,
+});
+export type InstallReply = z.infer<typeof InstallReply>;
+
+/** Give it one part of a snapshot; with the last one all is installed, durable once this resolves (H51). */
+export function installSnapshot(
+  db: Queryable,
+  me: Sender,
+  ask: SnapshotPart,
+): Promise<InstallReply> {
+  return callOne(db, InstallReply, {
+    text: `select term, reason, next_part, last_index, applied_index
+             from peer.install_snapshot(
+               p_cluster => $1, p_from => $2, p_incarnation => $3, p_term => $4,
+               p_snapshot => $5, p_index => $6, p_index_term => $7, p_hash => $8,
+               p_part => $9, p_parts => $10, p_rows => $11::jsonb)`,
+    values: [
+      ...from(me),
+      ask.leaderTerm,
+      ask.id,
+      ask.index,
+      ask.term,
+      ask.hash,
+      ask.part,
+      ask.parts,
+      ask.rows,
     ],
   });
 }

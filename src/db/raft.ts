@@ -148,7 +148,7 @@ export function readLog(
 
 const TermRow = z.object({ term: int8.nullable() });
 
-/** The term of an own entry; undefined beyond the end. */
+/** The term of an own entry; undefined beyond the end, and before what is kept. */
 export async function termAt(db: Queryable, index: LogIndex): Promise<bigint | undefined> {
   const row = await callOne(db, TermRow, {
     name: "raft.term_at",
@@ -156,6 +156,57 @@ export async function termAt(db: Queryable, index: LogIndex): Promise<bigint | u
     values: [index],
   });
   return row.term ?? undefined;
+}
+
+/** Keep at most so much of the log, of what is applied here; true when there is more to forget. */
+export async function compact(
+  db: Queryable,
+  keep: { readonly entries: number; readonly bytes: number },
+): Promise<boolean> {
+  const row = await callOne(db, z.object({ more: z.boolean() }), {
+    name: "raft.compact",
+    text: "select raft.compact(p_entries => $1, p_bytes => $2) as more",
+    values: [keep.entries, keep.bytes],
+  });
+  return row.more;
+}
+
+const SnapshotRow = z.object({
+  id: z.string(),
+  index: int8,
+  term: int8,
+  hash: z.string(),
+  parts: z.int(),
+});
+/** The replicated state as the entry at `index` left it. */
+export type Snapshot = z.infer<typeof SnapshotRow>;
+
+/** Take a snapshot in parts of about so many bytes; it replaces the one taken before. */
+export function takeSnapshot(db: Queryable, partBytes: number): Promise<Snapshot> {
+  return callOne(db, SnapshotRow, {
+    text: "select id, index, term, hash, parts from raft.take_snapshot(p_part_bytes => $1)",
+    values: [partBytes],
+  });
+}
+
+const PartRow = z.object({ rows: z.string().nullable() });
+
+/** One part, as JSON text; undefined when that snapshot is no longer there. */
+export async function snapshotPart(
+  db: Queryable,
+  id: string,
+  part: number,
+): Promise<string | undefined> {
+  const row = await callOne(db, PartRow, {
+    text: "select raft.snapshot_part(p_id => $1, p_part => $2)::text as rows",
+    values: [id, part],
+  });
+  return row.rows ?? undefined;
+}
+
+/** That snapshot is needed no more. */
+export function dropSnapshot(db: Queryable, id: string): Promise<void> {
+  return run(db, { text: "select raft.drop_snapshot(p_id => $1)", values: [id] });
 }
 
 const ProposalRow = z.object({

@@ -22,6 +22,7 @@ export const EVENTS = [
   "raft.leader",
   "raft.follower",
   "raft.transfer",
+  "raft.snapshot",
   "raft.alarm",
   // coordinator
   "coordinator.decided",

@@ -26,7 +26,8 @@ export function firstBatch(entries: readonly Entry[], from: number, limits: Limi
   return batch;
 }
 
-function sizeOf(entry: Entry): number {
+/** Of what it says, in bytes. */
+export function sizeOf(entry: Entry): number {
   const known = sizes.get(entry);
   if (known !== undefined) return known;
   const size = Buffer.byteLength(JSON.stringify(entry.body));

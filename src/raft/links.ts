@@ -1,9 +1,10 @@
 /**
  * Connections to the other control stores.
  *
- * Each peer has two lanes: `beat` for heartbeats alone, opened when first used, and `work` for everything else,
+ * Each peer has three lanes: `beat` for heartbeats alone, opened when first used, and `work` for everything else,
  * kept open always, because its reset is the fastest hint that a node died. It carries the first heartbeats too, while
- * the other opens. "No answer" is a value.
+ * the other opens. `bulk`, opened when first used, is for what takes long and must be in nobody's way: snapshots.
+ * "No answer" is a value.
  */
 import type pg from "pg";
 import type { Clock } from "../clock/clock.ts";
@@ -13,7 +14,7 @@ import { type HelloReply, hello, type Sender } from "../db/peer.ts";
 import type { Log } from "../log/logger.ts";
 import type { Reach } from "./raft.ts";
 
-export type Lane = "beat" | "work";
+export type Lane = "beat" | "work" | "bulk";
 export const NO_ANSWER = Symbol("no answer");
 export type NoAnswer = typeof NO_ANSWER;
 
@@ -35,8 +36,11 @@ export interface LinkOptions {
   readonly onHello: (peer: NodeId, reply: HelloReply) => void;
 }
 
+/** An acceptor as a leader reaches it. */
+export type AcceptorLink = Pick<Link, "id" | "call">;
+
 const CONNECT_LIMIT_MS = 1000;
-const STATEMENT_LIMIT_MS = 5000;
+const STATEMENT_LIMIT_MS: Readonly<Record<Lane, number>> = { beat: 5000, work: 5000, bulk: 60_000 };
 const RETRY_MS = 200;
 const HASTY_TRIES = 10;
 const HASTY_MS = 10;
@@ -80,7 +84,11 @@ export class Link {
   readonly id: NodeId;
   readonly #address: PeerAddress;
   readonly #options: LinkOptions;
-  readonly #lanes: Record<Lane, LaneLink> = { beat: new LaneLink(), work: new LaneLink() };
+  readonly #lanes: Record<Lane, LaneLink> = {
+    beat: new LaneLink(),
+    work: new LaneLink(),
+    bulk: new LaneLink(),
+  };
   readonly #running = new Set<Lane>();
   readonly #end = new AbortController();
   #complaint = "";
@@ -124,7 +132,7 @@ export class Link {
   ): Promise<T | NoAnswer> {
     this.#open(lane);
     const { work, [lane]: own } = this.#lanes;
-    const link = own.client === undefined ? work : own;
+    const link = lane === "beat" && own.client === undefined ? work : own;
     const { client } = link;
     if (client === undefined) return NO_ANSWER;
     const { clock } = this.#options;
@@ -218,7 +226,7 @@ export class Link {
         ...this.#address,
         applicationName: `pg_replica ${me.nodeId} ${lane}`,
         connectLimitMs: CONNECT_LIMIT_MS,
-        statementLimitMs: STATEMENT_LIMIT_MS,
+        statementLimitMs: STATEMENT_LIMIT_MS[lane],
       });
       opened = client;
       client.once("end", () => {

@@ -22,14 +22,12 @@ import { appendEntries, heartbeat, type Sender } from "../db/peer.ts";
 import { type Entry, outcome, readLog, takeInbox, termAt } from "../db/raft.ts";
 import type { Log } from "../log/logger.ts";
 import { Awaited } from "./awaited.ts";
-import { firstBatch } from "./batch.ts";
 import { Changes } from "./changes.ts";
-import { type Link, NO_ANSWER } from "./links.ts";
+import { type AcceptorLink, NO_ANSWER } from "./links.ts";
 import { NotLeader, type Outcome, UnknownOutcome } from "./raft.ts";
+import { matchOf, Snapshots } from "./snapshots.ts";
 import { Wakeup } from "./wakeup.ts";
-
-/** An acceptor as a leader reaches it. */
-export type AcceptorLink = Pick<Link, "id" | "call">;
+import { type Batch, Window } from "./window.ts";
 
 export interface ReplicatorOptions {
   readonly me: Sender;
@@ -48,6 +46,8 @@ export interface ReplicatorOptions {
   readonly links: ReadonlyMap<NodeId, AcceptorLink>;
   readonly store: Queryable;
   readonly heartbeatMs: number;
+  /** What is kept of the log for those that lag: in memory no more than that, either. */
+  readonly keep: { readonly maxLogEntries: number; readonly maxLogBytes: number };
   readonly clock: Clock;
   readonly log: Log;
   /** Aborts when the term is over. */
@@ -70,8 +70,6 @@ const APPEND_LIMIT_MS = 2000;
 const HEARTBEAT_LIMIT_MS = 300;
 /** Of the other stores' heartbeats, one in so many goes to the own store too. */
 const OWN_BEATS = 4;
-/** Entries that every acceptor holds are dropped from memory beyond this many. */
-const KEEP_IN_MEMORY = 1024;
 /** A new leader's coordinator decides within this; what it proposes needs no empty entry before it. */
 const FIRST_ENTRY_MS = 100;
 /** Who left is told so within this, if it can be. */
@@ -90,12 +88,11 @@ export class Replicator {
   /** Acceptors that have answered an append of this term. */
   readonly #greeted = new Set<NodeId>();
   readonly #firstOfTerm: LogIndex;
-  /** Entries of this term, from `#windowStart` on. */
-  #window: Entry[] = [];
+  readonly #window: Window;
   readonly #proposed = new AbortController();
   /** Settles with the first entry of the term: nothing is sent before it. */
   #opened: Promise<void> = Promise.resolve();
-  #windowStart: LogIndex;
+  readonly #snapshots: Snapshots;
   #sequence = 0n;
   /** Of an earlier leader too: whoever gets a change of the members hears that the one before is committed (H53). */
   #commit: LogIndex;
@@ -105,12 +102,13 @@ export class Replicator {
   constructor(options: ReplicatorOptions) {
     this.#options = options;
     this.#firstOfTerm = options.last.lastIndex + 1n;
-    this.#windowStart = this.#firstOfTerm;
+    this.#window = new Window(options.term, options.last, options.keep);
     this.#epochIndex = this.#firstOfTerm;
     this.#changes = new Changes(this.#firstOfTerm, options.votersAt);
     this.#commit = options.last.commitIndex;
     const read = (sequence: bigint) => outcome(options.store, this.#client, sequence);
     this.#awaited = new Awaited(read, options.log);
+    this.#snapshots = new Snapshots(options);
     options.signal.addEventListener("abort", () => this.#endTerm(), { once: true });
   }
 
@@ -130,7 +128,7 @@ export class Replicator {
     const [bell, end] = [quietHints(clock), new AbortController()];
     const followed = { link, wakeup: new Wakeup(), bell, end };
     this.#followed.set(link.id, followed);
-    this.#progress.set(link.id, initialProgress(this.#lastIndex()));
+    this.#progress.set(link.id, initialProgress(this.#window.lastIndex));
     const own = AbortSignal.any([signal, followed.end.signal]);
     for (const loop of [this.#beat(followed, own), this.#send(followed, own)]) {
       const tracked: Promise<void> = loop.finally(() => this.#loops.delete(tracked));
@@ -226,7 +224,7 @@ export class Replicator {
   /** Another life answers there now: what its former one held is forgotten, and counts for nothing (H56). */
   forget(id: NodeId): void {
     if (!this.#followed.has(id)) return;
-    this.#progress.set(id, initialProgress(this.#lastIndex()));
+    this.#progress.set(id, initialProgress(this.#window.lastIndex));
     this.#begun.delete(id);
     this.#greeted.delete(id);
     this.#followed.get(id)?.wakeup.wake();
@@ -235,7 +233,7 @@ export class Replicator {
   /** Holds everything there is, in the store that the log knows. */
   caughtUp(id: NodeId): boolean {
     if (!this.#options.isKnown(id)) return false;
-    return (this.#progress.get(id)?.match ?? 0n) >= this.#lastIndex();
+    return (this.#progress.get(id)?.match ?? 0n) >= this.#window.lastIndex;
   }
 
   /** The other voters, those that hold most of the log first. */
@@ -268,16 +266,11 @@ export class Replicator {
   }
 
   #push(entry: Omit<Entry, "index" | "term">): LogIndex {
-    const index = this.#lastIndex() + 1n;
+    const index = this.#window.push(entry);
     if (entry.kind === "open_epoch" || entry.kind === "found") this.#epochIndex = index;
-    this.#window.push({ ...entry, index, term: this.#options.term });
     this.#proposed.abort(null);
     this.#wakeAll();
     return index;
-  }
-
-  #lastIndex(): LogIndex {
-    return this.#windowStart + BigInt(this.#window.length) - 1n;
   }
 
   async #beat({ link, bell }: Followed, signal: AbortSignal): Promise<void> {
@@ -309,7 +302,7 @@ export class Replicator {
     await this.#opened;
     while (!signal.aborted) {
       const progress = this.#progress.get(link.id) as Progress;
-      const behind = progress.next <= this.#lastIndex() || this.#owesCommit(progress);
+      const behind = progress.next <= this.#window.lastIndex || this.#owesCommit(progress);
       if (this.#greeted.has(link.id) && !behind) await wakeup.wait(signal);
       else if (await this.#sendOnce(link, progress, signal)) this.#greeted.add(link.id);
       else await clock.sleep(heartbeatMs / 2, signal);
@@ -326,7 +319,8 @@ export class Replicator {
     const { me, term, onHigherTerm } = this.#options;
     const prevIndex = progress.next - 1n;
     const batch = await this.#entriesFrom(progress.next);
-    if (batch === undefined || signal.aborted) return false;
+    if (batch === "unknown" || signal.aborted) return false;
+    if (batch === "compacted") return await this.#sendSnapshot(link, signal);
     const commit = this.#commit;
     const ask = { term, prevIndex, prevTerm: batch.prevTerm, entries: batch.entries, commit };
     const reply = await link.call("work", APPEND_LIMIT_MS, (c) => appendEntries(c, me, ask));
@@ -347,25 +341,35 @@ export class Replicator {
     return true;
   }
 
-  /** Entries to send from `next` on, and the term before them; undefined when the own store does not tell. */
-  async #entriesFrom(next: LogIndex): Promise<{ entries: Entry[]; prevTerm: Term } | undefined> {
-    const { last, store, term } = this.#options;
-    const offset = Number(next - this.#windowStart);
-    if (offset >= 0) {
-      const entries = firstBatch(this.#window, offset, BATCH);
-      const before = this.#window[offset - 1]?.term;
-      if (before !== undefined) return { entries, prevTerm: before };
-      if (next === this.#firstOfTerm) return { entries, prevTerm: last.lastTerm };
-      return { entries, prevTerm: term };
-    }
+  /** The log has no more what this acceptor lacks: the state takes its place. True when it has it now. */
+  async #sendSnapshot(link: AcceptorLink, signal: AbortSignal): Promise<boolean> {
+    const { onHigherTerm } = this.#options;
+    const reply = await this.#snapshots.send(link, signal);
+    if (reply === NO_ANSWER || signal.aborted) return false;
+    if (reply.reason === "stale_term") onHigherTerm(reply.term);
+    const match = matchOf(reply);
+    if (match === undefined) return false;
+    this.#acked(link.id);
+    const now = this.#progress.get(link.id) as Progress;
+    this.#progress.set(link.id, onAppended(now, match, match));
+    this.#count();
+    return true;
+  }
+
+  /** Entries to send from `next` on, and the term before them; unknown when the own store does not tell. */
+  async #entriesFrom(next: LogIndex): Promise<Batch | "unknown" | "compacted"> {
+    const { store, log } = this.#options;
+    const fresh = this.#window.from(next, BATCH);
+    if (fresh !== undefined) return fresh;
     try {
       const prevTerm = await termAt(store, next - 1n);
       const stored = await readLog(store, next, BATCH);
-      const entries = stored.filter((entry) => entry.index < this.#windowStart);
-      return prevTerm === undefined ? undefined : { entries, prevTerm };
+      // It may have been compacted in between.
+      if (prevTerm === undefined || stored[0]?.index !== next) return "compacted";
+      return { entries: stored.filter(({ index }) => index < this.#window.start), prevTerm };
     } catch (error) {
-      this.#options.log.debug({ event: "control.gone" }, String(error));
-      return undefined;
+      log.debug({ event: "control.gone" }, String(error));
+      return "unknown";
     }
   }
 
@@ -374,22 +378,15 @@ export class Replicator {
   }
 
   #count(): void {
-    const { voters, isKnown } = this.#options;
+    const { me, voters, isKnown } = this.#options;
     const known = new Map([...this.#progress].filter(([id]) => isKnown(id)));
     const commit = committedIndex(voters(), known, this.#firstOfTerm);
     if (commit <= this.#commit) return;
     this.#commit = commit;
     this.#wakeAll();
-    this.#trim();
-  }
-
-  #trim(): void {
     const matches = [...this.#progress.values()].map((progress) => progress.match);
     const everywhere = matches.reduce((a, b) => (a < b ? a : b));
-    const droppable = Number(everywhere - this.#windowStart) - KEEP_IN_MEMORY;
-    if (droppable <= 0) return;
-    this.#window = this.#window.slice(droppable);
-    this.#windowStart += BigInt(droppable);
+    this.#window.trim({ everywhere, own: this.#progress.get(me.nodeId)?.match ?? 0n });
   }
 
   #endTerm(): void {

@@ -26,6 +26,8 @@ export interface RaftOptions {
   /** How a member's store is reached; the own one over its unix socket. */
   readonly addressOf: (member: RaftMember) => PeerAddress;
   readonly timing: { readonly heartbeatMs: number; readonly electionMs: number };
+  /** What is kept of the log for those that lag. */
+  readonly keep: { readonly maxLogEntries: number; readonly maxLogBytes: number };
   readonly store: Queryable;
   readonly clock: Clock;
   readonly random: () => number;
@@ -232,7 +234,7 @@ export class Raft {
   }
 
   #lead(term: Term, last: StoreSample): void {
-    const { log, me, clock, store, whileLeading, timing, readHints } = this.#options;
+    const { log, me, clock, store, whileLeading, timing, readHints, keep } = this.#options;
     const end = new AbortController();
     const before = this.#sample?.leaderId;
     if (before !== undefined && before !== me.nodeId) {
@@ -248,6 +250,7 @@ export class Raft {
       links: this.#links,
       store,
       heartbeatMs: timing.heartbeatMs,
+      keep,
       clock,
       log,
       signal: end.signal,

@@ -24,6 +24,7 @@ import type { Leadership } from "../raft/raft.ts";
 import { Raft } from "../raft/run.ts";
 import { announce } from "./announce.ts";
 import { keepBallast } from "./ballast.ts";
+import { keepLogBounded } from "./compact.ts";
 import { type ControlStore, ownControlStore, startControlStore } from "./control-store.ts";
 import { forward } from "./forward.ts";
 import { keepMark } from "./life-mark.ts";
@@ -105,6 +106,7 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
     suspect(parts, raft, signal),
     remember(parts, signal),
     keepBallast(parts.config, { ...parts, signal }),
+    keepLogBounded({ ...parts, hints: parts.hints.fork("applied"), signal }),
     tellLeader(parts, raft, signal),
     markLife(parts, signal),
     admit(parts, raft, signal),
@@ -152,6 +154,7 @@ function buildRaft(parts: Parts): Raft {
     me,
     addressOf: addressOf(config),
     timing: config.timing,
+    keep: config.raft,
     store,
     clock,
     random: Math.random,

@@ -149,6 +149,7 @@ function configOf(id: number, dir: string, port: number, members: AgentView["mem
     superuserPassword: "test",
     syncMode: "quorum",
     strictReads: false,
+    raft: { maxLogEntries: 10_000, maxLogBytes: 64 * 1024 * 1024 },
     watchdog: "off",
     timing: { heartbeatMs: 100, electionMs: 1000, probeMs: 100, silentMs: 1000, leaseMs: 3000 },
     logLevel: "info",

@@ -125,6 +125,7 @@ function configOf(dir: string, [controlPort = 0, dataPort = 0]: readonly number[
     superuserPassword: "operator's own",
     syncMode: "quorum",
     strictReads: false,
+    raft: { maxLogEntries: 10_000, maxLogBytes: 64 * 1024 * 1024 },
     watchdog: "off",
     timing: { heartbeatMs: 100, electionMs: 1000, probeMs: 200, silentMs: 1000, leaseMs: 3000 },
     logLevel: "info",

@@ -8,9 +8,8 @@ const READS = "src/raft/reads.ts";
 const PROGRESS = "src/core/progress.ts";
 const VOTE = "sql/20_peer/request_vote.sql";
 const APPEND = "sql/20_peer/append_entries.sql";
+const VOTES = "test/oracle/twin/votes.ts";
 const STORE = "sql/10_raft/06_store_entries.sql";
-const NO_SNAPSHOT =
-  "there are no snapshots: a log is kept whole, and a store made anew hears all of it";
 /** A leader that is cut off and asked for something holds entries that nobody else does. */
 const CUT_OFF = ["--kinds", "cut_primary,partition,switchover,switchover,one_way"];
 
@@ -22,7 +21,7 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     killer: seeds(19, "R1 R2"),
     patches: [
       {
-        file: TWIN,
+        file: VOTES,
         find: 'if ((state.votedFor ?? candidate) !== candidate) return "already_voted";',
         replace: "",
       },
@@ -71,9 +70,9 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     killer: seeds(1, "R4 R5", AIMED),
     patches: [
       {
-        file: TWIN,
-        find: "return lastTerm < ours || (lastTerm === ours && lastIndex < last);",
-        replace: "return lastTerm < 0n && lastIndex < last && ours < 0n;",
+        file: VOTES,
+        find: "return lastTerm < ours.lastTerm || (lastTerm === ours.lastTerm && lastIndex < ours.lastIndex);",
+        replace: "return lastTerm < 0n && lastIndex < ours.lastIndex && ours.lastTerm < 0n;",
       },
     ],
   },
@@ -85,9 +84,9 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     quick: true,
     patches: [
       {
-        file: TWIN,
-        find: "(lastTerm === ours && lastIndex < last)",
-        replace: "(lastTerm === ours && lastIndex <= last)",
+        file: VOTES,
+        find: "(lastTerm === ours.lastTerm && lastIndex < ours.lastIndex)",
+        replace: "(lastTerm === ours.lastTerm && lastIndex <= ours.lastIndex)",
       },
     ],
   },
@@ -174,7 +173,11 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     rule: "R3 R5",
     killer: oracle(1),
     patches: [
-      { file: APPEND, find: "if v_at is distinct from p_prev_term then", replace: "if false then" },
+      {
+        file: APPEND,
+        find: "if p_prev_index >= v_state.snapshot_index and v_at is distinct from p_prev_term then",
+        replace: "if false then",
+      },
     ],
   },
   {
@@ -197,11 +200,11 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     rule: "R3 R6",
     killer: oracle(1),
     patches: [
-      { file: STORE, find: "where l.index is null;", replace: "where true;" },
+      { file: STORE, find: "where l.index is null and e.i > ", replace: "where e.i > " },
       {
         file: STORE,
-        find: "assert v_first > v_commit, format('a leader would cut entry %s, %s is committed', v_first, v_commit);",
-        replace: "v_first := greatest(v_first, v_commit + 1);",
+        find: "assert v_first > v_state.commit_index,\n    format('a leader would cut entry %s, %s is committed', v_first, v_state.commit_index);",
+        replace: "v_first := greatest(v_first, v_state.commit_index + 1);",
       },
     ],
   },
@@ -213,8 +216,8 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: TWIN,
-        find: "if (this.termAt(ask.prevIndex) !== ask.prevTerm) {",
-        replace: "if (this.termAt(ask.prevIndex) === undefined) {",
+        find: "this.termAt(ask.prevIndex) !== ask.prevTerm) {",
+        replace: "this.termAt(ask.prevIndex) === undefined) {",
       },
     ],
   },
@@ -225,9 +228,9 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     killer: seeds(27, "R3 R5 R6", CUT_OFF),
     patches: [
       {
-        file: TWIN,
-        find: "const first = entries.find(({ index, term }) => this.termAt(index) !== term);",
-        replace: "const first = entries.find(({ index }) => this.termAt(index) === undefined);",
+        file: "test/oracle/twin/log.ts",
+        find: "index > base.index && termAt(durable, index) !== term,",
+        replace: "index > base.index && termAt(durable, index) === undefined && term > 0n,",
       },
     ],
   },
@@ -288,8 +291,6 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
-  { id: "M12", bug: "snapshot installed in two transactions", why: NO_SNAPSHOT },
-  { id: "M13", bug: "dedup table missing from the snapshot", why: NO_SNAPSHOT },
   {
     id: "M14a",
     bug: "a retry executes again",

@@ -12,10 +12,9 @@ import { kill, PROJECT, patched } from "./run.ts";
 
 const SEEDS = 200;
 
-test("M01 to M42 at least are there, each with its killer or with a reason why it cannot be", () => {
+test("M01 to M48 are all there, each with its killer or with a reason why it cannot be", () => {
   const numbers = new Set(MUTANTS.map(({ id }) => Number(id.slice(1, 3))));
-  const asked = Array.from({ length: 42 }, (_, at) => at + 1);
-  expect(asked.filter((number) => !numbers.has(number))).toEqual([]);
+  expect([...numbers].sort((a, b) => a - b)).toEqual(Array.from({ length: 48 }, (_, at) => at + 1));
   expect(new Set(MUTANTS.map(({ id }) => id)).size).toBe(MUTANTS.length);
 });
 

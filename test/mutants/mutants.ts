@@ -1,13 +1,15 @@
-/** All of them, M01 to M42. */
+/** All of them, M01 to M48. */
 import { CONTROL_MUTANTS } from "./control-mutants.ts";
 import { DATA_MUTANTS } from "./data-mutants.ts";
 import { FAILOVER_MUTANTS } from "./failover-mutants.ts";
 import { isLive, type Mutant } from "./mutant.ts";
+import { SNAPSHOT_MUTANTS } from "./snapshot-mutants.ts";
 
 export const MUTANTS: readonly Mutant[] = [
   ...CONTROL_MUTANTS,
   ...FAILOVER_MUTANTS,
   ...DATA_MUTANTS,
+  ...SNAPSHOT_MUTANTS,
 ];
 
 export const LIVE = MUTANTS.filter(isLive);

@@ -9,7 +9,7 @@ import type { Entry } from "../../src/db/raft.ts";
 import type { Random } from "../support/random.ts";
 import { POISON, randomCommand } from "./commands.ts";
 import { CLUSTER, incarnationOf, senderOf } from "./store.ts";
-import type { Call, Image, Twins } from "./twins.ts";
+import type { Call, Image, Twins, TwoSnapshots } from "./twins.ts";
 
 interface Act {
   readonly what: string;
@@ -20,25 +20,32 @@ export interface Counts {
   calls: number;
   refused: number;
   crashes: number;
+  /** Times that entries were compacted, and that a snapshot took the place of the state. */
+  compacted: number;
+  installed: number;
 }
+
+export const NONE: Counts = { calls: 0, refused: 0, crashes: 0, compacted: 0, installed: 0 };
 
 /** What is likely in this run, at random: each seed is a world of its own. */
 interface Weights {
   readonly acts: Readonly<Record<keyof typeof MAKERS, number>>;
   readonly crash: number;
+  readonly behind: number;
   readonly again: number;
   readonly poison: number;
 }
 
 export class AnyOrder {
-  readonly counts: Counts = { calls: 0, refused: 0, crashes: 0 };
+  readonly counts: Counts = { ...NONE };
   readonly #random: Random;
   readonly #twins: Twins;
   readonly #weights: Weights;
   #past: Act[] = [];
   #images: Image[] = [];
+  #snapshots: TwoSnapshots[] = [];
 
-  constructor(random: Random, twins: Twins) {
+  constructor(random: Random, twins: Twins, { wholeLog = false } = {}) {
     this.#random = random;
     this.#twins = twins;
     const strength = () => (random.chance(0.2) ? 0 : random.next());
@@ -50,16 +57,22 @@ export class AnyOrder {
         heartbeat: strength() / 2,
         silence: 0.2 + strength() / 2,
         small: strength(),
+        compact: wholeLog ? 0 : strength() / 3,
+        install: wholeLog ? 0 : 2 * strength(),
       },
       crash: random.chance(0.3) ? 0 : 0.08 * random.next(),
+      behind: wholeLog ? 0 : 0.03 * random.next(),
       again: 0.3 * random.next(),
       poison: random.chance(0.15) ? 0.05 : 0,
     };
   }
 
   async run(steps: number): Promise<void> {
+    // Whoever is wiped has all to learn.
+    this.#images = [await this.#twins.image()];
     for (let step = 0; step < steps; step++) {
       if (this.#random.chance(this.#weights.crash)) await this.#disturb();
+      else if (this.#random.chance(this.#weights.behind)) await this.#fallBehind();
       else await this.#call(this.#next());
     }
   }
@@ -74,15 +87,25 @@ export class AnyOrder {
   }
 
   #world(): World {
-    return { random: this.#random, twins: this.#twins, poison: this.#weights.poison };
+    const [random, twins] = [this.#random, this.#twins];
+    return { random, twins, poison: this.#weights.poison, snapshots: this.#snapshots };
   }
 
   async #call({ what, call }: Act): Promise<void> {
     this.counts.calls += 1;
-    await this.#twins.call(what, call).catch((error) => {
+    const answer = await this.#twins.call(what, call).catch((error) => {
       if (error.name !== "SqlError") throw error;
       this.counts.refused += 1;
     });
+    if (answer === true && what.startsWith("compact")) this.counts.compacted += 1;
+    if ((answer as { reason?: string } | null)?.reason === "installed") this.counts.installed += 1;
+  }
+
+  /** A snapshot of what is here; what is here becomes an older copy, or nothing, and needs it. */
+  async #fallBehind(): Promise<void> {
+    const [id, bytes] = [this.#random.uuid(), this.#random.pick([900, 3000, 100_000])];
+    this.#snapshots = [...this.#snapshots.slice(-2), await this.#twins.snapshot(id, bytes)];
+    if (this.#random.chance(0.7)) await this.#twins.crash(this.#random.pick(this.#images));
   }
 
   async #disturb(): Promise<void> {
@@ -106,6 +129,7 @@ interface World {
   readonly random: Random;
   readonly twins: Twins;
   readonly poison: number;
+  readonly snapshots: readonly TwoSnapshots[];
 }
 
 const MAKERS = {
@@ -144,6 +168,27 @@ const MAKERS = {
     return { what: `mark_silent ${show(counter)}`, call: (node) => node.markSilent(counter) };
   },
   small: smallAct,
+  compact: ({ random }: World): Act => {
+    const keep = random.pick([0, 1, 2, 4, 8]);
+    return { what: `compact ${keep}`, call: (node) => node.compact(keep) };
+  },
+  install: (world: World): Act => {
+    const { random, twins, snapshots } = world;
+    // None was taken yet: look instead.
+    if (snapshots.length === 0) return { what: "sample", call: (node) => node.sample() };
+    const { head, sql, twin } = random.pick(snapshots);
+    const next = (twins.acceptor.unlogged.arrived.get(head.id)?.length ?? 0) + 1;
+    const part = random.chance(0.9) && next <= head.parts ? next : random.int(1, head.parts);
+    const [from, leaderTerm] = [leader(world), termNear(world)];
+    const ask = { ...head, leaderTerm, part };
+    return {
+      what: `install_snapshot ${show({ from: from.nodeId, ...ask })}`,
+      call: (node) => {
+        const rows = ("client" in node ? sql : twin)[part - 1] as string;
+        return node.installSnapshot(from, { ...ask, rows });
+      },
+    };
+  },
 };
 
 function smallAct(world: World): Act {
@@ -237,7 +282,7 @@ function append(world: World): Append {
   const { random, twins } = world;
   const { acceptor } = twins;
   const term = termNear(world);
-  const last = BigInt(acceptor.log.length);
+  const last = acceptor.sample().lastIndex;
   const prevIndex = atLeastZero(last + BigInt(random.pick([-4, -2, -1, 0, 0, 0, 0, 0, 0, 1])));
   const known = acceptor.termAt(prevIndex) ?? term;
   const prevTerm = random.chance(0.9) ? known : atLeastZero(known + BigInt(random.int(-1, 1)));
@@ -252,7 +297,7 @@ function append(world: World): Append {
 /** New, or the one that stands there, or one whose proposal was made before. */
 function entry({ random, twins, poison }: World, index: bigint, term: bigint): Entry {
   const { log, cluster } = twins.acceptor;
-  const there = log[Number(index) - 1];
+  const there = twins.acceptor.entryAt(index);
   if (there !== undefined && random.chance(0.4)) return there;
   const command = random.chance(poison) ? POISON : randomCommand(random, cluster);
   const before = random.chance(0.1) ? log.at(random.int(0, log.length)) : undefined;

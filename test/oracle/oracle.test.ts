@@ -9,7 +9,7 @@ import { type Database, openDatabases, openPglite } from "./database.ts";
 import { runSeeds } from "./run-seeds.ts";
 import { Store } from "./store.ts";
 import { COMMANDS } from "./twin/cluster-commands.ts";
-import { jsonbText } from "./twins.ts";
+import { jsonbText } from "./twin/entry-hash.ts";
 
 let pglite: Database;
 
@@ -39,6 +39,8 @@ test("sixty seeds on PGlite", { timeout: 600_000 }, async () => {
   expect(counts.calls).toBeGreaterThan(12_000);
   expect(counts.refused).toBeGreaterThan(500);
   expect(counts.crashes).toBeGreaterThan(200);
+  expect(counts.compacted).toBeGreaterThan(100);
+  expect(counts.installed).toBeGreaterThan(20);
 });
 
 test("a sample of them on a real server", { timeout: 300_000 }, async () => {

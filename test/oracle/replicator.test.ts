@@ -4,8 +4,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest
 import { monotonicClock } from "../../src/clock/clock.ts";
 import type { NodeId } from "../../src/core/ids.ts";
 import { silentLog } from "../../src/log/logger.ts";
-import { NO_ANSWER } from "../../src/raft/links.ts";
-import { type AcceptorLink, Replicator } from "../../src/raft/replicator.ts";
+import { type AcceptorLink, NO_ANSWER } from "../../src/raft/links.ts";
+import { Replicator } from "../../src/raft/replicator.ts";
 import { until } from "../support/until.ts";
 import { type Database, openPglite } from "./database.ts";
 import { Store, senderOf } from "./store.ts";
@@ -50,18 +50,21 @@ function link(id: NodeId, store: Store): AcceptorLink {
   };
 }
 
-/** Node 1 leads term 1 with an empty log. */
-function lead(): Replicator {
+const NOTHING = { term: 1n, prevIndex: 0n, prevTerm: 0n };
+
+/** Node 1 leads: term 1 with an empty log, unless told otherwise. */
+function lead({ term, ...last } = { term: 1n, lastIndex: 0n, lastTerm: 0n }): Replicator {
   const replicator = new Replicator({
     me: senderOf(1),
-    term: 1n,
-    last: { lastIndex: 0n, lastTerm: 0n, commitIndex: 0n },
+    term,
+    last: { ...last, commitIndex: last.lastIndex },
     voters: () => [1, 2, 3],
     votersAt: () => 0n,
     isKnown: (id) => known.has(id),
     links: new Map([link(1, own), link(2, other)].map((one) => [one.id, one])),
     store: own.client,
     heartbeatMs: 50,
+    keep: { maxLogEntries: 100, maxLogBytes: 1_000_000 },
     clock: monotonicClock,
     log: silentLog,
     signal: end.signal,
@@ -129,4 +132,27 @@ test("a store that the log does not know counts for nothing, whatever it holds (
   await holds(other, 2);
   await aWhile();
   expect(await committed(own)).toBe(0);
+});
+
+test("who lacks what is compacted is served by snapshot, and goes on from the log", async () => {
+  const kv = (sequence: bigint) => ({
+    index: sequence,
+    term: 1n,
+    client: "00000000-0000-4000-8000-0000000000aa",
+    sequence,
+    kind: "kv_set",
+    body: { at: "2026-01-01T00:00:00Z", key: "k", value: "v" },
+  });
+  const entries = Array.from({ length: 40 }, (_, at) => kv(BigInt(at + 1)));
+  await own.appendEntries(senderOf(1), { ...NOTHING, entries, commit: 40n });
+  while (await own.compact(3));
+  expect((await own.snapshot()).snapshot_index).toBe("37");
+  lead({ term: 2n, lastIndex: 40n, lastTerm: 1n });
+  await until("both are alike", { limitMs: 10_000 }, async () => {
+    const [ours, theirs] = [await own.contents(), await other.contents()];
+    return theirs.snapshot.applied_index === "42" && theirs.state_hash === ours.state_hash;
+  });
+  expect((await other.snapshot()).snapshot_index).not.toBe("0");
+  const { rows } = await own.client.query("select count(*)::int as left from raft.snapshot_part");
+  expect(rows).toEqual([{ left: 0 }]);
 });

@@ -1,6 +1,6 @@
 /** Seeds of calls in any order, one after another on one store. */
 import { Random } from "../support/random.ts";
-import { AnyOrder, type Counts } from "./any-order.ts";
+import { AnyOrder, type Counts, NONE } from "./any-order.ts";
 import type { Store } from "./store.ts";
 import { Twins } from "./twins.ts";
 
@@ -9,16 +9,14 @@ export async function runSeeds(
   store: Store,
   seeds: { readonly from: number; readonly count: number; readonly steps: number },
 ): Promise<Counts> {
-  const total: Counts = { calls: 0, refused: 0, crashes: 0 };
+  const total: Counts = { ...NONE };
   for (let seed = seeds.from; seed < seeds.from + seeds.count; seed++) {
     const run = new AnyOrder(new Random(seed), await Twins.fresh(store));
     await run.run(seeds.steps).catch((error) => {
       const again = `npm run oracle -- --from ${seed} --seeds 1 --steps ${seeds.steps}`;
       throw new Error(`seed ${seed}: ${error.message}\n  again: ${again}`, { cause: error });
     });
-    total.calls += run.counts.calls;
-    total.refused += run.counts.refused;
-    total.crashes += run.counts.crashes;
+    for (const key of Object.keys(total) as (keyof Counts)[]) total[key] += run.counts[key];
   }
   return total;
 }

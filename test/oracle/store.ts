@@ -44,6 +44,12 @@ export const Snapshot = z.object({
   last_term: z.string(),
   /** Of the last entry: it covers all before it (H57). */
   log_hash: z.string().nullable(),
+  snapshot_index: z.string(),
+  snapshot_term: z.string(),
+  snapshot_hash: z.string(),
+  /** Entries in the log, and parts of a snapshot on its way in. */
+  kept: z.int(),
+  arrived: z.int(),
   reports: z.array(z.unknown()),
   handed_over: z.array(z.unknown()),
   inbox: z.array(z.unknown()),
@@ -77,7 +83,10 @@ const SNAPSHOT = `
     'pledge', (select epoch::text from node.pledge), 'followed', (select epoch::text from node.followed),
     'boot_id', r.boot_id, 'heard', r.heard::text, 'silent', r.silent, 'transfer_term', r.transfer_term::text,
     'last_index', s.last_index::text, 'last_term', s.last_term::text,
-    'log_hash', (select encode(l.hash, 'hex') from raft.log as l order by l.index desc limit 1),
+    'log_hash', encode(raft.hash_at(s.last_index), 'hex'),
+    'snapshot_index', s.snapshot_index::text, 'snapshot_term', s.snapshot_term::text,
+    'snapshot_hash', encode(s.snapshot_hash, 'hex'), 'kept', (select count(*) from raft.log),
+    'arrived', (select count(*) from raft.arrived_part),
     'reports', coalesce((select jsonb_agg(jsonb_build_array(epoch::text, history_epoch::text, lsn) order by epoch)
                            from node.report), '[]'),
     'handed_over', coalesce((select jsonb_agg(jsonb_build_array(epoch::text, shutdown_lsn, problem) order by epoch)
@@ -308,6 +317,12 @@ export class Store {
   sample = () => raft.sample(this.client);
   readLog = (from: bigint, entries: number) =>
     raft.readLog(this.client, from, { entries, bytes: 1_000_000_000 });
+  compact = (entries: number) =>
+    raft.compact(this.client, { entries, bytes: Number.MAX_SAFE_INTEGER });
+  installSnapshot = (from: peer.Sender, ask: peer.SnapshotPart) =>
+    peer.installSnapshot(this.client, from, ask);
+  takeSnapshot = (partBytes: number) => raft.takeSnapshot(this.client, partBytes);
+  snapshotPart = (id: string, part: number) => raft.snapshotPart(this.client, id, part);
   markSilent = (counter: { readonly bootId: string; readonly heard: bigint }) =>
     raft.markSilent(this.client, counter);
   makeReport = (epoch: bigint, lsn: bigint) => node.makeReport(this.client, epoch, lsn, "test");

@@ -1,8 +1,7 @@
 /** The same node twice: the real SQL and its twin. Every call is made to both, and must leave both alike. */
-import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { formatLsn } from "../../src/core/ids.ts";
-import type { Entry } from "../../src/db/raft.ts";
+import type * as raft from "../../src/db/raft.ts";
 import { limited } from "./limited.ts";
 import {
   CLUSTER,
@@ -15,6 +14,7 @@ import {
 } from "./store.ts";
 import { Acceptor, type Durable } from "./twin/acceptor.ts";
 import type { Cluster, Member } from "./twin/cluster.ts";
+import { chainHash } from "./twin/entry-hash.ts";
 import { SqlError } from "./twin/sql-error.ts";
 
 /** The SQL and the twin disagree. */
@@ -28,6 +28,13 @@ export type Call = (node: Acceptor | Store) => unknown;
 export interface Image {
   readonly durable: Durable;
   readonly dump: Dump;
+}
+
+/** A snapshot as the SQL and as the twin tell it, in equally many parts. */
+export interface TwoSnapshots {
+  readonly head: raft.Snapshot;
+  readonly sql: readonly string[];
+  readonly twin: readonly string[];
 }
 
 export const INITIAL_MEMBERS: readonly Member[] = MEMBERS.map((member) => ({
@@ -101,6 +108,18 @@ export class Twins {
     return { durable: this.acceptor.dump(), dump };
   }
 
+  /** Both take one; of the same entry, or they differ. */
+  async snapshot(name: string, partBytes: number): Promise<TwoSnapshots> {
+    const taken = await limited("a snapshot", this.store.takeSnapshot(partBytes));
+    const { rows: twin, ...head } = this.acceptor.takeSnapshot(name, taken.parts);
+    same("a snapshot", { ...taken, id: name }, head);
+    const sql: string[] = [];
+    for (let part = 1; part <= taken.parts; part += 1) {
+      sql.push((await this.store.snapshotPart(taken.id, part)) ?? "");
+    }
+    return { head, sql, twin };
+  }
+
   /** Hard state and log after every call; the replicated state whenever something was applied. */
   async compare(what: string): Promise<void> {
     const state = await limited(`state after ${what}`, this.store.snapshot());
@@ -138,8 +157,8 @@ function plain(value: unknown): unknown {
 }
 
 export function snapshotOf(twin: Acceptor): Snapshot {
-  const { state, log } = twin;
-  const { reports, handedOver, inbox } = twin.unlogged;
+  const { state, log, base } = twin;
+  const { reports, handedOver, inbox, arrived } = twin.unlogged;
   return {
     term: String(state.term),
     voted_for: state.votedFor ?? null,
@@ -153,9 +172,14 @@ export function snapshotOf(twin: Acceptor): Snapshot {
     heard: String(twin.counter.heard),
     silent: twin.silent,
     transfer_term: twin.sample().transferTerm?.toString() ?? null,
-    last_index: String(log.length),
-    last_term: String(log.at(-1)?.term ?? 0n),
-    log_hash: logHash(log),
+    last_index: String(base.index + BigInt(log.length)),
+    last_term: String(log.at(-1)?.term ?? base.term),
+    log_hash: chainHash(base.hash, log),
+    snapshot_index: String(base.index),
+    snapshot_term: String(base.term),
+    snapshot_hash: base.hash,
+    kept: log.length,
+    arrived: [...arrived.values()].reduce((sum, parts) => sum + parts.length, 0),
     reports: [...reports]
       .sort(byEpoch)
       .map(([epoch, { historyEpoch, lsn }]) => [
@@ -176,38 +200,6 @@ export function snapshotOf(twin: Acceptor): Snapshot {
 
 const byEpoch = ([a]: readonly [bigint, unknown], [b]: readonly [bigint, unknown]) =>
   a < b ? -1 : 1;
-
-/** Of entries hashed before, by what they were hashed behind. */
-const hashes = new WeakMap<Entry, { readonly before: string; readonly hash: string }>();
-
-/** raft.entry_hash over the whole log; null for an empty one. */
-function logHash(log: readonly Entry[]): string | null {
-  let hash = "";
-  for (const entry of log) {
-    const known = hashes.get(entry);
-    const before = hash;
-    hash = known?.before === before ? known.hash : entryHash(before, entry);
-    if (hash !== known?.hash) hashes.set(entry, { before, hash });
-  }
-  return log.length === 0 ? null : hash;
-}
-
-function entryHash(before: string, { index, term, kind, client, sequence, body }: Entry): string {
-  const text = [index, term, kind, client, sequence, jsonbText(body)].join("|");
-  return createHash("sha256").update(before, "hex").update(text).digest("hex");
-}
-
-/** As PostgreSQL prints jsonb: keys by length and then by bytes, a space behind each colon and comma. */
-export function jsonbText(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(jsonbText).join(", ")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  const keys = Object.keys(value).filter((key) => value[key as keyof typeof value] !== undefined);
-  keys.sort((a, b) => Buffer.byteLength(a) - Buffer.byteLength(b) || (a < b ? -1 : 1));
-  const pairs = keys.map((key) => {
-    return `${JSON.stringify(key)}: ${jsonbText(value[key as keyof typeof value])}`;
-  });
-  return `{${pairs.join(", ")}}`;
-}
 
 /** The twin's replicated state as rows of the tables. */
 function rowsOf(cluster: Cluster): ClusterRows {

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import type { Acceptor } from "../oracle/twin/acceptor.ts";
 import { Acceptor as Twin } from "../oracle/twin/acceptor.ts";
+import { WHOLE_LOG } from "../oracle/twin/learn-commit.ts";
 import { type Call, ControlChecks, type Voter } from "./checkers/control.ts";
 import { DataChecks, missedBy } from "./checkers/data.ts";
 import type { Engine } from "./engine.ts";
@@ -31,6 +32,7 @@ function control() {
       {
         incarnation: incarnation(id),
         acceptor: {
+          base: WHOLE_LOG,
           get log() {
             return (logs.get(id) ?? []).map(({ term, client }, at) => ({
               index: BigInt(at + 1),
@@ -78,6 +80,7 @@ const append = (from: number, term: number, more: Partial<Call> = {}): Call => (
   term,
   commit: 0,
   granted: false,
+  installed: false,
   ...more,
 });
 
@@ -163,6 +166,7 @@ test("R10: a retry takes effect a second time", () => {
   const applied = { ...emptyState, appliedIndex: 1n };
   const before = {
     state: applied,
+    base: WHOLE_LOG,
     log: [],
     cluster: { ...emptyCluster, proposals: new Map([["a/1", first]]) },
   };

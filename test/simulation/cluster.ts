@@ -22,6 +22,9 @@ export interface Shape {
   readonly mode: Mode;
 }
 
+/** Bounded by nothing in a run: the log is whole. */
+const WHOLE_LOG = 10_000;
+
 /** What a power cut would leave of every node, taken at a quiet moment. */
 export interface Image {
   readonly shape: Shape;
@@ -45,7 +48,7 @@ export class Cluster implements World {
   /** Told of each durable step of each process. */
   onDurableStep: (proc: Proc) => void = () => undefined;
 
-  constructor(seed: number, shape: Shape, image?: Image) {
+  constructor(seed: number, shape: Shape, image?: Image, keepEntries = WHOLE_LOG) {
     this.engine = new Engine(seed);
     this.network = new Network(this.engine);
     this.checks = new Checks(this.engine, this.hosts);
@@ -62,7 +65,7 @@ export class Cluster implements World {
       if (stored !== undefined) acceptor.crash("off", stored.durable);
       const kept = structuredClone(stored?.kept ?? { beats: 0, acts: [] });
       const own = { acceptor, incarnation, kept };
-      this.hosts.set(id, new Host(this, configOf(id, ids, shape.mode), own));
+      this.hosts.set(id, new Host(this, configOf(id, ids, shape.mode, keepEntries), own));
       this.files.makeFolder(`/sim/n${id}`);
     }
     for (const [path, { text, object }] of image?.files ?? []) {
@@ -124,7 +127,12 @@ function memberRow(id: number): Member {
   };
 }
 
-function configOf(id: number, ids: readonly number[], syncMode: Mode): Config {
+function configOf(
+  id: number,
+  ids: readonly number[],
+  syncMode: Mode,
+  maxLogEntries: number,
+): Config {
   const dir = `/sim/n${id}`;
   return {
     cluster: "sim",
@@ -159,6 +167,7 @@ function configOf(id: number, ids: readonly number[], syncMode: Mode): Config {
     peerSecret: "simulated",
     syncMode,
     timing: { heartbeatMs: 100, electionMs: 1000, probeMs: 200, silentMs: 1000, leaseMs: 3000 },
+    raft: { maxLogEntries, maxLogBytes: 64 * 1024 * 1024 },
     watchdog: "off",
     strictReads: false,
     logLevel: "info",

@@ -58,6 +58,8 @@ export interface Scenario {
   readonly duplicates: number;
   readonly clockRates: readonly number[];
   readonly writeEveryMs: number;
+  /** How short the log is kept; what is left out, as in older runs: whole. */
+  readonly keepEntries?: number;
 }
 
 const FIRST_MS = 3500;
@@ -111,7 +113,13 @@ export function scenarioOf(seed: number, given: Given = {}): Scenario {
       random.chance(0.3) ? random.between(0.97, 1.03) : 1,
     ),
     writeEveryMs: random.between(15, 60),
+    ...keptOf(new Random(seed, "log")),
   };
+}
+
+/** Most runs keep so little of the log that whoever is away for long is served by snapshot. */
+function keptOf(random: Random): Pick<Scenario, "keepEntries"> {
+  return random.chance(0.7) ? { keepEntries: random.below(4) } : {};
 }
 
 /** Carries the actions out, counts what took effect, and ends all of it at the healing. */

@@ -18,6 +18,7 @@ export interface Summary {
   readonly committed: number;
   readonly promotions: number;
   readonly leaders: number;
+  readonly snapshots: number;
   readonly faults: number;
   readonly primaryFaults: number;
   readonly hashes: Readonly<Record<string, string>>;

@@ -29,6 +29,8 @@ export interface Outcome {
   readonly leaders: number;
   /** Linearizable reads of the control plane that were answered. */
   readonly reads: number;
+  /** Snapshots that were installed. */
+  readonly snapshots: number;
   readonly injected: number;
   readonly primaryFaults: number;
   readonly events: readonly string[];
@@ -51,12 +53,12 @@ export async function run(scenario: Scenario, options: RunOptions = {}): Promise
 /** A run that did not get to its end. */
 function failed(scenario: Scenario, violations: readonly Violation[], events: string): Outcome {
   const none = { steps: 0, virtualMs: 0, acknowledged: 0, committed: 0, promotions: 0, leaders: 0 };
-  const nothing = { ...none, reads: 0, injected: 0, primaryFaults: 0, hash: "" };
+  const nothing = { ...none, reads: 0, snapshots: 0, injected: 0, primaryFaults: 0, hash: "" };
   return { scenario, violations, ...nothing, events: events.split("\n") };
 }
 
 async function runFrom(image: Image, scenario: Scenario, options: RunOptions): Promise<Outcome> {
-  const cluster = new Cluster(scenario.seed, scenario.shape, image);
+  const cluster = new Cluster(scenario.seed, scenario.shape, image, scenario.keepEntries);
   const { engine, checks, hosts, network } = cluster;
   if (options.onTrace !== undefined) engine.onTrace = options.onTrace;
   const rejected = (error: unknown) =>
@@ -98,6 +100,7 @@ async function runFrom(image: Image, scenario: Scenario, options: RunOptions): P
       promotions: checks.data.promotionCount,
       leaders: checks.control.leaderChanges,
       reads: readers.answered,
+      snapshots: checks.control.snapshots,
       injected: faults.injected,
       primaryFaults: faults.primaryFaults,
       events: engine.ring.slice(-200),

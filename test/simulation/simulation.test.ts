@@ -21,13 +21,14 @@ test(`${SEEDS} seeds hold`, { timeout: LIMIT_MS }, async () => {
   }
   const all = (of: (one: Summary) => number) =>
     runs.reduce((sum, { summary }) => sum + of(summary), 0);
-  // Not empty: writes were acknowledged, entries committed, primaries died, and others took over.
+  // Not empty: writes were acknowledged, entries committed, primaries died, and others took over, logs were cut.
   expect(all((one) => one.seeds)).toBe(SEEDS);
   expect(all((one) => one.acknowledged)).toBeGreaterThan(SEEDS * 20);
   expect(all((one) => one.committed)).toBeGreaterThan(SEEDS * 20);
   expect(all((one) => one.primaryFaults)).toBeGreaterThan(SEEDS / 20);
   expect(all((one) => one.promotions)).toBeGreaterThan(SEEDS + all((one) => one.primaryFaults) / 2);
   expect(all((one) => one.leaders)).toBeGreaterThan(SEEDS);
+  expect(all((one) => one.snapshots)).toBeGreaterThan(SEEDS / 10);
 });
 
 test("20 seeds twice, in two processes, leave the same traces, and one of them alone its own", {

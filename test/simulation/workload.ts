@@ -1,9 +1,10 @@
 /**
  * Clients: one writer that tries every node's own data server (W6), so that a second primary would show itself
- * at once.
+ * at once; and one on each node that puts keys into the log, as long as that node leads.
  */
 import { Client, DatabaseError } from "./adapters/pg.ts";
 import type { Cluster } from "./cluster.ts";
+import type { Host } from "./model/host.ts";
 
 export interface WorkloadOptions {
   readonly everyMs: number;
@@ -27,6 +28,23 @@ export class Workload {
       const proc = engine.spawn("client", host.id);
       engine.after(engine.random("workload").between(0, 100), "client.start", () => {
         engine.as(proc, () => void this.#write(host.id));
+        engine.as(proc, () => void this.#putKeys(host));
+      });
+    }
+  }
+
+  async #putKeys(host: Host): Promise<void> {
+    const { engine } = this.#cluster;
+    const random = engine.random("log");
+    while (!this.stopped) {
+      await engine.sleep(random.between(100, 400), "client.rest");
+      const { id, store } = host;
+      if (store?.proc.dead !== false || store.acceptor.state.leaderId !== id) continue;
+      const key = String(random.below(4));
+      store.handIn(store.uuid(), "kv_set", {
+        key,
+        value: `${engine.now}`,
+        at: store.displayTime(),
       });
     }
   }

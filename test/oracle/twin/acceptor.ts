@@ -11,20 +11,34 @@ import type {
   Append,
   AppendReply,
   HeartbeatReply,
+  InstallReply,
   LeaseReply,
   PreVoteReply,
   ReportReply,
   Sender,
+  SnapshotPart,
   VoteReply,
   VoteRequest,
 } from "../../../src/db/peer.ts";
 import type { Entry, InboxProposal, StoreSample } from "../../../src/db/raft.ts";
 import { type Cluster, initialCluster, type Member } from "./cluster.ts";
-import { type Durable, type HardState, learnCommit, NO_PROMISES } from "./learn-commit.ts";
+import {
+  type Base,
+  type Durable,
+  type HardState,
+  learnCommit,
+  NO_PROMISES,
+  WHOLE_LOG,
+} from "./learn-commit.ts";
+
+import { entryAt, lastIndex, stored, termAt, whereToTry } from "./log.ts";
 import { checkReport, historyEpoch } from "./reports.ts";
-import { SqlError, sqlAssert } from "./sql-error.ts";
+import { sampleOf } from "./sample.ts";
+import { compacted, type Image, installed, takeParts } from "./snapshot.ts";
+import { SqlError } from "./sql-error.ts";
 import { type AcceptorIdentity, hasVoice } from "./voice.ts";
 import { freshVolatile, type Volatile } from "./volatile.ts";
+import { acceptLeader, preVerdict, type Voter, verdict } from "./votes.ts";
 
 export type { Durable, HardState } from "./learn-commit.ts";
 
@@ -40,7 +54,8 @@ export class Acceptor {
     mode?: Cluster["mode"],
   ) {
     this.identity = identity;
-    this.#durable = { state: NO_PROMISES, log: [], cluster: initialCluster(members, mode) };
+    const cluster = initialCluster(members, mode);
+    this.#durable = { state: NO_PROMISES, base: WHOLE_LOG, log: [], cluster };
     this.#volatile = freshVolatile(bootId);
   }
 
@@ -66,6 +81,9 @@ export class Acceptor {
   get log(): readonly Entry[] {
     return this.#durable.log;
   }
+  get base(): Base {
+    return this.#durable.base;
+  }
   get cluster(): Cluster {
     return this.#durable.cluster;
   }
@@ -74,41 +92,13 @@ export class Acceptor {
   }
 
   /** What a crash would take. */
-  get unlogged(): Pick<Volatile, "inbox" | "reports" | "handedOver" | "reads"> {
+  get unlogged(): Pick<Volatile, "inbox" | "reports" | "handedOver" | "arrived" | "reads"> {
     return this.#volatile;
   }
 
   /** raft.sample */
   sample(): StoreSample {
-    const { state, cluster } = this.#durable;
-    const newest = cluster.epochs.at(-1);
-    return {
-      ...this.counter,
-      term: state.term,
-      leaderId: state.leaderId,
-      lastIndex: this.#lastIndex(),
-      lastTerm: this.termAt(this.#lastIndex()) ?? 0n,
-      commitIndex: state.commitIndex,
-      appliedIndex: state.appliedIndex,
-      alarm: state.alarm,
-      inbox: BigInt(this.#volatile.inbox.length),
-      transferTerm: this.#volatile.transferTerm,
-      epoch: newest?.epoch ?? 0n,
-      primaryId: newest?.node_id ?? undefined,
-      leaseAsked: this.#volatile.leaseAsked,
-      members: this.cluster.members.map((member) => ({
-        id: member.node_id,
-        incarnation: member.incarnation,
-        host: member.control_host,
-        port: member.control_port,
-        voter: member.voter,
-      })),
-      voters: this.cluster.members.filter(({ voter }) => voter).map(({ node_id }) => node_id),
-    };
-  }
-
-  #hasVoice(): boolean {
-    return hasVoice(this.cluster, this.identity);
+    return sampleOf(this.#durable, this.#volatile);
   }
 
   /** raft.mark_silent */
@@ -123,14 +113,32 @@ export class Acceptor {
     return this.#isCurrent(this.#volatile.silence);
   }
 
-  /** raft.term_at: 0 before the first entry, undefined beyond the last. */
+  /** raft.term_at */
   termAt(index: LogIndex): Term | undefined {
-    return index === 0n ? 0n : this.#durable.log[Number(index) - 1]?.term;
+    return termAt(this.#durable, index);
+  }
+
+  /** An entry of the log; undefined when it is compacted, and beyond the last. */
+  entryAt(index: LogIndex): Entry | undefined {
+    return entryAt(this.#durable, index);
   }
 
   /** raft.read_log; bodies are not weighed, so only the number of entries bounds it. */
   readLog(from: LogIndex, maxEntries: number): readonly Entry[] {
-    return this.#durable.log.slice(Number(from) - 1, Number(from) - 1 + maxEntries);
+    const end = from + BigInt(maxEntries);
+    return this.#durable.log.filter(({ index }) => index >= from && index < end);
+  }
+
+  /** raft.compact, by entries. */
+  compact(entries: number): boolean {
+    const before = this.#durable;
+    this.#durable = compacted(before, entries);
+    return this.#durable !== before;
+  }
+
+  /** raft.take_snapshot and raft.snapshot_part, all parts of it. */
+  takeSnapshot(id: string, parts: number): Image {
+    return takeParts(this.#durable, id, parts);
   }
 
   /** raft.outcome */
@@ -147,39 +155,23 @@ export class Acceptor {
   preVote(from: Sender, ask: VoteRequest): PreVoteReply {
     this.#checkSender(from);
     const { state } = this.#durable;
-    const reason = this.#preVerdict(state, ask);
+    const reason = preVerdict(state, ask, this.#voter(ask));
     const { bootId, heard } = this.counter;
     return { term: state.term, granted: reason === "granted", reason, boot_id: bootId, heard };
-  }
-
-  #preVerdict(state: HardState, ask: VoteRequest): PreVoteReply["reason"] {
-    if (!this.#hasVoice()) return "learner";
-    if (ask.term <= state.term) return "stale_term";
-    if (this.#isBehind(ask)) return "log_behind";
-    return this.#mayVote(ask.counter) ? "granted" : "not_marked";
   }
 
   /** peer.request_vote */
   requestVote(from: Sender, ask: VoteRequest & { readonly transfer: boolean }): VoteReply {
     this.#checkSender(from);
     let { state } = this.#durable;
-    const open = ask.transfer || this.#mayVote(ask.counter);
-    if (ask.term > state.term && this.#hasVoice() && open) {
+    const voter = this.#voter(ask);
+    if (ask.term > state.term && voter.hasVoice && (ask.transfer || voter.mayVote)) {
       state = { ...state, term: ask.term, votedFor: undefined, leaderId: undefined };
     }
-    const reason = this.#verdict(state, from.nodeId, ask);
+    const reason = verdict(state, from.nodeId, ask, voter);
     if (reason === "granted") state = { ...state, votedFor: from.nodeId };
     this.#durable = { ...this.#durable, state };
     return { term: state.term, granted: reason === "granted", reason };
-  }
-
-  #verdict(state: HardState, candidate: NodeId, ask: VoteRequest): VoteReply["reason"] {
-    if (!this.#hasVoice()) return "learner";
-    if (ask.term > state.term) return "not_marked";
-    if (ask.term < state.term) return "stale_term";
-    if ((state.votedFor ?? candidate) !== candidate) return "already_voted";
-    if (state.leaderId !== undefined) return "leader_known";
-    return this.#isBehind(ask) ? "log_behind" : "granted";
   }
 
   /** peer.heartbeat */
@@ -222,28 +214,21 @@ export class Acceptor {
   /** peer.append_entries */
   appendEntries(from: Sender, ask: Append): AppendReply {
     this.#checkSender(from);
-    let { state } = this.#durable;
-    if (ask.term < state.term) {
+    const { base } = this.#durable;
+    if (ask.term < this.state.term) {
       const last = this.#lastIndex();
-      return this.#answer(state, "stale_term", last, this.termAt(last));
+      return this.#answer(this.state, "stale_term", last, this.termAt(last));
     }
-    if (ask.term > state.term || state.leaderId === undefined) {
-      const votedFor = ask.term > state.term ? undefined : state.votedFor;
-      state = { ...state, votedFor, term: ask.term, leaderId: from.nodeId };
-    }
-    sqlAssert(
-      state.leaderId === from.nodeId,
-      `nodes ${state.leaderId} and ${from.nodeId} both lead term ${ask.term}`,
-    );
-    this.#volatile.heard += 1n;
+    const state = this.#acceptLeader(ask.term, from.nodeId);
 
-    if (this.termAt(ask.prevIndex) !== ask.prevTerm) {
+    if (ask.prevIndex >= base.index && this.termAt(ask.prevIndex) !== ask.prevTerm) {
       this.#durable = { ...this.#durable, state };
-      const hint = this.#whereToTry(ask.prevIndex);
+      const hint = whereToTry(this.#durable, ask.prevIndex);
       return this.#answer(state, "log_conflict", hint, this.termAt(hint));
     }
-    const match = ask.prevIndex + BigInt(ask.entries.length);
-    const log = this.#stored(ask, state.commitIndex);
+    const end = ask.prevIndex + BigInt(ask.entries.length);
+    const match = end > base.index ? end : base.index;
+    const log = stored(this.#durable, ask.entries);
     const commit = ask.commit < match ? ask.commit : match;
     this.#durable = learnCommit(
       { ...this.#durable, state, log },
@@ -269,27 +254,43 @@ export class Acceptor {
     };
   }
 
-  /** Our end, or just before the whole of the term that differs. */
-  #whereToTry(prevIndex: LogIndex): LogIndex {
-    const at = this.termAt(prevIndex);
-    return this.#durable.log.reduce(
-      (max, { index, term }) =>
-        index < prevIndex && (at === undefined || term < at) && index > max ? index : max,
-      0n,
-    );
+  #acceptLeader(term: Term, leader: NodeId): HardState {
+    const state = acceptLeader(this.state, term, leader);
+    this.#volatile.heard += 1n;
+    return state;
   }
 
-  /** raft.store_entries: what we hold already stays; the first that differs is cut off with all behind it. */
-  #stored({ entries }: Append, commitIndex: LogIndex): readonly Entry[] {
-    const { log } = this.#durable;
-    const first = entries.find(({ index, term }) => this.termAt(index) !== term);
-    if (first === undefined) return log;
-    sqlAssert(
-      first.index > commitIndex,
-      `a leader would cut entry ${first.index}, ${commitIndex} is committed`,
-    );
-    const kept = log.slice(0, Number(first.index) - 1);
-    return [...kept, ...entries.filter(({ index }) => index >= first.index)];
+  /** peer.install_snapshot */
+  installSnapshot(from: Sender, ask: SnapshotPart): InstallReply {
+    this.#checkSender(from);
+    if (ask.leaderTerm < this.state.term) {
+      return this.#installReply(this.state, "stale_term", 0, this.#lastIndex());
+    }
+    const state = this.#acceptLeader(ask.leaderTerm, from.nodeId);
+    const { arrived, handedOver } = this.#volatile;
+    const before = { ...this.#durable, state };
+    if (ask.index <= state.appliedIndex) {
+      this.#durable = before;
+      arrived.clear();
+      return this.#installReply(state, "not_ahead", 0, state.appliedIndex);
+    }
+    const known = ask.part === 1 ? [] : (arrived.get(ask.id) ?? []);
+    const parts = ask.part === known.length + 1 ? [...known, ask.rows] : known;
+    const whole = parts.length >= ask.parts;
+    this.#durable = whole ? installed(before, ask, parts.join(""), handedOver) : before;
+    if (ask.part === 1 || whole) arrived.clear();
+    if (whole) return this.#installReply(this.state, "installed", 0, ask.index);
+    if (parts.length > 0) arrived.set(ask.id, parts);
+    return this.#installReply(state, "waiting", parts.length + 1, 0n);
+  }
+
+  #installReply(
+    { term, appliedIndex }: HardState,
+    reason: InstallReply["reason"],
+    nextPart: number,
+    last: LogIndex,
+  ): InstallReply {
+    return { term, reason, next_part: nextPart, last_index: last, applied_index: appliedIndex };
   }
 
   /** peer.take_lead */
@@ -376,21 +377,21 @@ export class Acceptor {
     }
   }
 
-  #mayVote(counter: Counter | undefined): boolean {
-    return this.silent || this.#isCurrent(counter);
+  #voter({ counter }: VoteRequest): Voter {
+    const lastIndex = this.#lastIndex();
+    return {
+      hasVoice: hasVoice(this.cluster, this.identity),
+      mayVote: this.silent || this.#isCurrent(counter),
+      lastIndex,
+      lastTerm: this.termAt(lastIndex) ?? 0n,
+    };
   }
 
   #isCurrent(counter: Counter | undefined): boolean {
     return counter?.bootId === this.#volatile.bootId && counter.heard === this.#volatile.heard;
   }
 
-  #isBehind({ lastTerm, lastIndex }: VoteRequest): boolean {
-    const last = this.#lastIndex();
-    const ours = this.termAt(last) ?? 0n;
-    return lastTerm < ours || (lastTerm === ours && lastIndex < last);
-  }
-
   #lastIndex(): LogIndex {
-    return BigInt(this.#durable.log.length);
+    return lastIndex(this.#durable);
   }
 }

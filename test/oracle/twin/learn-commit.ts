@@ -29,10 +29,22 @@ export const NO_PROMISES: HardState = {
   followed: 0n,
 };
 
+/** What was compacted, or came as a snapshot: the log goes on behind this entry. */
+export interface Base {
+  readonly index: LogIndex;
+  readonly term: Term;
+  /** Covers the log up to here (H57), in hexadecimal. */
+  readonly hash: string;
+}
+
+/** As `init` leaves it. */
+export const WHOLE_LOG: Base = { index: 0n, term: 0n, hash: "" };
+
 /** All that survives a crash. Never changed in place: a dump is the object itself. */
 export interface Durable {
   readonly state: HardState;
-  /** Entry i stands at position i - 1. */
+  readonly base: Base;
+  /** Entry i stands at position i - base.index - 1. */
   readonly log: readonly Entry[];
   readonly cluster: Cluster;
 }
@@ -43,13 +55,16 @@ export function learnCommit(
   commit: LogIndex,
   handedOver: { delete(epoch: Epoch): unknown },
 ): Durable {
-  const { log } = durable;
+  const { log, base } = durable;
   let { state, cluster } = durable;
   const commitIndex = commit > state.commitIndex ? commit : state.commitIndex;
   let { appliedIndex, alarm, pledge } = state;
   if (appliedIndex === commitIndex) return { ...durable, state: { ...state, commitIndex } };
 
-  for (const entry of log.slice(Number(appliedIndex), Number(commitIndex))) {
+  for (const entry of log.slice(
+    Number(appliedIndex - base.index),
+    Number(commitIndex - base.index),
+  )) {
     try {
       const applied = apply(cluster, entry);
       cluster = applied.cluster;
@@ -64,5 +79,5 @@ export function learnCommit(
   }
   if (appliedIndex === commitIndex) alarm = undefined;
   state = { ...state, commitIndex, appliedIndex, alarm, pledge };
-  return { state, log, cluster };
+  return { state, base, log, cluster };
 }

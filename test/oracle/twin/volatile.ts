@@ -13,6 +13,8 @@ export interface Volatile {
   inbox: InboxProposal[];
   reports: Map<Epoch, { readonly historyEpoch: Epoch; readonly lsn: Lsn | null }>;
   handedOver: Map<Epoch, { readonly shutdownLsn: Lsn | null; readonly problem: string | null }>;
+  /** Parts of snapshots on their way in, by the snapshot. */
+  arrived: Map<string, readonly string[]>;
   leaseAsked: bigint;
   leaseEcho: bigint;
   readonly reads: ReadTickets;
@@ -28,6 +30,7 @@ export function freshVolatile(bootId: string): Volatile {
     inbox: [],
     reports: new Map(),
     handedOver: new Map(),
+    arrived: new Map(),
     leaseAsked: 0n,
     leaseEcho: 0n,
     reads: new ReadTickets(),

@@ -72,7 +72,11 @@ export class Checks {
       term: Number(args.p_term),
       commit: Number(args.p_commit),
       granted: rows[0]?.granted === true,
+      installed: rows[0]?.reason === "installed",
     });
+    if (name === "peer.install_snapshot") {
+      this.#engine.trace(store.node, `snapshot at ${args.p_index}: ${rows[0]?.reason}`);
+    }
     if (name === "peer.request_vote" && rows[0]?.granted === true) {
       this.#engine.trace(store.node, `votes for ${args.p_from} in term ${args.p_term}`);
     }

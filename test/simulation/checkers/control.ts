@@ -1,11 +1,12 @@
 /** R1 to R13 as far as the product has what they speak of: looked at on each call and each applied entry. */
+import { isDeepStrictEqual } from "node:util";
 import type { Acceptor, Durable } from "../../oracle/twin/acceptor.ts";
 
 type Report = (invariant: string, message: string) => void;
 
 /** A node as these checks see it: its acceptor, whether its store runs or not, and who it is. */
 export interface Voter {
-  readonly acceptor: Pick<Acceptor, "log" | "state" | "cluster">;
+  readonly acceptor: Pick<Acceptor, "base" | "log" | "state" | "cluster">;
   readonly incarnation: string;
 }
 
@@ -18,7 +19,11 @@ export interface Call {
   readonly term: number;
   readonly commit: number;
   readonly granted: boolean;
+  readonly installed: boolean;
 }
+
+/** What only a leader calls. */
+const LEADS = new Set(["peer.append_entries", "peer.heartbeat", "peer.install_snapshot"]);
 
 interface Mark {
   readonly incarnation: string;
@@ -43,6 +48,9 @@ export class ControlChecks {
   readonly #appliedAt = new Map<string, number>();
   readonly #answers = new Map<string, string>();
   readonly #marks = new Map<number, Mark>();
+  /** The state as entries left it where they were applied. */
+  readonly #states = new Map<bigint, Acceptor["cluster"]>();
+  snapshots = 0;
   leaderChanges = 0;
 
   constructor(voters: ReadonlyMap<number, Voter>, report: Report) {
@@ -57,10 +65,8 @@ export class ControlChecks {
       const { commitIndex, votedFor, term } = acceptor.state;
       const chain = this.#chains.get(node) ?? [];
       for (let index = 1; index <= Number(commitIndex); index += 1) {
-        this.#committed[index] ??= {
-          link: chain[index] as string,
-          term: acceptor.log[index - 1]?.term ?? 0n,
-        };
+        const term = acceptor.log[index - 1]?.term ?? 0n;
+        this.#committed[index] ??= { link: chain[index] as string, term };
       }
       if (votedFor !== undefined) this.#votes.set(`${node}:${term}`, votedFor);
       for (const [key, found] of acceptor.cluster.proposals)
@@ -72,17 +78,20 @@ export class ControlChecks {
     return Math.max(0, this.#committed.length - 1);
   }
 
-  #log(node: number) {
-    return (this.#voters.get(node) as Voter).acceptor.log;
+  /** Undefined when it is not in the log, or not any more. */
+  #entry(node: number, index: number): Logged {
+    const { log, base } = (this.#voters.get(node) as Voter).acceptor;
+    return log[index - Number(base.index) - 1];
   }
 
-  called({ name, to, from, incarnation, term, commit, granted }: Call): void {
+  called({ name, to, from, incarnation, term, commit, granted, installed }: Call): void {
     const known = this.#voters.get(from)?.incarnation;
     if (known !== undefined && known !== incarnation) {
       this.#report("R13", `${name} of node ${from} was accepted from another incarnation`);
     }
     if (name === "peer.request_vote" && granted) this.#voted(to, term, from);
-    if (name !== "peer.append_entries" && name !== "peer.heartbeat") return;
+    if (name === "peer.install_snapshot" && installed) this.snapshots += 1;
+    if (!LEADS.has(name)) return;
     const leader = this.#leaders.get(term);
     if (leader === undefined) {
       this.#leaders.set(term, from);
@@ -107,7 +116,7 @@ export class ControlChecks {
   #countsOwnTerm(term: number, commit: number): void {
     if (commit <= this.commitIndex()) return;
     const own = [...this.#voters.keys()].some(
-      (node) => this.#log(node)[commit - 1]?.term === BigInt(term),
+      (node) => this.#entry(node, commit)?.term === BigInt(term),
     );
     if (own) return;
     this.#report(
@@ -127,13 +136,20 @@ export class ControlChecks {
 
   /** A node's log has changed. */
   stored(node: number): void {
-    const log = this.#log(node);
+    const { log, base } = (this.#voters.get(node) as Voter).acceptor;
+    const start = Number(base.index);
+    const end = start + log.length;
     const chain = this.#chains.get(node) ?? [""];
-    let from = Math.min(chain.length - 1, log.length);
-    while (from > 0 && chain[from] !== linkOf(chain[from - 1], log[from - 1])) from -= 1;
+    // What a snapshot stands for is what was committed up to there.
+    for (let index = chain.length; index <= start; index += 1) {
+      chain[index] = this.#committed[index]?.link ?? "";
+    }
+    let from = Math.min(chain.length - 1, end);
+    while (from > start && chain[from] !== linkOf(chain[from - 1], this.#entry(node, from)))
+      from -= 1;
     chain.length = from + 1;
-    for (let index = from + 1; index <= log.length; index += 1) {
-      const entry = log[index - 1];
+    for (let index = from + 1; index <= end; index += 1) {
+      const entry = this.#entry(node, index);
       chain[index] = linkOf(chain[index - 1], entry);
       const key = `${index}:${entry?.term}`;
       const before = this.#entries.get(key);
@@ -179,14 +195,11 @@ export class ControlChecks {
   applied(node: number, before: Durable): { index: number; kind: string; outcome: string }[] {
     const { incarnation, acceptor } = this.#voters.get(node) as Voter;
     const told: { index: number; kind: string; outcome: string }[] = [];
-    for (
-      let at = Number(before.state.appliedIndex);
-      at < Number(acceptor.state.appliedIndex);
-      at += 1
-    ) {
-      const entry = acceptor.log[at];
+    const { appliedIndex } = acceptor.state;
+    this.#stateIsThatOf(node, before);
+    for (let index = Number(before.state.appliedIndex) + 1; index <= appliedIndex; index += 1) {
+      const entry = this.#entry(node, index);
       if (entry === undefined) continue;
-      const index = at + 1;
       const key = `${entry.client}/${entry.sequence}`;
       const found = acceptor.cluster.proposals.get(key);
       const first = before.cluster.proposals.get(key);
@@ -204,6 +217,17 @@ export class ControlChecks {
       told.push({ index, kind: entry.kind, outcome: again ? "again" : String(found?.outcome) });
     }
     return told;
+  }
+
+  /** R11: who was served a snapshot has the state that its entry left on whoever applied it. */
+  #stateIsThatOf(node: number, before: Durable): void {
+    const { base, state, cluster } = (this.#voters.get(node) as Voter).acceptor;
+    const { appliedIndex } = state;
+    const served = base.index > before.state.appliedIndex && base.index === appliedIndex;
+    if (!served) this.#states.set(appliedIndex, cluster);
+    else if (!isDeepStrictEqual(this.#states.get(appliedIndex), cluster)) {
+      this.#report("R11", `node ${node} has not the state that entry ${appliedIndex} left`);
+    }
   }
 
   #appliedOnce(key: string, index: number): void {
@@ -250,7 +274,7 @@ export class ControlChecks {
   }
 }
 
-type Logged = { term: bigint; kind: string; client: string; sequence: bigint } | undefined;
+type Logged = Acceptor["log"][number] | undefined;
 
 /** A short hash that covers all before it. */
 function linkOf(before: string | undefined, entry: Logged): string {

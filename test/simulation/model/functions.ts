@@ -86,6 +86,19 @@ export const PEER: Readonly<Record<string, Call>> = {
     };
     return [texts(acceptor.appendEntries(sender(args), append))];
   },
+  "peer.install_snapshot": ({ acceptor }, args) => {
+    const ask = {
+      leaderTerm: big(args.p_term),
+      id: String(args.p_snapshot),
+      index: big(args.p_index),
+      term: big(args.p_index_term),
+      hash: String(args.p_hash),
+      part: Number(args.p_part),
+      parts: Number(args.p_parts),
+      rows: String(args.p_rows),
+    };
+    return [texts(acceptor.installSnapshot(sender(args), ask))];
+  },
   "peer.take_lead": (store, args) => {
     const taken = store.acceptor.takeLead(sender(args), big(args.p_term));
     if (taken) store.notify("transfer");
@@ -259,6 +272,16 @@ export const OWN: Readonly<Record<string, Call>> = {
   "raft.read_log": ({ acceptor }, args) =>
     acceptor.readLog(big(args.p_from), Number(args.p_max_entries)).map(texts),
   "raft.term_at": ({ acceptor }, args) => [texts({ term: acceptor.termAt(big(args[0])) })],
+  "raft.compact": ({ acceptor }, args) => [{ more: acceptor.compact(Number(args.p_entries)) }],
+  "raft.take_snapshot": (store) => [texts(store.takeSnapshot())],
+  "raft.snapshot_part": ({ snapshot }, args) => {
+    const rows = snapshot?.id === args.p_id ? snapshot?.rows[Number(args.p_part) - 1] : undefined;
+    return [{ rows: rows ?? null }];
+  },
+  "raft.drop_snapshot": (store, args) => {
+    if (store.snapshot?.id === args.p_id) store.snapshot = undefined;
+    return [{ drop_snapshot: "" }];
+  },
   "raft.take_inbox": ({ acceptor }, args) => acceptor.takeInbox(Number(args.p_max)).map(texts),
   "raft.outcome": (store, args) => {
     const client = String(args.p_client);

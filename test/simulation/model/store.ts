@@ -4,6 +4,7 @@
  */
 import type { Sender } from "../../../src/db/peer.ts";
 import type { Acceptor, Durable } from "../../oracle/twin/acceptor.ts";
+import type { Image } from "../../oracle/twin/snapshot.ts";
 import { SqlError } from "../../oracle/twin/sql-error.ts";
 import { type Client, DatabaseError } from "../adapters/pg.ts";
 import type { Proc } from "../engine.ts";
@@ -21,10 +22,13 @@ interface Parsed {
   readonly names: readonly (string | number)[];
 }
 
+const SNAPSHOT_PARTS = 3;
 const DURABLE = new Set([
   "peer.append_entries",
   "peer.request_vote",
+  "peer.install_snapshot",
   "raft.test_append",
+  "raft.compact",
   "node.follow",
   "node.note_act",
 ]);
@@ -60,6 +64,8 @@ export class Store implements Service {
   readonly seen: Seen;
   readonly #keys: readonly string[];
   readonly #listeners = new Map<Client, (payload: string) => void>();
+  /** As the own worker took it last; gone with the process. */
+  snapshot: Image | undefined;
   #notices: string[] = [];
   #busyUntil = 0;
   /** What a disk that forgets goes back to: a few changes ago. */
@@ -83,6 +89,13 @@ export class Store implements Service {
     for (const key of keys) world.network.listen(key, this);
     world.checks.afterCall(this);
     this.proc.onDeath.push(() => this.#ended());
+  }
+
+  /** raft.take_snapshot, in parts that are few enough to be sent and enough to be lost between. */
+  takeSnapshot(): Omit<Image, "rows"> {
+    this.snapshot = this.acceptor.takeSnapshot(this.uuid(), SNAPSHOT_PARTS);
+    const { rows: _, ...head } = this.snapshot;
+    return head;
   }
 
   uuid(): string {
@@ -154,7 +167,7 @@ export class Store implements Service {
 
   #told(before: ReturnType<Acceptor["dump"]>, after: ReturnType<Acceptor["dump"]>): void {
     const { checks } = this.world;
-    if (after.log !== before.log) checks.stored(this);
+    if (after.log !== before.log || after.base !== before.base) checks.stored(this);
     if (after.state.commitIndex > before.state.commitIndex) checks.committed(this);
     if (after.state.appliedIndex > before.state.appliedIndex) {
       checks.applied(this, before);
