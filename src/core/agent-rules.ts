@@ -101,16 +101,16 @@ interface Rule extends TableRow<Facts> {
 
 // biome-ignore format: a table
 export const RULES: readonly Rule[] = [
-  // A node that has left the cluster serves nobody; its data stay where they are.
-  { pos: 102, when: { goal: "removed", server: "starting" },  act: "fence", why: "this node has left the cluster" },
-  { pos: 103, when: { goal: "removed", server: "standby" },   act: "fence", why: "this node has left the cluster" },
-  { pos: 104, when: { goal: "removed", server: "promoting" }, act: "fence", why: "this node has left the cluster" },
-  { pos: 105, when: { goal: "removed", server: "primary" },   act: "fence", why: "this node has left the cluster" },
-  { pos: 106, when: { goal: "removed" },                      act: "wait",  why: "this node has left the cluster: made anew it may join again" },
-
   // What is not ours is not touched.
   { pos: 110, when: { disk: "foreign" },       act: "refuse",  why: "the data directory is not one this cluster made" },
   { pos: 120, when: { disk: "lost_founding" }, act: "discard", why: "another data directory became the cluster's" },
+
+  // A node that has left the cluster serves nobody; its data stay where they are.
+  { pos: 130, when: { goal: "removed", server: "starting" },  act: "fence", why: "this node has left the cluster" },
+  { pos: 131, when: { goal: "removed", server: "standby" },   act: "fence", why: "this node has left the cluster" },
+  { pos: 132, when: { goal: "removed", server: "promoting" }, act: "fence", why: "this node has left the cluster" },
+  { pos: 133, when: { goal: "removed", server: "primary" },   act: "fence", why: "this node has left the cluster" },
+  { pos: 135, when: { goal: "removed" },                      act: "wait",  why: "this node has left the cluster: made anew it may join again" },
 
   // A marker forbids every start; only a new copy removes it.
   { pos: 210, when: { disk: "marked", server: "starting" },  act: "fence", why: "nothing runs on an unfinished copy" },

@@ -53,6 +53,13 @@ test("a foreign data directory is refused, whatever is asked", () => {
   expect(actsWhen(({ disk }) => disk === "foreign")).toEqual(new Set(["refuse"]));
 });
 
+test("a node that has left the cluster runs nothing of ours, and touches nothing", () => {
+  const left = ({ disk, goal }: Facts) =>
+    goal === "removed" && disk !== "foreign" && disk !== "lost_founding";
+  expect(actsWhen((facts) => left(facts) && facts.server !== "down")).toEqual(new Set(["fence"]));
+  expect(actsWhen((facts) => left(facts) && facts.server === "down")).toEqual(new Set(["wait"]));
+});
+
 test("nothing starts or promotes a data directory with a marker", () => {
   const acts = new Set(["fence", "clone", "report_void", "wait"]);
   expect(actsWhen(({ disk }) => disk === "marked")).toEqual(acts);
@@ -69,7 +76,8 @@ test("a void report is for a pledged node with nothing else to say", () => {
 });
 
 test("a whole copy takes the place of the data whatever is asked: no primary is needed for that", () => {
-  expect(actsWhen(({ disk }) => disk === "swapping")).toEqual(new Set(["swap"]));
+  const member = actsWhen(({ disk, goal }) => disk === "swapping" && goal !== "removed");
+  expect(member).toEqual(new Set(["swap"]));
 });
 
 test("a copy for an earlier primary is reported, promoted or followed with only after it vouched for itself", () => {
@@ -119,7 +127,8 @@ test("data whose history is not proved are never reported, promoted or started a
 
 test("a primary that nobody appointed is quarantined whatever is asked, and its data are only ever replaced", () => {
   const running = actsWhen(
-    ({ disk, server, leads }) => disk === "ours" && server === "primary" && leads === "nobody",
+    ({ disk, server, leads, goal }) =>
+      disk === "ours" && server === "primary" && leads === "nobody" && goal !== "removed",
   );
   expect(running).toEqual(new Set(["quarantine"]));
   expect(actsWhen(({ disk, server }) => disk === "rogue" && server === "down")).toEqual(

@@ -177,14 +177,21 @@ describe.each(await flavours())("$name", ({ binDir }) => {
     await atRest();
     const db = await session(primary);
     try {
-      // The WAL writer flushes whole pages; the end of the record waits for a commit.
-      await db.query(
-        "begin; insert into t select -g, repeat('x', 3000) from generate_series(100, 400) g",
-      );
+      // The WAL writer flushes whole pages; the end of the record waits for a commit. Somebody else may flush it.
+      await db.query("begin");
+      let written = 100;
       const half = await until("receive stands inside a record", LIMIT, async () => {
-        const row = await one(standby, STANDBY);
-        const at = parseLsn(String(row.receive_lsn));
-        return at % 8192n === 0n && parseLsn(String(row.replay_lsn)) < at && row;
+        await db.query(
+          "insert into t select -g, repeat('x', 3000) from generate_series($1::int, $1 + 300) g",
+          [written],
+        );
+        written += 301;
+        return await until("it is received", { limitMs: 2000 }, async () => {
+          const row = await one(standby, STANDBY);
+          const at = parseLsn(String(row.receive_lsn));
+          const inside = at % 8192n === 0n && parseLsn(String(row.replay_lsn)) < at;
+          return inside && row.lag_time === "00:00:00" && row;
+        });
       });
       expect(half).toMatchObject({ lag_known: true, lag_time: "00:00:00" });
       expect(Number(half.replay_lag_bytes)).toBeGreaterThan(0);
