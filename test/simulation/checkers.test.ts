@@ -24,6 +24,7 @@ interface Entry {
 function control() {
   const violated: string[] = [];
   const logs = new Map<number, Entry[]>(IDS.map((id) => [id, []]));
+  const bases = new Map<number, Acceptor["base"]>();
   const states = new Map(IDS.map((id) => [id, { term: 1n, commitIndex: 0n, appliedIndex: 0n }]));
   const proposals = new Map<string, { index: bigint; outcome: string }>();
   const voters = new Map<number, Voter>(
@@ -32,10 +33,12 @@ function control() {
       {
         incarnation: incarnation(id),
         acceptor: {
-          base: WHOLE_LOG,
+          get base() {
+            return bases.get(id) ?? WHOLE_LOG;
+          },
           get log() {
             return (logs.get(id) ?? []).map(({ term, client }, at) => ({
-              index: BigInt(at + 1),
+              index: (bases.get(id) ?? WHOLE_LOG).index + BigInt(at + 1),
               term,
               kind: "noop",
               client,
@@ -47,7 +50,7 @@ function control() {
             return { ...emptyState, ...states.get(id) };
           },
           get cluster() {
-            return { ...emptyCluster, proposals };
+            return { ...emptyCluster, proposals: new Map(proposals) };
           },
         },
       },
@@ -65,12 +68,22 @@ function control() {
     states.set(id, { ...(states.get(id) ?? { term: 1n, appliedIndex: 0n }), commitIndex: index });
     checks.committed(id);
   };
-  return { checks, store, commit, states, proposals, violated };
+  /** Its log is gone, and it has the state at that entry, whatever its log was. */
+  const serve = (id: number, index: bigint) => {
+    const before = { ...emptyDurable, state: { ...emptyState, ...states.get(id) } };
+    bases.set(id, { index, term: 1n, hash: "" });
+    states.set(id, { term: 1n, commitIndex: index, appliedIndex: index });
+    store(id);
+    checks.committed(id);
+    checks.applied(id, before);
+  };
+  return { checks, store, commit, serve, states, proposals, violated };
 }
 
 const twin = new Twin({ nodeId: 1, clusterId: "c" }, [], "b");
 const emptyState = twin.state;
 const emptyCluster = twin.cluster;
+const emptyDurable = twin.dump();
 
 const append = (from: number, term: number, more: Partial<Call> = {}): Call => ({
   name: "peer.append_entries",
@@ -185,6 +198,25 @@ test("R12: a read is let go behind what was committed when it asked", () => {
   expect(violated).toEqual([]);
   checks.readConfirmed(1, 6, 7);
   expect(violated).toEqual(["R12"]);
+});
+
+test("R11: a snapshot takes the place of a log that was abandoned, and must hold what its entry left", () => {
+  const { checks, store, commit, serve, states, proposals, violated } = control();
+  store(1, [1n, "a"], [1n, "b"]);
+  store(2, [1n, "a"], [1n, "b"]);
+  store(3, [1n, "a"], [3n, "x"]);
+  commit(1, 2n);
+  proposals.set("a/1", { index: 1n, outcome: "ok" });
+  states.set(1, { term: 1n, commitIndex: 2n, appliedIndex: 2n });
+  checks.applied(1, emptyDurable);
+  serve(3, 2n);
+  expect(violated).toEqual([]);
+  store(3, [1n, "c"]);
+  store(1, [1n, "a"], [1n, "b"], [1n, "c"]);
+  expect(violated).toEqual([]);
+  proposals.clear();
+  serve(2, 2n);
+  expect(violated).toEqual(["R11"]);
 });
 
 test("R13: a call under an incarnation that is not the node's", () => {

@@ -140,8 +140,9 @@ export class ControlChecks {
     const start = Number(base.index);
     const end = start + log.length;
     const chain = this.#chains.get(node) ?? [""];
-    // What a snapshot stands for is what was committed up to there.
-    for (let index = chain.length; index <= start; index += 1) {
+    // A snapshot stands for what was committed up to there, whatever this log held before: that was abandoned.
+    const stands = start === 0 || chain[start] === this.#committed[start]?.link;
+    for (let index = 1; index <= start && !stands; index += 1) {
       chain[index] = this.#committed[index]?.link ?? "";
     }
     let from = Math.min(chain.length - 1, end);
