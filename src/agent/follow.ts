@@ -55,6 +55,7 @@ async function leaveDeadTimelines(
   order: Order,
   dead: ReadonlySet<number>,
 ): Promise<void> {
+  if (dead.size === 0) return;
   const { paths, state, log } = agent;
   const there = await historyFilesOf(paths.dataDir);
   const seen = there.filter(({ timeline, seed }) => dead.has(timeline) && !seed);
