@@ -8,7 +8,7 @@ import { nodePassword } from "../config/secrets.ts";
 import { nodeRole } from "../core/ids.ts";
 import { clusterView } from "../db/cluster.ts";
 import { openPool } from "../db/connect.ts";
-import { type Hints, type OpenHints, openHints } from "../db/hints.ts";
+import { type Hints, type OpenHints, openHints, unhurried } from "../db/hints.ts";
 import type { Sender } from "../db/peer.ts";
 import type { RaftMember } from "../db/raft.ts";
 import { longWork } from "../jobs/long-work.ts";
@@ -54,6 +54,10 @@ interface Parts extends WorkerOptions {
 /** One may wait for a commit; the other looks meanwhile. */
 const STORE_CONNECTIONS = 2;
 const STORE_STATEMENT_LIMIT_MS = 5000;
+/** A failover is over by then. */
+const AFTERWARDS_MS = 1000;
+/** Listeners are told soon, and of the events of one step at once. */
+const NEWS_MS = 100;
 
 /** Runs until the signal aborts. Throws when the node cannot run at all; the message says why. */
 export async function runWorker(config: Config, options: WorkerOptions): Promise<void> {
@@ -106,7 +110,7 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
     suspect(parts, raft, signal),
     remember(parts, signal),
     keepBallast(parts.config, { ...parts, signal }),
-    keepLogBounded({ ...parts, hints: parts.hints.fork("applied"), signal }),
+    keepLogBounded({ ...parts, hints: afterwards(parts, "applied"), signal }),
     tellLeader(parts, raft, signal),
     markLife(parts, signal),
     admit(parts, raft, signal),
@@ -121,6 +125,14 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
   }
 }
 
+/** For what can wait until the failover that these hints may tell of is over. */
+function afterwards(
+  { hints, clock }: Pick<Parts, "hints" | "clock">,
+  ...payloads: readonly string[]
+): Hints {
+  return unhurried(hints.fork(...payloads), clock, AFTERWARDS_MS);
+}
+
 function tellLeader(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void> {
   const hints = parts.hints.fork("observed", "reported", "handed_over", "act", "leader");
   return forward({ ...parts, raft, hints, signal });
@@ -128,22 +140,23 @@ function tellLeader(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void
 
 function admit(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void> {
   const introduced = () => raft.introduced();
-  return keepLogins({ ...parts, hints: parts.hints.fork("applied"), introduced, signal });
+  return keepLogins({ ...parts, hints: afterwards(parts, "applied"), introduced, signal });
 }
 
 function markLife(parts: Parts, signal: AbortSignal): Promise<void> {
   const { incarnation } = parts.me;
-  return keepMark({ ...parts, incarnation, hints: parts.hints.fork("applied", "leader"), signal });
+  return keepMark({ ...parts, incarnation, hints: afterwards(parts, "applied", "leader"), signal });
 }
 
 function tendData(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void>[] {
-  const { hints, config, binaries, log } = parts;
+  const { hints, config, binaries, clock, log } = parts;
   const work = longWork({ store: ownControlStore(config, "pg_replica job"), binaries, log });
   const lease = { source: raft, random: Math.random };
+  const soon = unhurried(hints.fork("applied", "observed"), clock, NEWS_MS);
   return [
     runAgent({ ...parts, work, hints: hints.fork("applied", "leader"), signal, lease }),
     // News may be older than the knowledge that the server here is the primary.
-    announce({ ...parts, hints: hints.fork("applied", "observed"), signal }),
+    announce({ ...parts, hints: soon, signal }),
   ];
 }
 
@@ -192,14 +205,9 @@ function suspect(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void> {
 }
 
 function remember({ store, clock, watch, hints }: Parts, signal: AbortSignal): Promise<void> {
-  const applied = hints.fork("applied");
-  return rememberFlaps({
-    watch,
-    clock,
-    readView: () => clusterView(store),
-    hints: applied,
-    signal,
-  });
+  const readView = () => clusterView(store);
+  const applied = afterwards({ hints, clock }, "applied");
+  return rememberFlaps({ watch, clock, readView, hints: applied, signal });
 }
 
 /** The own store over its socket, the others over TCP as this node's role. */
