@@ -8,6 +8,7 @@ import { type Environment, override } from "./environment.ts";
 import { readIdentity } from "./identity.ts";
 import { ConfigError, type Problem, problemsOf } from "./problems.ts";
 import { type Config, ConfigFile, type PeerConfig, TIMING_PRESETS } from "./schema.ts";
+import { readTls, type TlsSubject } from "./tls.ts";
 
 export { clusterIdOf } from "./cluster-id.ts";
 export { ConfigError, type Problem } from "./problems.ts";
@@ -28,7 +29,12 @@ export async function loadConfig(path: string, env: Environment = process.env): 
   const absolute = absolutePaths(parsed.data, dirname(file));
   const against = contradictions(absolute).map(origin(from));
   const secrets = await readSecrets(absolute);
-  const all = [...problems, ...against, ...secrets.problems.map(origin(from))];
+  const { problems: tls } =
+    absolute.tls === undefined
+      ? { problems: [] }
+      : await readTls(absolute.tls, tlsSubject(absolute));
+  const files = [...secrets.problems, ...tls].map(origin(from));
+  const all = [...problems, ...against, ...files];
   if (all.length > 0) throw new ConfigError(file, all);
   const clusterId = await clusterIdFor(absolute, dirname(file));
   return build(absolute, dirname(file), { ...secrets, clusterId });
@@ -72,6 +78,11 @@ function absolutePaths(file: ConfigFile, dir: string): ConfigFile {
     control: { ...file.control, dir: at(file.control.dir) },
     peer_password_file: at(file.peer_password_file),
     ...optional("superuser_password_file", file.superuser_password_file),
+    ...(file.tls === undefined
+      ? {}
+      : {
+          tls: { ...file.tls, ca: at(file.tls.ca), cert: at(file.tls.cert), key: at(file.tls.key) },
+        }),
     ...(file.bin_dir === "embedded" ? {} : optional("bin_dir", file.bin_dir)),
   };
 }
@@ -116,6 +127,19 @@ async function readSecret(path: string, least: number): Promise<string | { expec
   }
 }
 
+/** Whom this node's certificate must name: its role, and where members reach it. */
+export function tlsSubject(
+  config: Pick<Config, "node"> & {
+    readonly control: { readonly host: string };
+    readonly data?: { readonly host: string } | undefined;
+  },
+): TlsSubject {
+  const { node, control, data } = config;
+  const hosts: [string, string][] = [["control.host", control.host]];
+  if (data !== undefined) hosts.push(["data.host", data.host]);
+  return { nodeId: node.id, hosts };
+}
+
 async function clusterIdFor(file: ConfigFile, dir: string): Promise<string> {
   const identity = await readIdentity(dir);
   if (identity !== undefined) return identity.clusterId;
@@ -147,6 +171,7 @@ function build(
     ...(secrets.superuserPassword === undefined
       ? {}
       : { superuserPassword: secrets.superuserPassword }),
+    ...(file.tls === undefined ? {} : { tls: file.tls }),
     ...(syncMode === undefined ? {} : { syncMode }),
     strictReads: file.strict_reads,
     watchdog: file.watchdog,

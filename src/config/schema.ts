@@ -1,5 +1,6 @@
 /** One node's configuration: every key, its default and its unit, in one place. */
 import { z } from "zod";
+import { TLS_MODES, type TlsMode } from "./tls.ts";
 
 /** Every leaf says what it expects: that sentence is the error's third part. */
 const text = (expected: string) => z.string(expected).min(1, expected);
@@ -106,6 +107,20 @@ export const ConfigFile = z.strictObject({
   peer_password_file: path,
   /** A file with the superuser's password for TCP logins; without it the superuser logs in locally only. */
   superuser_password_file: path.optional(),
+  /** TLS between the members, and offered to clients: certificates by which nodes know each other. */
+  tls: z
+    .strictObject(
+      {
+        /** Whom to believe: one authority or more, PEM. */
+        ca: path,
+        /** This node's: CN is its login role, subjectAltName its hosts. Certificates between it and `ca` follow it. */
+        cert: path,
+        key: path,
+        mode: z.enum(TLS_MODES, "offer, use or only").default("only"),
+      },
+      "a section with ca, cert, key and mode",
+    )
+    .optional(),
   sync: z
     .strictObject(
       {
@@ -181,6 +196,12 @@ export interface Config {
   readonly runAs: string;
   readonly peerSecret: string;
   readonly superuserPassword?: string;
+  readonly tls?: {
+    readonly ca: string;
+    readonly cert: string;
+    readonly key: string;
+    readonly mode: TlsMode;
+  };
   /** What the cluster is founded with; absent where the file says nothing and founds nothing. */
   readonly syncMode?: "quorum" | "available" | "async";
   readonly timing: {
