@@ -1,6 +1,7 @@
 /** A new copy of the primary replaces this node's data, once it is whole. */
 
 import { nodePassword } from "../config/secrets.ts";
+import { dialTls } from "../config/tls.ts";
 import { formatLsn, nodeRole } from "../core/ids.ts";
 import { exists } from "../postgres/files.ts";
 import { putStandbySignal } from "../postgres/settings.ts";
@@ -50,6 +51,7 @@ async function copy(agent: Agent, order: Order) {
     port: primary.data_port,
     user: nodeRole(config.node.id),
     password: nodePassword(config, config.node.id),
+    tlsFiles: dialTls(config),
     dir: paths.newDir,
     ...(owner === undefined ? {} : { owner }),
     label: `pg_replica node ${config.node.id} epoch ${order.epoch}`,

@@ -1,4 +1,6 @@
 /** The loser's WAL beyond the fork is undone by pg_rewind, when that is proved to be right; else a copy is made. */
+
+import { dialTls } from "../config/tls.ts";
 import { forkOf, ownTimelines, type Stamp } from "../core/history.ts";
 import { formatLsn, nodeRole } from "../core/ids.ts";
 import { chooseWay, type RejoinFacts } from "../core/rejoin-rules.ts";
@@ -136,6 +138,7 @@ function rewindOptions(agent: Agent, order: Order): Omit<RewindOptions, "binarie
     owner,
     source: { host: primary.data_host, port: primary.data_port, user: nodeRole(config.node.id) },
     passFile: paths.passFile,
+    tls: dialTls(config),
     signal: order.signal,
   };
 }

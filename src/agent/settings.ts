@@ -4,6 +4,7 @@ import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { waitUntil } from "../clock/clock.ts";
 import { nodePassword } from "../config/secrets.ts";
+import { dialTls, libpqTls } from "../config/tls.ts";
 import { joinerName, nodeRole, slotName, standbyName } from "../core/ids.ts";
 import { showSettings } from "../db/data-standby.ts";
 import type { AgentView } from "../db/node.ts";
@@ -14,13 +15,21 @@ import {
   syncDirectory,
   writeDurable,
 } from "../postgres/files.ts";
-import { type HbaLine, renderHba, renderIdent } from "../postgres/hba.ts";
+import {
+  type HbaLine,
+  type MemberType,
+  memberRules,
+  memberType,
+  renderHba,
+  renderIdent,
+} from "../postgres/hba.ts";
 import {
   foreignVersion,
   overriddenSettings,
   readSettings,
   replaceSettings,
   type Settings,
+  tlsSettings,
   writeSettings,
 } from "../postgres/settings.ts";
 import {
@@ -118,6 +127,7 @@ export function settingsFor(agent: Agent, wanted: Wanted, serial: bigint): Setti
     primary_conninfo: upstream === undefined ? "" : connectionTo(agent, view, upstream),
     primary_slot_name: upstream === undefined ? "" : slotName(config.node.id),
     ...logicalSettings(agent),
+    ...tlsSettings(config),
     "pgreplica.control_socket": join(config.dir, "run", "control"),
     "pgreplica.control_port": config.control.port,
     "pgreplica.control_uri": `postgresql://postgres@${config.control.host}:${config.control.port}/postgres`,
@@ -140,6 +150,7 @@ function connectionTo(agent: Agent, view: AgentView, { nodeId, as }: Upstream): 
     port: member.data_port,
     user: nodeRole(agent.config.node.id),
     passfile: agent.paths.passFile,
+    ...libpqTls(dialTls(agent.config)),
     application_name: (as === "member" ? standbyName : joinerName)(
       agent.config.node.id,
       view.incarnation,
@@ -161,7 +172,11 @@ function connectionTo(agent: Agent, view: AgentView, { nodeId, as }: Upstream): 
  * Who may log in: always we, over the socket, and members, to stream, to compare their history and to rewind: the loser
  * must be able to before the gate opens, which may wait for it. Everyone else comes through an open gate.
  */
-export function hbaFor(gate: Wanted["gate"], clients: readonly string[]): string {
+export function hbaFor(
+  gate: Wanted["gate"],
+  clients: readonly string[],
+  members: MemberType = "host",
+): string {
   const ours: HbaLine[] = [
     {
       type: "local",
@@ -170,20 +185,7 @@ export function hbaFor(gate: Wanted["gate"], clients: readonly string[]): string
       method: "peer",
       options: { map: "pgreplica" },
     },
-    {
-      type: "host",
-      database: "replication",
-      user: "+pgreplica_peer",
-      address: "all",
-      method: "scram-sha-256",
-    },
-    {
-      type: "host",
-      database: "postgres",
-      user: "+pgreplica_peer",
-      address: "all",
-      method: "scram-sha-256",
-    },
+    ...memberRules(members, ["replication", "postgres"]),
   ];
   return renderHba(gate === "closed" ? ours : [...ours, ...clients]);
 }
@@ -223,7 +225,7 @@ export async function writeWanted(agent: Agent, wanted: Wanted): Promise<void> {
 async function putWanted(agent: Agent, wanted: Wanted): Promise<() => Promise<unknown>> {
   const { owner, paths, state } = agent;
   const serial = state.serial + 1n;
-  const hba = hbaFor(wanted.gate, agent.data.hba);
+  const hba = hbaFor(wanted.gate, agent.data.hba, memberType(agent.config));
   const settings = settingsFor(agent, wanted, serial);
   const folders = [paths.dataDir];
   if (wanted.upstream !== undefined) state.detached = undefined;

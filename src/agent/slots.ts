@@ -1,6 +1,7 @@
 /** One physical slot per member on every member: created, advanced, recreated when lost, dropped with its member. */
 
 import { nodePassword } from "../config/secrets.ts";
+import { dialTls } from "../config/tls.ts";
 import { formatLsn, type Lsn, nodeRole, slotName } from "../core/ids.ts";
 import type { Queryable } from "../db/call.ts";
 import { connect } from "../db/connect.ts";
@@ -97,6 +98,7 @@ export async function atPrimary<T>(
       port: member.data_port,
       user: nodeRole(config.node.id),
       password: nodePassword(config, config.node.id),
+      tls: dialTls(config),
       applicationName: "pgreplica_agent",
       connectLimitMs: 2000,
       statementLimitMs: limitMs,

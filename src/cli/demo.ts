@@ -12,7 +12,7 @@ import { type Asked, DEFAULT_NODES, DEFAULT_PORT, openPlace } from "./demo/place
 import { mustHavePorts } from "./demo/ports.ts";
 import { claimPidFile } from "./pid-file.ts";
 
-const HELP = `pg-replica demo [--nodes N] [--dir DIR] [--port P]
+const HELP = `pg-replica demo [--nodes N] [--dir DIR] [--port P] [--tls]
 
 Runs a cluster of N nodes on this machine and stays in the foreground; Ctrl-C stops all of it, a second
 one at once. Started again on the same folder it goes on where it stopped.
@@ -20,6 +20,7 @@ one at once. Started again on the same folder it goes on where it stopped.
   --nodes N    how many (default: ${DEFAULT_NODES})
   --dir DIR    where it lives (default: $XDG_STATE_HOME/pg-replica/demo, as root /var/lib/pg-replica/demo)
   --port P     data servers listen on P, P+1, …, control stores on P+50, P+51, … (default: ${DEFAULT_PORT})
+  --tls        everything in TLS, by certificates of an authority made for this
 
 DIR/cluster.json tells programs how to reach it, once it is ready.
 `;
@@ -47,13 +48,14 @@ function askedOf(args: readonly string[]): Asked {
     nodes: { type: "string" },
     dir: { type: "string" },
     port: { type: "string" },
+    tls: { type: "boolean", default: false },
   });
   const number = (option: "nodes" | "port", to: number) => {
     const text = values[option];
     return text === undefined ? undefined : wholeNumber(`--${option}`, text, { from: 1, to });
   };
   const port = number("port", 65535 - 50 - MOST_NODES);
-  return { nodes: number("nodes", MOST_NODES), port, dir: values.dir };
+  return { nodes: number("nodes", MOST_NODES), port, dir: values.dir, tls: values.tls };
 }
 
 /** Everything that can be wrong before the first server starts. */

@@ -32,7 +32,7 @@ that answers at URI (a control store of it, as superuser or in pgreplica_admin);
 names no peers. Then pg-replica run: it copies the data, votes and counts by itself.
 
 ${CONFIG_HELP}
-  --join URI      the control store of any member
+  --join URI      the control store of any member; in TLS where the file has it and URI says nothing else
   --no-vote       it will not count for the majority of Raft
   --priority N    among equally good candidates the highest is promoted (default: 100)
   --prepare       only prepare it: pg_replica.add_node() on a member lets it in
@@ -96,7 +96,10 @@ async function joinCluster(
   },
 ): Promise<void> {
   const { uri, voter, priority, prepare } = wish;
-  const { cluster, ...invited } = await withStore({ uri }, JOIN_LIMIT_MS, invitation);
+  // Its own certificate is of no use to an operator's role; what it believes is.
+  const tls =
+    config.tls === undefined || config.tls.mode === "offer" ? undefined : { ca: config.tls.ca };
+  const { cluster, ...invited } = await withStore({ uri, tls }, JOIN_LIMIT_MS, invitation);
   if (cluster !== config.cluster) {
     throw new CommandFailed(
       `cluster: ${config.cluster}: expected ${cluster}, as ${hostOf(uri)} says`,
@@ -112,7 +115,7 @@ async function joinCluster(
   try {
     const { host, port } = config.control;
     const dsn = `host=${host} port=${port}`;
-    await withStore({ uri }, JOIN_LIMIT_MS, (db) => addNode(db, { dsn, voter, priority }));
+    await withStore({ uri, tls }, JOIN_LIMIT_MS, (db) => addNode(db, { dsn, voter, priority }));
   } finally {
     await stopControlStore(store);
   }

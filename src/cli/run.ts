@@ -52,6 +52,8 @@ function workerClock(): Clock {
 /** Aborted by SIGTERM or SIGINT, again and again: a worker ends one way only. */
 function endSignal(): AbortSignal {
   const controller = new AbortController();
+  // What service managers send for "reload": certificates are looked at every second anyway.
+  process.on("SIGHUP", () => undefined);
   for (const name of ["SIGTERM", "SIGINT"] as const) {
     process.on(name, () => controller.abort(new Error(`asked to end by ${name}`)));
   }

@@ -1,6 +1,7 @@
 /** Reaching a control store: this node's own by its socket, or any server by URI. */
 import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
+import type { TlsFiles } from "../config/tls.ts";
 import { type ConnectOptions, connect } from "../db/connect.ts";
 import { hasCode } from "../postgres/files.ts";
 import { CommandFailed, configOf, UsageError } from "./command.ts";
@@ -25,7 +26,16 @@ export function ownStore(config: Config, limits: { readonly statementLimitMs: nu
 
 /** Run `work` on a connection that is closed afterwards. `--uri` wins over `--config`. */
 export async function withStore<T>(
-  { uri, config }: { readonly uri?: string | undefined; readonly config?: string | undefined },
+  {
+    uri,
+    config,
+    tls,
+  }: {
+    readonly uri?: string | undefined;
+    readonly config?: string | undefined;
+    /** How a server is reached whose URI says nothing of it. */
+    readonly tls?: TlsFiles | undefined;
+  },
   statementLimitMs: number,
   work: (store: Store) => Promise<T>,
 ): Promise<T> {
@@ -35,7 +45,7 @@ export async function withStore<T>(
   const places =
     uri === undefined
       ? [ownStore(await configOf(config), { statementLimitMs })]
-      : parseUri(uri).map((place) => ({ ...place, statementLimitMs }));
+      : parseUri(uri, tls).map((place) => ({ ...place, statementLimitMs }));
   const store = await firstThatAnswers(places);
   try {
     return await work(store);
@@ -61,14 +71,14 @@ async function firstThatAnswers(places: readonly ConnectOptions[]): Promise<Stor
 }
 
 /** libpq's form, several hosts included; what we would silently ignore is refused. */
-export function parseUri(text: string): ConnectOptions[] {
+export function parseUri(text: string, usualTls?: TlsFiles): ConnectOptions[] {
   const shape =
     /^postgres(?:ql)?:\/\/(?:([^:@/]*)(?::([^@/]*))?@)?([^/?]+)(?:\/([^?]*))?(?:\?(.*))?$/;
   const match = shape.exec(text);
   const expected = "expected postgresql://user:password@host:port[,host:port…]/database";
   if (match === null) throw new UsageError(`--uri: not a URI: ${expected}`);
   const [, user = "", password, hosts = "", database = "", parameters = ""] = match;
-  refuseTls(new URLSearchParams(parameters));
+  const tls = tlsOf(new URLSearchParams(parameters), usualTls);
   return hosts.split(",").map((one) => {
     const [, host = "", port = "5432"] = /^(\[[^\]]+\]|[^:]*)(?::(\d+))?$/.exec(one) ?? [];
     if (host === "") throw new UsageError(`--uri: ${one}: expected host:port`);
@@ -78,14 +88,27 @@ export function parseUri(text: string): ConnectOptions[] {
       user: decodeURIComponent(user) || "postgres",
       database: decodeURIComponent(database) || "postgres",
       ...(password === undefined ? {} : { password: decodeURIComponent(password) }),
+      tls,
       applicationName: "pg-replica",
       connectLimitMs: CONNECT_LIMIT_MS,
     };
   });
 }
 
-function refuseTls(parameters: URLSearchParams): void {
+/** libpq's words for it. Encrypted and not checked who it is, or half checked, is nothing we do. */
+function tlsOf(parameters: URLSearchParams, usual: TlsFiles | undefined): TlsFiles | undefined {
   const mode = parameters.get("sslmode");
-  if (mode === null || ["disable", "allow", "prefer"].includes(mode)) return;
-  throw new UsageError(`--uri: sslmode=${mode}: expected disable, allow or prefer`);
+  if (mode === null) return usual;
+  if (["disable", "allow", "prefer"].includes(mode)) return undefined;
+  if (mode !== "verify-full") {
+    throw new UsageError(`--uri: sslmode=${mode}: expected disable, allow, prefer or verify-full`);
+  }
+  const file = (name: string) => parameters.get(name) ?? undefined;
+  const [ca = usual?.ca, cert, key] = ["sslrootcert", "sslcert", "sslkey"].map(file);
+  if (ca === undefined) {
+    throw new UsageError(
+      "--uri: sslrootcert: missing: expected the authority's file, as sslmode=verify-full",
+    );
+  }
+  return { ca, ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) };
 }

@@ -111,13 +111,17 @@ function inside(folder: string, path: string): boolean {
 
 function reserved(file: ConfigFile): Problem[] {
   return Object.keys(file.data?.settings ?? {})
-    .filter((name) => RESERVED.has(name.toLowerCase()))
+    .map((name) => name.toLowerCase())
+    .filter((name) => RESERVED.has(name) || (file.tls !== undefined && TLS_RESERVED.has(name)))
     .map((name) => ({
       key: `data.settings.${name}`,
       found: "reserved",
       expected: "no such setting: pg_replica sets it itself",
     }));
 }
+
+/** With `tls` the data server shows the node's certificate: another one members would refuse. */
+const TLS_RESERVED = new Set(["ssl", "ssl_ca_file", "ssl_cert_file", "ssl_key_file"]);
 
 function timing({ timing: own }: ConfigFile): Problem[] {
   const preset = TIMING_PRESETS[own.preset];

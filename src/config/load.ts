@@ -2,13 +2,13 @@
 import { readFile, stat } from "node:fs/promises";
 import { dirname, isAbsolute, resolve } from "node:path";
 import { parseDocument } from "yaml";
+import { readTls, type TlsSubject } from "./certificates.ts";
 import { contradictions } from "./checks.ts";
 import { clusterIdOf, NO_CLUSTER } from "./cluster-id.ts";
 import { type Environment, override } from "./environment.ts";
 import { readIdentity } from "./identity.ts";
 import { ConfigError, type Problem, problemsOf } from "./problems.ts";
 import { type Config, ConfigFile, type PeerConfig, TIMING_PRESETS } from "./schema.ts";
-import { readTls, type TlsSubject } from "./tls.ts";
 
 export { clusterIdOf } from "./cluster-id.ts";
 export { ConfigError, type Problem } from "./problems.ts";

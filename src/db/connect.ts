@@ -1,5 +1,7 @@
 /** Opens connections that are kept: keepalive on, every wait limited, a lost connection never an uncaught error. */
 import pg from "pg";
+import type { TlsFiles } from "../config/tls.ts";
+import { sslFor } from "./tls.ts";
 
 export interface ConnectOptions {
   /** A host name or address, or the absolute path of a socket directory. */
@@ -9,6 +11,8 @@ export interface ConnectOptions {
   /** Default: `postgres`. */
   readonly database?: string;
   readonly password?: string;
+  /** Checked as verify-full; without it the connection is in plain text. */
+  readonly tls?: TlsFiles | undefined;
   readonly applicationName: string;
   readonly connectLimitMs: number;
   /** Limits each statement, on the server and here (a frozen server ends nothing by itself). */
@@ -17,8 +21,11 @@ export interface ConnectOptions {
   readonly onLost?: (error: Error) => void;
 }
 
+/** Connections that are opened again and again by somebody else: over the private socket only. */
+export type LocalOptions = Omit<ConnectOptions, "tls">;
+
 /** What `pg.Client`, `pg.Pool` and pg-listen all take. */
-export function connectionConfig(options: ConnectOptions): pg.ClientConfig {
+export function connectionConfig(options: LocalOptions): pg.ClientConfig {
   return {
     host: options.host,
     port: options.port,
@@ -43,7 +50,8 @@ export function connectionConfig(options: ConnectOptions): pg.ClientConfig {
  * its limit end the connection: its answer may still arrive.
  */
 export async function connect(options: ConnectOptions): Promise<pg.Client> {
-  const client = new pg.Client(connectionConfig(options));
+  const ssl = await sslFor(options.host, options.tls);
+  const client = new pg.Client({ ...connectionConfig(options), ...(ssl && { ssl }) });
   // Without a handler a reset connection ends the process; pg may tell the same loss twice.
   let lost = false;
   client.on("error", (error) => {
@@ -61,7 +69,7 @@ export async function connect(options: ConnectOptions): Promise<pg.Client> {
 }
 
 /** A pool with the same habits. It connects when first asked; `max` connections at most. */
-export function openPool(options: ConnectOptions, max: number): pg.Pool {
+export function openPool(options: LocalOptions, max: number): pg.Pool {
   const pool = new pg.Pool({ ...connectionConfig(options), max, idleTimeoutMillis: 0 });
   // An idle connection was lost: the pool has dropped it, and opens another when asked.
   pool.on("error", (error) => options.onLost?.(error));

@@ -183,12 +183,16 @@ export async function putSuperuserPassword(
   await run(db, { text: statement });
 }
 
-/** How this node's SQL functions log in to its peers. */
-export function putPeerPassword(db: Queryable, password: string): Promise<void> {
+/** How this node's SQL functions log in to its peers: the password, and libpq's words for TLS. */
+export function putPeerLogin(
+  db: Queryable,
+  password: string,
+  tls: Readonly<Record<string, string>>,
+): Promise<void> {
   return run(db, {
-    text: `insert into node.secret (name, value) values ('peer_password', $1)
+    text: `insert into node.secret (name, value) values ('peer_password', $1), ('peer_tls', $2)
            on conflict (name) do update set value = excluded.value
             where secret.value <> excluded.value`,
-    values: [password],
+    values: [password, JSON.stringify(tls)],
   });
 }

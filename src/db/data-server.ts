@@ -2,22 +2,27 @@
 import type { Socket } from "node:net";
 import pg from "pg";
 import { z } from "zod";
+import type { TlsFiles } from "../config/tls.ts";
 import type { Stamp } from "../core/history.ts";
 import { callMany, callOne, type Queryable } from "./call.ts";
 import { int8, lsn } from "./rows.ts";
+import { isTlsRefusal, sslFor } from "./tls.ts";
 
 /**
  * Is a data server there? A refused TCP connection is `refused`; a server that speaks, be it an error
- * such as 57P03 or 28000, `answers`; anything else within `limitMs` is `silent`. Never throws.
+ * such as 57P03 or 28000, or TLS, be it not ours, `answers`; anything else within `limitMs` is `silent`. Never throws.
  */
 export async function probeDataServer(o: {
   readonly host: string;
   readonly port: number;
   readonly user: string;
   readonly password: string;
+  readonly tls?: TlsFiles | undefined;
   readonly limitMs: number;
 }): Promise<"refused" | "silent" | "answers"> {
+  const ssl = o.tls === undefined ? false : await sslFor(o.host, o.tls);
   const client = new pg.Client({
+    ...(ssl && { ssl }),
     host: o.host,
     port: o.port,
     user: o.user,
@@ -45,7 +50,7 @@ export async function probeDataServer(o: {
 }
 
 function verdictOf(error: unknown): "refused" | "silent" | "answers" {
-  if (error instanceof pg.DatabaseError) return "answers";
+  if (error instanceof pg.DatabaseError || isTlsRefusal(error)) return "answers";
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   return code === "ECONNREFUSED" ? "refused" : "silent";
 }

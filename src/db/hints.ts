@@ -1,7 +1,7 @@
 /** LISTEN as "look now": a notification changes only when we look, never what we believe (H65). */
 import pgListen, { type Subscriber } from "pg-listen";
 import { type Clock, monotonicClock } from "../clock/clock.ts";
-import { type ConnectOptions, connectionConfig } from "./connect.ts";
+import { connectionConfig, type LocalOptions } from "./connect.ts";
 
 export interface Hints {
   /** Resolves at the next hint, at once if one came since the last call, or when `signal` aborts. */
@@ -83,7 +83,7 @@ const RECONNECT_MS = 200;
  * for as long as it takes, and every reconnection is a hint (what came meanwhile was not heard).
  */
 export async function openHints(
-  connection: ConnectOptions,
+  connection: LocalOptions,
   { channels, clock }: { readonly channels: readonly string[]; readonly clock: Clock },
 ): Promise<OpenHints> {
   const closing = new AbortController();
@@ -145,7 +145,7 @@ const createSubscriber = (
 
 /** One subscriber for one connection: pg-listen's own retries cannot be stopped once they have begun. */
 async function listen(
-  connection: ConnectOptions,
+  connection: LocalOptions,
   channels: readonly string[],
   heard: (payload: string) => void,
 ): Promise<Listener> {

@@ -9,20 +9,16 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import type { ConnectOptions } from "../db/connect.ts";
+import type { LocalOptions } from "../db/connect.ts";
 import type { Log } from "../log/logger.ts";
 import type { Binaries } from "../postgres/binaries.ts";
 import { RewindFailed, type RewindOptions } from "../postgres/pg-rewind.ts";
-import {
-  type BaseBackup,
-  BaseBackupFailed,
-  type BaseBackupOptions,
-} from "../replication/base-backup.ts";
-import type { News, Order, Work } from "./orders.ts";
+import { type BaseBackup, BaseBackupFailed } from "../replication/base-backup.ts";
+import type { CopyWork, News, Order, Work } from "./orders.ts";
 
 export interface LongWorkOptions {
   /** How the process reaches the own control store. */
-  readonly store: ConnectOptions;
+  readonly store: LocalOptions;
   readonly binaries: Pick<Binaries, "program">;
   readonly log: Log;
 }
@@ -41,7 +37,7 @@ const MAIN = join(
 export function longWork({ store, binaries, log }: LongWorkOptions) {
   return {
     /** Throws BaseBackupFailed once the job has failed for good. */
-    async copy({ signal, onProgress, ...work }: Omit<BaseBackupOptions, "clock" | "tls">) {
+    async copy({ signal, onProgress, ...work }: CopyWork & Run) {
       const end = await runJob({ task: "clone", work }, { store, log, signal, onProgress });
       if (end.type === "done" && end.backup !== undefined) return end.backup satisfies BaseBackup;
       throw new BaseBackupFailed(end.type === "failed" ? end.why : "the job made no copy");

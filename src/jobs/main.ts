@@ -5,6 +5,7 @@ import { openPool } from "../db/connect.ts";
 import { removeTree } from "../postgres/files.ts";
 import { rewind } from "../postgres/pg-rewind.ts";
 import { takeBaseBackup } from "../replication/base-backup.ts";
+import { planTls } from "../replication/tls.ts";
 import type { News, Order } from "./orders.ts";
 import { runInQueue } from "./queue.ts";
 
@@ -30,8 +31,14 @@ async function perform(order: Order): Promise<Extract<News, { type: "done" }>> {
   }
   // What an earlier attempt has left; the note beside it says that it is ours (H04).
   await removeTree(order.work.dir);
+  const { tlsFiles, ...work } = order.work;
+  const tls =
+    tlsFiles === undefined
+      ? undefined
+      : await planTls({ mode: "verify-full", ...tlsFiles }, work.host);
   const backup = await takeBaseBackup({
-    ...order.work,
+    ...work,
+    tls,
     clock: monotonicClock,
     signal,
     onProgress,

@@ -1,9 +1,13 @@
 /** What crosses between the worker and the process that runs a job; 64-bit numbers as such (structured clone). */
-import type { ConnectOptions } from "../db/connect.ts";
+import type { TlsFiles } from "../config/tls.ts";
+import type { LocalOptions } from "../db/connect.ts";
 import type { RewindOptions } from "../postgres/pg-rewind.ts";
 import type { BaseBackup, BaseBackupOptions } from "../replication/base-backup.ts";
 
-export type CopyWork = Omit<BaseBackupOptions, "clock" | "signal" | "onProgress" | "tls">;
+export type CopyWork = Omit<BaseBackupOptions, "clock" | "signal" | "onProgress" | "tls"> & {
+  /** Read at each attempt. */
+  readonly tlsFiles?: TlsFiles | undefined;
+};
 export type RewindWork = Omit<RewindOptions, "binaries" | "signal" | "onProgress"> & {
   readonly program: string;
 };
@@ -15,7 +19,7 @@ export type Work =
 
 export type Order = Work & {
   /** The control store that holds the queue. */
-  readonly store: Omit<ConnectOptions, "onLost">;
+  readonly store: Omit<LocalOptions, "onLost">;
 };
 
 export type News =

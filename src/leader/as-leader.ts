@@ -3,6 +3,7 @@ import type { Pool } from "pg";
 import type { Clock } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
 import { nodePassword } from "../config/secrets.ts";
+import { dialTls } from "../config/tls.ts";
 import { type Facts, newest, primaryOf, type View } from "../coordinator/facts.ts";
 import { isInferred } from "../coordinator/flapping.ts";
 import { type Decision, decide } from "../coordinator/rules.ts";
@@ -21,7 +22,7 @@ export interface LeadOptions {
   readonly leadership: Leadership;
   /** The pool of the own control store. */
   readonly store: Pool;
-  readonly config: Pick<Config, "node" | "clusterId" | "peerSecret" | "timing">;
+  readonly config: Pick<Config, "node" | "clusterId" | "peerSecret" | "timing" | "tls" | "dir">;
   readonly clock: Clock;
   readonly log: Log;
   readonly hints: Hints;
@@ -59,8 +60,9 @@ export function createWatch({
 }: Pick<LeadOptions, "config" | "clock">): PrimaryWatch {
   const user = nodeRole(config.node.id);
   const password = nodePassword(config, config.node.id);
+  const tls = dialTls(config);
   const probe = ({ host, port }: Target, limitMs: number) =>
-    probeDataServer({ host, port, user, password, limitMs });
+    probeDataServer({ host, port, user, password, tls, limitMs });
   return new PrimaryWatch({ clock, probe });
 }
 

@@ -14,6 +14,10 @@ export const EVENTS = [
   "control.reborn",
   "control.installed",
   "control.disk",
+  // certificates
+  "tls.replaced",
+  "tls.refused",
+  "tls.expires",
   // raft
   "raft.leader_silent",
   "raft.peer_lost",

@@ -16,6 +16,40 @@ export interface HbaRule {
   readonly options?: Readonly<Record<string, string>>;
 }
 
+/** How members come: in TLS only, by a certificate of their own and their password, or by the password alone. */
+export type MemberType = "host" | "hostssl";
+
+export function memberType({
+  tls,
+}: {
+  readonly tls?: { readonly mode: "offer" | "use" | "only" };
+}): MemberType {
+  return tls?.mode === "only" ? "hostssl" : "host";
+}
+
+/**
+ * Login rules of the members' roles for `databases`. In TLS the certificate's CN must be the role's name, and the
+ * password is asked for all the same: another cluster may have nodes of the same numbers under the same authority. No
+ * line after these lets a member's role in otherwise.
+ */
+export function memberRules(type: MemberType, databases: readonly string[]): HbaRule[] {
+  const members = { user: "+pgreplica_peer", address: "all" } as const;
+  const admit = databases.map(
+    (database): HbaRule => ({
+      type,
+      database,
+      ...members,
+      method: "scram-sha-256",
+      ...(type === "hostssl" ? { options: { clientcert: "verify-full" } } : {}),
+    }),
+  );
+  if (type === "host") return admit;
+  return [
+    ...admit,
+    { type: "host", database: ["all", "replication"], ...members, method: "reject" },
+  ];
+}
+
 /** A rule, or a line as an operator wrote it. */
 export type HbaLine = HbaRule | string;
 

@@ -1,4 +1,5 @@
 /** pg_rewind: arguments in, named outcome out. It is asked first, without touching anything, and believed only then. */
+import { libpqTls, type TlsFiles } from "../config/tls.ts";
 import { type Lsn, parseLsn } from "../core/ids.ts";
 import type { Binaries } from "./binaries.ts";
 import { isReachable } from "./files.ts";
@@ -13,6 +14,8 @@ export interface RewindOptions {
   readonly source: { readonly host: string; readonly port: number; readonly user: string };
   /** A libpq password file: no secret on a command line or in the environment. */
   readonly passFile: string;
+  /** Paths, read by libpq; without them its own default. */
+  readonly tls?: TlsFiles | undefined;
   readonly signal: AbortSignal;
   readonly onProgress?: ((done: bigint, total: bigint) => void) | undefined;
 }
@@ -84,12 +87,13 @@ export function lastProgress(text: string): { done: bigint; total: bigint } | un
 }
 
 async function runRewind(
-  { binaries, dataDir, owner, source, passFile, signal }: RewindOptions,
+  { binaries, dataDir, owner, source, passFile, tls, signal }: RewindOptions,
   more: readonly string[],
   onStderr?: (text: string) => void,
 ): Promise<RunResult> {
   const words = {
     ...source,
+    ...libpqTls(tls),
     dbname: "postgres",
     application_name: "pgreplica_rewind",
     connect_timeout: 10,

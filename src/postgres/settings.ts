@@ -4,11 +4,31 @@
  */
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { tlsFilesIn } from "../config/tls.ts";
 import { exists, isMissing, replaceFile, writeDurable } from "./files.ts";
 import type { Owner } from "./owner.ts";
 
 /** Setting to value; a number is in the setting's own unit. */
 export type Settings = Readonly<Record<string, string | number | boolean>>;
+
+/** Of a server that takes TLS, by the files that the worker keeps; none where none was asked for. */
+export function tlsSettings({
+  dir,
+  tls,
+}: {
+  readonly dir: string;
+  readonly tls?: object;
+}): Settings {
+  if (tls === undefined) return {};
+  const { ca, cert, key } = tlsFilesIn(dir);
+  return {
+    ssl: true,
+    ssl_ca_file: ca,
+    ssl_cert_file: cert,
+    ssl_key_file: key,
+    ssl_min_protocol_version: "TLSv1.2",
+  };
+}
 
 export class BadSetting extends Error {
   override readonly name = "BadSetting";

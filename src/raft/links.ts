@@ -8,9 +8,11 @@
  */
 import type pg from "pg";
 import type { Clock } from "../clock/clock.ts";
+import type { TlsFiles } from "../config/tls.ts";
 import type { NodeId } from "../core/ids.ts";
 import { connect } from "../db/connect.ts";
 import { type HelloReply, hello, type Sender } from "../db/peer.ts";
+import { isTlsRefusal } from "../db/tls.ts";
 import type { Log } from "../log/logger.ts";
 import type { Reach } from "./raft.ts";
 
@@ -24,6 +26,7 @@ export interface PeerAddress {
   readonly port: number;
   readonly user: string;
   readonly password?: string;
+  readonly tls?: TlsFiles | undefined;
 }
 
 export interface LinkOptions {
@@ -166,13 +169,14 @@ export class Link {
     return first;
   }
 
-  /** A store that answers with an error is worth a line, once; a broken connection is told by its reach. */
+  /** A store that answers with an error, or is not taken for a member's, is worth a line, once; a broken connection is told by its reach. */
   #complain(error: unknown): void {
     const text = String(error);
     const { code, cause } = error as { code?: unknown; cause?: { code?: unknown } };
     const state = code ?? cause?.code;
     const refusal =
-      typeof state === "string" && /^[0-9A-Z]{5}$/.test(state) && !/^(08|57|EPIPE)/.test(state);
+      isTlsRefusal(error) ||
+      (typeof state === "string" && /^[0-9A-Z]{5}$/.test(state) && !/^(08|57|EPIPE)/.test(state));
     if (!refusal || text === this.#complaint) return;
     this.#complaint = text;
     this.#options.log.warn({ event: "raft.alarm", peer: this.id, code: state }, text);

@@ -4,9 +4,10 @@ import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
 import type { Binaries } from "../postgres/binaries.ts";
 import { makeDirectory, writeDurable } from "../postgres/files.ts";
-import { renderHba, renderIdent } from "../postgres/hba.ts";
+import { memberRules, memberType, renderHba, renderIdent } from "../postgres/hba.ts";
 import type { Owner } from "../postgres/owner.ts";
-import { type Settings, writeSettings } from "../postgres/settings.ts";
+import { type Settings, tlsSettings, writeSettings } from "../postgres/settings.ts";
+import { installTls } from "./tls-files.ts";
 
 /** Where a node keeps what belongs to its control store; see docs/architecture.md, "A node's directory". */
 export function controlPaths(config: Pick<Config, "dir" | "control">) {
@@ -38,7 +39,7 @@ export function identFile(config: Pick<Config, "runAs">): string {
   );
 }
 
-export function controlHba(config: Pick<Config, "control">): string {
+export function controlHba(config: Pick<Config, "control" | "tls">): string {
   return renderHba([
     {
       type: "local",
@@ -47,19 +48,13 @@ export function controlHba(config: Pick<Config, "control">): string {
       method: "peer",
       options: { map: IDENT_MAP },
     },
-    {
-      type: "host",
-      database: "postgres",
-      user: "+pgreplica_peer",
-      address: "all",
-      method: "scram-sha-256",
-    },
+    ...memberRules(memberType(config), ["postgres"]),
     ...config.control.hba,
   ]);
 }
 
 export function controlSettings(
-  config: Pick<Config, "dir" | "control" | "cluster" | "node">,
+  config: Pick<Config, "dir" | "control" | "cluster" | "node" | "tls">,
   { major }: Pick<Binaries, "major">,
 ): Settings {
   const paths = controlPaths(config);
@@ -89,6 +84,7 @@ export function controlSettings(
     restart_after_crash: false,
     ...SMALL,
     ...(major >= 18 ? { io_method: "sync", autovacuum_worker_slots: 1 } : {}),
+    ...tlsSettings(config),
     ...LOGGING,
     timezone: "UTC",
   };
@@ -141,6 +137,7 @@ export async function writeControlFiles(
   await makeDirectory(paths.socketDir, { owner });
   await makeDirectory(paths.hbaDir, { owner });
   await makeDirectory(paths.logDir, { owner, mode: 0o750 });
+  await installTls(config, owner);
   await writeDurable(paths.hbaFile, controlHba(config), { owner });
   await writeDurable(paths.identFile, identFile(config), { owner });
   await writeSettings(dataDir, controlSettings(config, binaries), owner);

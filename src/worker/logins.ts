@@ -2,6 +2,7 @@
 import type { Clock } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
 import { nodePassword, scramVerifier, verifies } from "../config/secrets.ts";
+import { dialTls, libpqTls } from "../config/tls.ts";
 import { type NodeId, nodeRole } from "../core/ids.ts";
 import type { Queryable } from "../db/call.ts";
 import {
@@ -10,12 +11,12 @@ import {
   memberIds,
   nodeLogins,
   putNodeRole,
-  putPeerPassword,
+  putPeerLogin,
 } from "../db/control-setup.ts";
 import type { Hints } from "../db/hints.ts";
 import type { Log } from "../log/logger.ts";
 
-type Secrets = Pick<Config, "node" | "clusterId" | "peerSecret">;
+type Secrets = Pick<Config, "node" | "clusterId" | "peerSecret" | "dir" | "tls">;
 
 /**
  * Every member, everyone introduced and this node itself may log in, by the password that follows from the secret; who
@@ -37,7 +38,7 @@ export async function admitMembers(
     await putNodeRole(db, id, scramVerifier(password));
   }
   for (const id of await nodeLogins(db)) if (left.includes(id)) await dropNodeRole(db, id);
-  await putPeerPassword(db, nodePassword(config, config.node.id));
+  await putPeerLogin(db, nodePassword(config, config.node.id), libpqTls(dialTls(config)));
 }
 
 export interface LoginOptions {

@@ -5,6 +5,7 @@ import { runAgent } from "../agent/agent.ts";
 import type { Clock } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
 import { nodePassword } from "../config/secrets.ts";
+import { dialTls } from "../config/tls.ts";
 import { nodeRole } from "../core/ids.ts";
 import { clusterView } from "../db/cluster.ts";
 import { openPool } from "../db/connect.ts";
@@ -31,6 +32,7 @@ import { keepMark } from "./life-mark.ts";
 import { keepLogins } from "./logins.ts";
 import { registerMembers } from "./register.ts";
 import { keepRunning } from "./supervise.ts";
+import { keepTls } from "./tls.ts";
 
 export interface WorkerOptions {
   /** Of the servers' processes and files; undefined: this process's own user. */
@@ -110,6 +112,7 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
     suspect(parts, raft, signal),
     remember(parts, signal),
     keepBallast(parts.config, { ...parts, signal }),
+    keepTls(parts.config, { ...parts, signal }),
     keepLogBounded({ ...parts, hints: afterwards(parts, "applied"), signal }),
     tellLeader(parts, raft, signal),
     markLife(parts, signal),
@@ -215,10 +218,11 @@ function addressOf(config: Config): (member: RaftMember) => PeerAddress {
   const own = ownControlStore(config, "");
   const user = nodeRole(config.node.id);
   const password = nodePassword(config, config.node.id);
+  const tls = dialTls(config);
   return ({ id, host, port }) =>
     id === config.node.id
       ? { id, host: own.host, port: own.port, user: own.user }
-      : { id, host, port, user, password };
+      : { id, host, port, user, password, tls };
 }
 
 /** A control store that ends is started again: without it this node has no voice. */

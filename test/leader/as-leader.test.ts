@@ -93,6 +93,7 @@ test("a follower that missed heartbeats has its probe ready when it becomes lead
     node: { id: 2, name: "node2" },
     clusterId: "00000000-0000-0000-0000-000000000001",
     peerSecret: "secret",
+    dir: "/nowhere",
     timing: { heartbeatMs: 100, electionMs: 1000, probeMs: 200, silentMs: 1000, leaseMs: 3000 },
   };
   const watch = createWatch({ config, clock: monotonicClock });

@@ -161,6 +161,7 @@ test("every command of a founding, a forming and a switchover is one that the lo
       node: { id: 1, name: "node1" },
       clusterId: "00000000-0000-5000-8000-000000000001",
       peerSecret: "secret",
+      dir: "/nowhere",
       timing: { heartbeatMs: 100, electionMs: 1000, probeMs: 200, silentMs: 1000, leaseMs: 3000 },
     },
     clock: monotonicClock,

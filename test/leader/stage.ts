@@ -69,6 +69,7 @@ export class Stage {
         node: { id: this.world.facts.self, name: "node" },
         clusterId: "00000000-0000-0000-0000-000000000001",
         peerSecret: "secret",
+        dir: "/nowhere",
         timing: { heartbeatMs: 100, electionMs: 1000, probeMs: 200, silentMs: 1000, leaseMs: 3000 },
       },
       clock: monotonicClock,

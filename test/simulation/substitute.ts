@@ -38,6 +38,7 @@ const MODULES: Readonly<Record<string, string>> = {
   "worker/control-store.ts": "control-store.ts",
   "worker/ballast.ts": "ballast.ts",
   "worker/logins.ts": "logins.ts",
+  "worker/tls.ts": "tls.ts",
   "agent/gauges.ts": "gauges.ts",
   "agent/wal-end.ts": "wal-end.ts",
   "agent/processes.ts": "processes.ts",

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir, open as openFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type Authority, issueInto } from "./certificates.ts";
 import type { ClusterView, NodeEntry } from "./cluster.ts";
 import { processesBelow, temporaryFolder } from "./cluster.ts";
 import { freeDemoPorts } from "./ports.ts";
@@ -38,7 +39,7 @@ export interface NodePorts {
 export function nodeFile(
   nodes: readonly NodePorts[],
   id: number,
-  { cluster = "byhand", founders = nodes.length } = {},
+  { cluster = "byhand", founders = nodes.length, tls = false } = {},
 ): Record<string, unknown> {
   const me = nodes.find((node) => node.id === id);
   const host = "127.0.0.1";
@@ -49,12 +50,14 @@ export function nodeFile(
     port: node.control,
     ...(node.data === undefined ? {} : { data_host: host, data_port: node.data }),
   }));
+  const clients = tls ? { hba: ["hostssl all all 127.0.0.1/32 scram-sha-256"] } : {};
   const isFounder = peers.some((peer) => peer.id === id);
   return {
     cluster,
     node: { id, name: `node${id}` },
-    ...(me?.data === undefined ? {} : { data: { dir: "data", host, port: me.data } }),
-    control: { dir: "control", host, port: me?.control },
+    ...(me?.data === undefined ? {} : { data: { dir: "data", host, port: me.data, ...clients } }),
+    control: { dir: "control", host, port: me?.control, ...clients },
+    ...(tls ? { tls: { ca: "node.ca", cert: "node.crt", key: "node.key" } } : {}),
     ...(isFounder ? { peers } : {}),
     watchdog: "off",
     peer_password_file: "../peer.password",
@@ -67,11 +70,13 @@ export interface Layout {
   readonly founders?: number;
   /** Which have no data server. */
   readonly witnesses?: readonly number[];
+  /** Everything in TLS, by its certificates. */
+  readonly authority?: Authority;
 }
 
 /** Write the files of `size` nodes into a new folder; nothing is started. */
 export async function prepareByHand(size = 3, layout: Layout = {}): Promise<ByHand> {
-  const { founders = size, witnesses = [] } = layout;
+  const { founders = size, witnesses = [], authority } = layout;
   const top = await temporaryFolder("byhand");
   const base = await freeDemoPorts(size);
   const ids = Array.from({ length: size }, (_, index) => index + 1);
@@ -88,12 +93,14 @@ export async function prepareByHand(size = 3, layout: Layout = {}): Promise<ByHa
     // JSON is YAML.
     await writeFile(
       join(top, `node${id}`, "node.yaml"),
-      JSON.stringify(nodeFile(written, id, { founders }), null, 2),
+      JSON.stringify(nodeFile(written, id, { founders, tls: authority !== undefined }), null, 2),
     );
+    if (authority !== undefined) await certify(top, id, authority);
   }
   const server = (port: number, dir: string) => {
     const uri = `postgresql://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`;
-    return { uri, port, dir, pid: null };
+    const secure = `?sslmode=verify-full&sslrootcert=${join(top, "node1", "node.ca")}`;
+    return { uri: authority === undefined ? uri : uri + secure, port, dir, pid: null };
   };
   const nodes: NodeEntry[] = ports.map(({ id, data, control }) => ({
     id,
@@ -103,6 +110,12 @@ export async function prepareByHand(size = 3, layout: Layout = {}): Promise<ByHa
     worker: { pid: null },
   }));
   return { top, size, nodes, ...commands(top, nodes) };
+}
+
+/** A certificate of node `id`, new or another one. */
+export async function certify(top: string, id: number, authority: Authority): Promise<void> {
+  const subject = { commonName: `pgreplica_node_${id}`, hosts: ["127.0.0.1"] };
+  await issueInto(join(top, `node${id}`), "node", authority, subject);
 }
 
 function commands(top: string, nodes: readonly NodeEntry[]) {

@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Authority, createAuthority, type Subject } from "../../src/cli/demo/certificates.ts";
-import type { TlsPaths } from "../../src/config/tls.ts";
+import type { TlsPaths } from "../../src/config/certificates.ts";
 
 export { type Authority, createAuthority };
 

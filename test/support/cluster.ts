@@ -48,6 +48,8 @@ export interface StartOptions {
   /** The demo's folder; default: a new temporary one. */
   readonly dir?: string;
   readonly port?: number;
+  /** `--tls`. */
+  readonly tls?: boolean;
   readonly env?: NodeJS.ProcessEnv;
   /** Until cluster.json is there, milliseconds. */
   readonly limitMs?: number;
@@ -132,6 +134,7 @@ export async function startCluster(options: StartOptions = {}): Promise<Cluster>
     made: top ?? dir,
     env: options.env ?? {},
     main: options.main ?? CLI,
+    tls: options.tls ?? false,
     limitMs: options.limitMs ?? 150_000,
   });
   try {
@@ -152,6 +155,7 @@ interface Place {
   readonly made: string;
   readonly env: NodeJS.ProcessEnv;
   readonly main: string;
+  readonly tls: boolean;
   readonly limitMs: number;
 }
 
@@ -264,10 +268,11 @@ class RunningCluster implements Cluster {
   }
 
   async restart(): Promise<void> {
-    const { dir, size, port, main, env, logFile, limitMs } = this.place;
+    const { dir, size, port, main, tls, env, logFile, limitMs } = this.place;
     const log = await openFile(logFile, "a");
     const startedAt = Date.now();
     const args = [main, "demo", "--nodes", `${size}`, "--dir", dir, "--port", `${port}`];
+    if (tls) args.push("--tls");
     const child = spawn(process.execPath, args, {
       env: { ...process.env, ...env },
       stdio: ["ignore", log.fd, log.fd],

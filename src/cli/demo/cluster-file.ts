@@ -65,9 +65,11 @@ export function clusterUri(nodes: readonly DemoNode[]): string {
   );
   const [first] = nodes;
   if (first === undefined) throw new Error("a demo without nodes");
-  return `${uri(first.config, hosts.join(","))}?target_session_attrs=read-write`;
+  const one = uri(first.config, hosts.join(","));
+  return `${one}${one.includes("?") ? "&" : "?"}target_session_attrs=read-write`;
 }
 
-export function uri({ superuserPassword = "" }: Config, hosts: string): string {
-  return `postgresql://postgres:${encodeURIComponent(superuserPassword)}@${hosts}/postgres`;
+export function uri({ superuserPassword = "", tls }: Config, hosts: string): string {
+  const secure = tls === undefined ? "" : `?sslmode=verify-full&sslrootcert=${encodeURI(tls.ca)}`;
+  return `postgresql://postgres:${encodeURIComponent(superuserPassword)}@${hosts}/postgres${secure}`;
 }

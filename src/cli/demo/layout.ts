@@ -5,9 +5,11 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import { loadConfig } from "../../config/load.ts";
 import type { Config } from "../../config/schema.ts";
+import { nodeRole } from "../../core/ids.ts";
 import type { Binaries } from "../../postgres/binaries.ts";
 import { exists, isMissing, makeDirectory, writeDurable } from "../../postgres/files.ts";
 import type { Owner } from "../../postgres/owner.ts";
+import { createAuthority } from "./certificates.ts";
 import type { Place } from "./place.ts";
 
 /** One node of the demo: where its file is, and what it says. */
@@ -44,6 +46,7 @@ export async function layOut({
     await makeDirectory(join(dir, "log"), { owner });
   }
   for (const name of SECRETS) await shareSecret(name, dirs, owner);
+  if (place.tls) await certify(dirs, owner);
   const nodes: DemoNode[] = [];
   for (const [index, dir] of dirs.entries()) {
     const file = join(dir, "node.yaml");
@@ -69,6 +72,23 @@ async function shareSecret(
   }
 }
 
+const TLS_FILES = { ca: "ca.crt", cert: "node.crt", key: "node.key" } as const;
+
+/** Certificates for all, unless all have theirs: the authority is gone once it has issued them. */
+async function certify(dirs: readonly string[], owner: Owner | undefined): Promise<void> {
+  const files = dirs.flatMap((dir) => Object.values(TLS_FILES).map((name) => join(dir, name)));
+  const there = await Promise.all(files.map(exists));
+  if (!there.includes(false)) return;
+  const authority = createAuthority("pg_replica demo");
+  for (const [index, dir] of dirs.entries()) {
+    const commonName = nodeRole(index + 1);
+    const { cert, key } = authority.issue({ commonName, hosts: ["127.0.0.1", "localhost"] });
+    await writeDurable(join(dir, TLS_FILES.ca), authority.cert, { owner, mode: 0o644 });
+    await writeDurable(join(dir, TLS_FILES.cert), cert, { owner, mode: 0o644 });
+    await writeDurable(join(dir, TLS_FILES.key), key, { owner });
+  }
+}
+
 async function readIfThere(path: string): Promise<string | undefined> {
   return await readFile(path, "utf8").catch((error: unknown) => {
     if (isMissing(error)) return undefined;
@@ -77,7 +97,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
 }
 
 function nodeYaml(
-  { nodes, port }: Place,
+  { nodes, port, tls }: Place,
   index: number,
   machine: { readonly bin_dir: string; readonly run_as: string },
 ): string {
@@ -88,11 +108,13 @@ function nodeYaml(
     port: port + 50 + at,
     data_port: port + at,
   }));
+  const clients = tls ? { hba: ["hostssl all all 127.0.0.1/32 scram-sha-256"] } : {};
   const file = {
     cluster: "demo",
     node: { id: index + 1, name: `node${index + 1}` },
-    data: { dir: "data", host: "127.0.0.1", port: port + index },
-    control: { dir: "control", host: "127.0.0.1", port: port + 50 + index },
+    data: { dir: "data", host: "127.0.0.1", port: port + index, ...clients },
+    control: { dir: "control", host: "127.0.0.1", port: port + 50 + index, ...clients },
+    ...(tls ? { tls: TLS_FILES } : {}),
     peers,
     ...machine,
     // Three nodes on a machine where people work: nothing may reset it.

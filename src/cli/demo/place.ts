@@ -11,6 +11,8 @@ export interface Asked {
   readonly nodes: number | undefined;
   readonly port: number | undefined;
   readonly dir: string | undefined;
+  /** False: as the folder was made, or plain. */
+  readonly tls: boolean;
 }
 
 export interface Place {
@@ -18,6 +20,8 @@ export interface Place {
   readonly nodes: number;
   /** Node i has data port `port + i - 1` and control port `port + 49 + i`. */
   readonly port: number;
+  /** Nodes and clients speak TLS. */
+  readonly tls: boolean;
 }
 
 export const DEFAULT_NODES = 3;
@@ -39,10 +43,11 @@ export async function openPlace(asked: Asked, owner: Owner | undefined): Promise
   const known = await readMarker(dir);
   if (owner !== undefined) await mustBeEnterable(dirname(dir), owner);
   if (known !== undefined) return agree(asked, known, dir);
-  const place = { dir, nodes: asked.nodes ?? DEFAULT_NODES, port: asked.port ?? DEFAULT_PORT };
+  const { nodes = DEFAULT_NODES, port = DEFAULT_PORT, tls } = asked;
+  const place = { dir, nodes, port, tls };
   await makeFolders(dir);
   await makeDirectory(dir, { owner });
-  const marker = { made_by: "pg-replica demo", nodes: place.nodes, port: place.port };
+  const marker = { made_by: "pg-replica demo", nodes, port, ...(tls ? { tls } : {}) };
   await writeDurable(join(dir, MARKER), `${JSON.stringify(marker)}\n`, { owner, mode: 0o644 });
   return place;
 }
@@ -61,6 +66,7 @@ async function makeFolders(path: string): Promise<void> {
 interface Marker {
   readonly nodes: number;
   readonly port: number;
+  readonly tls: boolean;
 }
 
 async function readMarker(dir: string): Promise<Marker | undefined> {
@@ -81,7 +87,8 @@ async function readMarker(dir: string): Promise<Marker | undefined> {
 function parseMarker(text: string): Marker | undefined {
   const [, nodes, port] =
     /"made_by":\s*"pg-replica demo".*"nodes":\s*(\d+).*"port":\s*(\d+)/.exec(text) ?? [];
-  return nodes === undefined ? undefined : { nodes: Number(nodes), port: Number(port) };
+  const tls = /"tls":\s*true/.test(text);
+  return nodes === undefined ? undefined : { nodes: Number(nodes), port: Number(port), tls };
 }
 
 function agree(asked: Asked, known: Marker, dir: string): Place {
@@ -91,7 +98,12 @@ function agree(asked: Asked, known: Marker, dir: string): Place {
     const expected = `expected ${known[option]}, with which ${dir} was made`;
     throw new CommandFailed(`--${option}: ${value}: ${expected} (--dir takes another folder)`);
   }
-  return { dir, nodes: known.nodes, port: known.port };
+  if (asked.tls && !known.tls) {
+    throw new CommandFailed(
+      `--tls: expected none: ${dir} was made without it (--dir takes another folder)`,
+    );
+  }
+  return { dir, ...known };
 }
 
 /** Every folder that exists on the way must let the servers' owner through. */

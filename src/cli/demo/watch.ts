@@ -148,6 +148,7 @@ async function takesWrites({ config }: DemoNode): Promise<boolean> {
     port: config.data.port,
     user: "postgres",
     password: config.superuserPassword ?? "",
+    tls: config.tls && { ca: config.tls.ca },
     applicationName: "pg-replica demo",
     connectLimitMs: 1000,
     statementLimitMs: 1000,
