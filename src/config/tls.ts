@@ -1,7 +1,7 @@
 /** TLS between members: which files, and how libpq is told of them. What a certificate must be: certificates.ts. */
 import { join } from "node:path";
 
-/** `offer`: servers take both, this node dials plain · `use`: it dials TLS · `only`: servers take nothing else of members. */
+/** `offer`: servers take both, this node dials plain · `use`: it dials TLS · `only`: and takes members in TLS alone. */
 export const TLS_MODES = ["offer", "use", "only"] as const;
 export type TlsMode = (typeof TLS_MODES)[number];
 
@@ -12,7 +12,7 @@ export interface TlsFiles {
   readonly key?: string;
 }
 
-/** Where the worker keeps the files that servers and connections use: it replaces them when it has checked the new ones. */
+/** The files that servers and connections use: the worker replaces them when it has checked the new ones. */
 export function tlsFilesIn(dir: string): Required<TlsFiles> {
   const own = join(dir, "tls", "node.pem");
   return { ca: join(dir, "tls", "ca.pem"), cert: own, key: own };

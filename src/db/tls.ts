@@ -46,7 +46,7 @@ async function versionOf(path: string): Promise<string> {
 
 /** Verdicts of OpenSSL on a certificate, and what Node says of a handshake. */
 const TLS_CODES =
-  /^(ERR_TLS_|ERR_SSL_|EPROTO$|CERT_|CRL_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_CA$|INVALID_PURPOSE$|HOSTNAME_MISMATCH$)/;
+  /^(ERR_TLS_|ERR_SSL_|EPROTO$|CERT_|CRL_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_(CA|PURPOSE)$)/;
 
 /** Somebody speaks there, and TLS came to nothing: not who he should be, or does not take us for a member. */
 export function isTlsRefusal(error: unknown): boolean {

@@ -169,7 +169,10 @@ export class Link {
     return first;
   }
 
-  /** A store that answers with an error, or is not taken for a member's, is worth a line, once; a broken connection is told by its reach. */
+  /**
+   * A store that answers with an error, or is not taken for a member's, is worth a line, once; a broken connection is
+   * told by its reach.
+   */
   #complain(error: unknown): void {
     const text = String(error);
     const { code, cause } = error as { code?: unknown; cause?: { code?: unknown } };

@@ -22,8 +22,8 @@ const DAY_MS = 24 * 3600_000;
 const WARN_DAYS = 30;
 
 /**
- * Until the signal aborts. Files that do not fit together are refused, and what was in use stays: whoever replaces three
- * files may take his time.
+ * Until the signal aborts. Files that do not fit together are refused, and what was in use stays: whoever replaces
+ * three files may take his time.
  */
 export async function keepTls(config: Config, options: TlsOptions): Promise<void> {
   const { clock, signal } = options;

@@ -1,4 +1,4 @@
-/** A cluster in TLS from its first connection on: founded, failed over, rejoined, grown, and given other certificates. */
+/** A cluster in TLS from its first connection on: founded, failed over, rejoined, grown, given other certificates. */
 import type { ChildProcess } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
