@@ -29,6 +29,9 @@ const RESERVED = new Set([
   "wal_log_hints",
 ]);
 
+/** With `tls` the data server shows the node's certificate: another one members would refuse. */
+const TLS_RESERVED = new Set(["ssl", "ssl_ca_file", "ssl_cert_file", "ssl_key_file"]);
+
 /** Every contradiction in `file`, whose paths are absolute already. */
 export function contradictions(file: ConfigFile): Problem[] {
   return [
@@ -110,18 +113,16 @@ function inside(folder: string, path: string): boolean {
 }
 
 function reserved(file: ConfigFile): Problem[] {
+  const isReserved = (name: string) =>
+    RESERVED.has(name) || (file.tls !== undefined && TLS_RESERVED.has(name));
   return Object.keys(file.data?.settings ?? {})
-    .map((name) => name.toLowerCase())
-    .filter((name) => RESERVED.has(name) || (file.tls !== undefined && TLS_RESERVED.has(name)))
+    .filter((name) => isReserved(name.toLowerCase()))
     .map((name) => ({
       key: `data.settings.${name}`,
       found: "reserved",
       expected: "no such setting: pg_replica sets it itself",
     }));
 }
-
-/** With `tls` the data server shows the node's certificate: another one members would refuse. */
-const TLS_RESERVED = new Set(["ssl", "ssl_ca_file", "ssl_cert_file", "ssl_key_file"]);
 
 function timing({ timing: own }: ConfigFile): Problem[] {
   const preset = TIMING_PRESETS[own.preset];

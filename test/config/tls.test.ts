@@ -134,6 +134,10 @@ test("node.yaml names them by paths of its own; a bad one is a bad configuration
   await expect(loadConfig(await file("bad.yaml", YAML + bad), {})).rejects.toThrow(
     "tls.mode: require: expected offer, use or only",
   );
+  const own = good + YAML.replace("port: 7432 }", "port: 7432, settings: { ssl_key_file: x } }");
+  await expect(loadConfig(await file("own.yaml", own), {})).rejects.toThrow(
+    "data.settings.ssl_key_file: reserved: expected no such setting: pg_replica sets it itself",
+  );
   await expect(
     loadConfig(await file("node.yaml", YAML + good), { PG_REPLICA_TLS_KEY: "none" }),
   ).rejects.toThrow(
