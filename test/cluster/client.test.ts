@@ -4,7 +4,6 @@ import { expect, test } from "vitest";
 import {
   createPool,
   type Heard,
-  OUTCOME_DDL,
   type Pool,
   type PoolOptions,
   type Primary,
@@ -112,8 +111,6 @@ async function expectAllThere(load: Load): Promise<void> {
 test("twelve writers through kills and a switchover: nothing acknowledged lost, nothing twice, reads never fail", async () => {
   await untilHealthy(cluster());
   await onPrimary(cluster(), "create table client_rows (id int)");
-  for (const text of OUTCOME_DDL.split(";"))
-    if (text.trim() !== "") await onPrimary(cluster(), text);
   const pool = createPool({ ...optionsOf(), control: cluster().controlUris() });
   const seen: Primary[] = [];
   pool.onPrimary((primary) => seen.push(primary));

@@ -30,7 +30,7 @@ async function catalogOf(db: pg.Client): Promise<string[]> {
   return rows.map(({ line }) => line);
 }
 
-const OURS = "('raft', 'peer', 'cluster', 'node', 'pg_replica', 'pgreplica')";
+const OURS = "('raft', 'peer', 'cluster', 'node', 'pg_replica', 'pgreplica', 'replica_client')";
 const CATALOG = `
   with ours as (select oid, nspname, nspacl from pg_namespace where nspname in ${OURS})
   select 'schema ' || nspname || ' ' || coalesce(nspacl::text, '-') as line from ours
