@@ -10,9 +10,10 @@ import type { ReplicationEvent } from "./events.ts";
 import { Lsn } from "./lsn.ts";
 import { noCounts, type ReplicationMetrics } from "./metrics.ts";
 import { type ReplicationConfig, type Settings, settingsOf } from "./options.ts";
+import { Highest } from "./position.ts";
 import { type Opened, Session } from "./session.ts";
 import type { History } from "./upstream.ts";
-import { isKeepalive, type Status, wallMicros, walStartOf, wantsReply } from "./wal-message.ts";
+import { isKeepalive, POSITION_AT, type Status, wallMicros, wantsReply } from "./wal-message.ts";
 
 const END_LIMIT_MS = 10_000;
 /** At the end the standbys have so long to confirm what is held back. */
@@ -38,7 +39,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   #pulling = false;
   #wake: (() => void) | undefined;
   #ending: Promise<void> | undefined;
-  #received: Lsn = Lsn.ZERO;
+  readonly #received = new Highest();
   #applied: Lsn = Lsn.ZERO;
   readonly #counts = noCounts();
 
@@ -109,7 +110,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   #onOpen({ startLsn, confirmed, history }: Opened): void {
     this.#delivery.begin(startLsn, confirmed);
     this.#history = history;
-    if (this.#received < startLsn) this.#received = startLsn;
+    this.#received.raise(startLsn);
   }
 
   /** A frame has arrived; feedback never waits for the consumer. */
@@ -117,9 +118,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     if (this.#phase !== "running") return;
     this.#counts.bytesReceived += frame.length;
     const keepalive = isKeepalive(frame);
-    // Of both kinds the position stands in the same place.
-    const position = walStartOf(frame);
-    if (position > this.#received) this.#received = position;
+    this.#received.raiseFrom(frame, POSITION_AT);
     if (keepalive && wantsReply(frame)) {
       this.#counts.keepaliveReplies += 1;
       this.#sendStatus(false);
@@ -266,8 +265,12 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   [Symbol.asyncIterator](): AsyncIterator<ReplicationEvent> {
     const done = { done: true, value: undefined } as const;
     return {
-      next: () =>
-        this.recv().then((value) => (value === null ? done : { done: false as const, value })),
+      next: () => {
+        const value = this.#pulling ? undefined : this.#pull();
+        return value === undefined
+          ? this.recv().then((one) => (one === null ? done : { done: false as const, value: one }))
+          : Promise.resolve({ done: false as const, value });
+      },
       return: () => this.shutdown().then(() => done),
     };
   }
@@ -278,10 +281,9 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
    */
   updateAppliedLsn(lsn: Lsn): void {
     if (lsn <= this.#applied) return;
-    if (lsn > this.#received) {
-      throw new RangeError(
-        `${Lsn.format(lsn)} cannot be applied: received up to ${Lsn.format(this.#received)}`,
-      );
+    if (lsn > this.#received.lsn) {
+      const upTo = Lsn.format(this.#received.lsn);
+      throw new RangeError(`${Lsn.format(lsn)} cannot be applied: received up to ${upTo}`);
     }
     this.#applied = lsn;
   }
@@ -302,7 +304,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   /** Before the first acknowledgement 0/0, which leaves the slot where it is. */
   #status(replyRequested: boolean): Status {
     const applied = this.#applied;
-    const written = this.#received;
+    const written = this.#received.lsn;
     return { written, flushed: applied, applied, nowMicros: wallMicros(), replyRequested };
   }
 
@@ -322,11 +324,8 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   }
 
   /** `stop`, without what is still buffered, and the clean end. Rejects with the stream's error, if any. */
-  async shutdown({
-    timeoutMs = END_LIMIT_MS,
-  }: {
-    readonly timeoutMs?: number;
-  } = {}): Promise<void> {
+  async shutdown(options: { readonly timeoutMs?: number } = {}): Promise<void> {
+    const { timeoutMs = END_LIMIT_MS } = options;
     this.stop();
     if (this.#failure !== undefined) throw this.#failure;
     this.#delivery.reset();
@@ -376,7 +375,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     return this.#history?.timeline;
   }
   get lastReceivedLsn(): Lsn {
-    return this.#received;
+    return this.#received.lsn;
   }
   get lastAppliedLsn(): Lsn {
     return this.#applied;
@@ -390,7 +389,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
       stallCount,
       stallMicrosTotal,
       lastAppliedLsn: this.#applied,
-      lastWalEnd: this.#received,
+      lastWalEnd: this.#received.lsn,
     };
   }
 

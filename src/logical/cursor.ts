@@ -1,15 +1,20 @@
 /** Reads one message of pgoutput. Running past its end is a ProtocolError, not a RangeError. */
 import { ProtocolError } from "../replication/errors.ts";
 import type { Lsn } from "./lsn.ts";
-import { microsAt } from "./wal-message.ts";
+import { lsnAt, microsAt } from "./wal-message.ts";
+
+/** Up to this length text is put together here: what the call into C++ takes is longer than the work. */
+const SHORT = 12;
 
 export class Cursor {
-  readonly bytes: Buffer;
-  at: number;
+  bytes: Buffer = Buffer.alloc(0);
+  at = 0;
 
-  constructor(bytes: Buffer, at: number) {
+  /** Of another message, from here on. */
+  begin(bytes: Buffer, at: number): this {
     this.bytes = bytes;
     this.at = at;
+    return this;
   }
 
   #take(count: number): number {
@@ -32,7 +37,7 @@ export class Cursor {
     return this.bytes.readUInt32BE(this.#take(4));
   }
   lsn(): Lsn {
-    return this.bytes.readBigUInt64BE(this.#take(8)) as Lsn;
+    return lsnAt(this.bytes, this.#take(8));
   }
   micros(): number {
     return microsAt(this.bytes, this.#take(8));
@@ -44,7 +49,16 @@ export class Cursor {
   }
   text(length: number): string {
     const from = this.#take(length);
-    return this.bytes.toString("utf8", from, from + length);
+    return length <= SHORT ? this.#short(from) : this.bytes.toString("utf8", from, this.at);
+  }
+  #short(from: number): string {
+    let text = "";
+    for (let at = from; at < this.at; at += 1) {
+      const byte = this.bytes[at] as number;
+      if (byte >= 0x80) return this.bytes.toString("utf8", from, this.at);
+      text += String.fromCharCode(byte);
+    }
+    return text;
   }
   cstring(): string {
     const end = this.bytes.indexOf(0, this.at);

@@ -43,18 +43,18 @@ export class Delivery {
   }
 
   next(buffer: FrameBuffer): ReplicationEvent | undefined {
-    const held = this.#held ?? this.#read(buffer);
-    if (held === undefined) return undefined;
-    const waits = held.end > 0n && this.#confirmed?.covers(held.end) === false;
-    this.#held = waits ? held : undefined;
-    if (waits) return undefined;
-    if (held.end > this.delivered) this.delivered = held.end;
-    return held.event;
+    if (this.#held !== undefined) return this.#ended(this.#held.event, this.#held.end);
+    const event = this.#reader.next(buffer);
+    const end = this.#reader.justEnded;
+    return event === undefined || end === undefined ? event : this.#ended(event, end);
   }
 
-  #read(buffer: FrameBuffer) {
-    const event = this.#reader.next(buffer);
-    return event === undefined ? undefined : { event, end: this.#reader.justEnded };
+  #ended(event: ReplicationEvent, end: Lsn): ReplicationEvent | undefined {
+    const waits = this.#confirmed?.covers(end) === false;
+    this.#held = waits ? { event, end } : undefined;
+    if (waits) return undefined;
+    if (end > this.delivered) this.delivered = end;
+    return event;
   }
 
   /** Between transactions, all that was read acknowledged by `applied`, and `walEnd` as safe as a commit there. */

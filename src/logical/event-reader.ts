@@ -15,7 +15,7 @@ import {
 
 /** Messages that begin or end something: these are read in raw mode too. */
 const BOUNDARIES = new Set([..."BCSEcbPKrp"].map((type) => type.charCodeAt(0)));
-const ROWS = new Set<string>(["insert", "update", "delete"]);
+const [INSERT, UPDATE, DELETE] = [..."IUD"].map((type) => type.charCodeAt(0));
 
 export class EventReader {
   readonly #raw: boolean;
@@ -26,8 +26,8 @@ export class EventReader {
   finished = false;
   /** The end of the last transaction that was read in this session. */
   lastEnd: Lsn = Lsn.ZERO;
-  /** The end of the transaction that the last event ended; 0/0 when it ended none. */
-  justEnded: Lsn = Lsn.ZERO;
+  /** The end of the transaction that the last event ended, if it ended one. */
+  justEnded: Lsn | undefined;
   rowsDecoded = 0;
 
   constructor({ decode, stopAtLsn, types, streaming }: Settings) {
@@ -52,7 +52,7 @@ export class EventReader {
   }
 
   next(buffer: FrameBuffer): ReplicationEvent | undefined {
-    this.justEnded = Lsn.ZERO;
+    this.justEnded = undefined;
     if (this.finished) return undefined;
     if (this.#reached !== undefined) return this.#finish(this.#reached);
     const frame = buffer.take();
@@ -72,13 +72,19 @@ export class EventReader {
   }
 
   #wal(frame: Buffer): WalEvent | XLogData {
-    if (!this.#raw) return this.#passed(this.#output.decode(frame));
-    if (BOUNDARIES.has(frame[XLOG_HEADER_BYTES] as number))
-      this.#passed(this.#output.decode(frame));
+    const type = frame[XLOG_HEADER_BYTES] as number;
+    if (!this.#raw) {
+      const event = this.#output.decode(frame);
+      if (type !== INSERT && type !== UPDATE && type !== DELETE) return this.#passed(event);
+      this.rowsDecoded += 1;
+      return event;
+    }
+    if (BOUNDARIES.has(type)) this.#passed(this.#output.decode(frame));
+    const walStart = walStartOf(frame);
     return {
       kind: "xlogData",
-      walStart: walStartOf(frame),
-      walEnd: walEndOf(frame),
+      walStart,
+      walEnd: walEndOf(frame, walStart),
       serverTimeMicros: sentAtOf(frame),
       data: frame.subarray(XLOG_HEADER_BYTES),
     };
@@ -86,8 +92,7 @@ export class EventReader {
 
   /** The transaction that reaches the bound is delivered whole before the end. */
   #passed(event: WalEvent): WalEvent {
-    if (ROWS.has(event.kind)) this.rowsDecoded += 1;
-    else if ("endLsn" in event && event.kind !== "beginPrepare") {
+    if ("endLsn" in event && event.kind !== "beginPrepare") {
       this.justEnded = event.endLsn;
       if (event.endLsn > this.lastEnd) this.lastEnd = event.endLsn;
       if (this.#stopAt !== undefined && event.endLsn >= this.#stopAt) this.#reached = event.endLsn;

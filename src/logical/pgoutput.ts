@@ -26,6 +26,7 @@ export class PgOutput {
   readonly #types: TypeParsers;
   readonly #parallel: boolean;
   #readers = new Map<number, RowReader>();
+  readonly #cursor = new Cursor();
   #xid: number | undefined;
   /** Between streamStart and streamStop. */
   #streamed = false;
@@ -49,10 +50,11 @@ export class PgOutput {
 
   /** Throws ProtocolError on what pgoutput does not send. */
   decode(frame: Buffer): WalEvent {
-    const cursor = new Cursor(frame, XLOG_HEADER_BYTES);
+    const cursor = this.#cursor.begin(frame, XLOG_HEADER_BYTES);
+    const walStart = walStartOf(frame);
     const place: Place = {
-      walStart: walStartOf(frame),
-      walEnd: walEndOf(frame),
+      walStart,
+      walEnd: walEndOf(frame, walStart),
       serverTimeMicros: sentAtOf(frame),
     };
     const type = cursor.byte();
@@ -126,27 +128,31 @@ export class PgOutput {
     return reader;
   }
 
-  #insert(cursor: Cursor, place: Place): WalEvent {
-    const owner = this.#owner(cursor);
+  /** Field by field: what is spread takes three times as long. */
+  #insert(cursor: Cursor, { walStart, walEnd, serverTimeMicros }: Place): WalEvent {
+    const { xid, subXid } = this.#owner(cursor);
     const reader = this.#reader(cursor);
     expectByte(cursor, NEW);
-    return {
-      kind: "insert",
-      ...place,
-      ...owner,
-      relation: reader.relation,
-      new: reader.row(cursor),
-    };
+    const { relation } = reader;
+    const row = reader.row(cursor);
+    const kind = "insert";
+    return subXid === undefined
+      ? { kind, walStart, walEnd, serverTimeMicros, xid, relation, new: row }
+      : { kind, walStart, walEnd, serverTimeMicros, xid, subXid, relation, new: row };
   }
 
-  #update(cursor: Cursor, place: Place): WalEvent {
-    const owner = this.#owner(cursor);
+  #update(cursor: Cursor, { walStart, walEnd, serverTimeMicros }: Place): WalEvent {
+    const { xid, subXid } = this.#owner(cursor);
     const reader = this.#reader(cursor);
     const before = cursor.byte();
     const { old, oldKind } = before === NEW ? NO_OLD : this.#old(before, reader, cursor);
     if (before !== NEW) expectByte(cursor, NEW);
     const { relation } = reader;
-    return { kind: "update", ...place, ...owner, relation, new: reader.row(cursor), old, oldKind };
+    const row = reader.row(cursor);
+    const kind = "update";
+    return subXid === undefined
+      ? { kind, walStart, walEnd, serverTimeMicros, xid, relation, new: row, old, oldKind }
+      : { kind, walStart, walEnd, serverTimeMicros, xid, subXid, relation, new: row, old, oldKind };
   }
 
   #delete(cursor: Cursor, place: Place): WalEvent {

@@ -31,9 +31,33 @@ export function isKeepalive(frame: Buffer): boolean {
   return type === KEEPALIVE;
 }
 
-export const walStartOf = (frame: Buffer): Lsn => frame.readBigUInt64BE(1) as Lsn;
-export const walEndOf = (frame: Buffer): Lsn => frame.readBigUInt64BE(9) as Lsn;
+/** Where a position stands in both kinds of message; WAL data has its end after it. */
+export const POSITION_AT = 1;
+const END_AT = 9;
+
+/** One bigint of two halves: a tenth of what `readBigUInt64BE` takes, and it is done for each row. */
+const halves = new DataView(new ArrayBuffer(8));
+export function lsnOf(high: number, low: number): Lsn {
+  halves.setUint32(0, high);
+  halves.setUint32(4, low);
+  return halves.getBigUint64(0) as Lsn;
+}
+
+export function lsnAt(bytes: Buffer, at: number): Lsn {
+  return lsnOf(bytes.readUInt32BE(at), bytes.readUInt32BE(at + 4));
+}
+
+export const walStartOf = (frame: Buffer): Lsn => lsnAt(frame, POSITION_AT);
 export const sentAtOf = (frame: Buffer): number => microsAt(frame, 17);
+
+/** Nearly always the same as the start, which may be given. */
+export function walEndOf(frame: Buffer, walStart: Lsn = walStartOf(frame)): Lsn {
+  const high = frame.readUInt32BE(END_AT);
+  const low = frame.readUInt32BE(END_AT + 4);
+  const same =
+    high === frame.readUInt32BE(POSITION_AT) && low === frame.readUInt32BE(POSITION_AT + 4);
+  return same ? walStart : lsnOf(high, low);
+}
 
 /** Of a keepalive: the server wants an answer at once. */
 export const wantsReply = (frame: Buffer): boolean => frame[17] === 1;
@@ -41,7 +65,7 @@ export const wantsReply = (frame: Buffer): boolean => frame[17] === 1;
 export function keepaliveOf(frame: Buffer): Keepalive {
   return {
     kind: "keepalive",
-    walEnd: frame.readBigUInt64BE(1) as Lsn,
+    walEnd: lsnAt(frame, POSITION_AT),
     serverTimeMicros: microsAt(frame, 9),
     replyRequested: wantsReply(frame),
   };
