@@ -214,11 +214,8 @@ async function measure(
     const from = report(drained);
     console.log(" the client alone, all of it waiting in a relay");
     const own = report(alone);
-    const ratios = {
-      rival: ratio(from, "ours", "rival"),
-      rivalAlone: ratio(own, "ours", "rival"),
-      raw: (from["ours, raw"]?.perSecond ?? 0) / rawPerSecond,
-    };
+    const raw = (from["ours, raw"]?.perSecond ?? 0) / rawPerSecond;
+    const ratios = { rival: ratio(from, "rival"), rivalAlone: ratio(own, "rival"), raw };
     const times = (one: number) => (Number.isNaN(one) ? "not measured" : `${one.toFixed(2)} ×`);
     console.log(
       ` beside the rival ${times(ratios.rival)}, the clients alone ${times(ratios.rivalAlone)}; ` +
@@ -240,9 +237,9 @@ function report(samples: Samples): Record<string, Figures> {
   return Object.fromEntries(figures);
 }
 
-/** NaN where one of them was not measured. */
-function ratio(figures: Record<string, Figures>, one: Contestant, other: Contestant): number {
-  return (figures[one]?.perSecond ?? Number.NaN) / (figures[other]?.perSecond ?? Number.NaN);
+/** Of ours to another's; NaN where that was not measured. */
+function ratio({ ours, ...others }: Record<string, Figures>, other: Contestant): number {
+  return (ours?.perSecond ?? Number.NaN) / (others[other]?.perSecond ?? Number.NaN);
 }
 
 function isInstalled(): boolean {
