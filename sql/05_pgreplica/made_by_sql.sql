@@ -19,6 +19,8 @@ create or replace view pgreplica.made_by_sql as
   select n.nspname, 'view', c.oid::regclass::text, pg_catalog.pg_get_viewdef(c.oid)
     from pg_catalog.pg_class c
     join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-   where n.nspname in ('raft', 'peer', 'cluster', 'node', 'pg_replica', 'pgreplica')
+   where (n.nspname in ('raft', 'peer', 'cluster', 'node', 'pg_replica', 'pgreplica')
+          or n.nspname = 'public' and c.relname in (
+            select substring(f.path from '_pgraft/(pgraft_[a-z_]+)[.]sql$') from pgreplica.sql_file f))
      and c.relkind = 'v';
 comment on view pgreplica.made_by_sql is 'the functions and views of pg_replica, with their definitions';

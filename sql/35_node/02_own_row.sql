@@ -4,6 +4,8 @@ language plpgsql volatile set search_path = '' as $$
 begin
   return (
     select to_jsonb(o) || jsonb_build_object(
+             'raft', coalesce(node.counts(), '{}') || jsonb_build_object(
+               'term', s.current_term, 'commit', s.commit_index, 'last', s.last_index),
              'reported', (select max(r.epoch) from node.report as r),
              'handed_over', (select max(h.epoch) from node.handed_over as h),
              'progress', (select to_jsonb(p) from node.progress as p where p.node_id = i.node_id),

@@ -20,7 +20,7 @@ begin
     lag_ms = p_row.lag_ms, sync_state = p_row.sync_state, rule_in_force = p_row.rule_in_force,
     rule_proved = p_row.rule_proved,
     problem = p_row.problem, system_identifier = p_row.system_identifier, gone = p_row.gone,
-    hung = p_row.hung, raft_role = p_row.raft_role, observed_at = p_row.observed_at
+    hung = p_row.hung, raft = p_row.raft, raft_role = p_row.raft_role, observed_at = p_row.observed_at
    where o.node_id = p_row.node_id and o.beat < p_row.beat;
   return found and
     (v_old.role, v_old.state, v_old.epoch, v_old.writable, v_old.gate_open, v_old.switch_lsn,

@@ -1,8 +1,10 @@
 -- Hand a command to the leader and wait until this node has applied it; its outcome, `ok` or why it was refused.
 --
--- Raises RF002 within five seconds while there is no leader, or no majority that commits.  A new leader gets the
+-- Raises RF002 within p_limit_ms, five seconds at most by default, while there is no leader, or no majority that commits.  A new leader gets the
 -- same proposal again: (p_key, 1) is applied once (H60).  Time is counted step by step (pgreplica.passed_ms).
-create or replace function node.propose(p_key uuid, p_kind text, p_body jsonb) returns text
+create or replace function node.propose(
+  p_key uuid, p_kind text, p_body jsonb, p_limit_ms integer default 3800
+) returns text
 language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_outcome text;
@@ -15,16 +17,18 @@ declare
   v_most    integer;
   v_spent   integer := 0;       -- milliseconds
 begin
-  while v_spent < 3800 loop
+  while v_spent < p_limit_ms loop
     v_started := clock_timestamp();
     select p.outcome into v_outcome from cluster.proposal as p where p.client = p_key and p.sequence = 1;
     exit when found;
     select h.leader_id, h.current_term into v_leader, v_term from raft.hard_state as h;
-    if v_leader is not null and v_taken is distinct from v_term and v_spent < 2500 then
+    if v_leader is not null and v_taken is distinct from v_term
+       and v_spent < greatest(p_limit_ms - 1300, p_limit_ms / 2) then
       v_most := 2500;
       begin
         perform node.ask(node.own_conninfo(3000),
-          format('select to_jsonb(true) from node.submit(%s, %L, %L, %L)', v_leader, p_key, p_kind, p_body), 2000);
+          format('select to_jsonb(true) from node.submit(%s, %L, %L, %L)', v_leader, p_key, p_kind, p_body),
+          least(p_limit_ms, 2000));
         v_taken := v_term;
       -- It is not the leader any more, or does not answer: another may be known in a moment.
       exception when connection_exception or admin_shutdown or crash_shutdown or cannot_connect_now

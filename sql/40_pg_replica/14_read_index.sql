@@ -1,8 +1,8 @@
 -- A place in the log at or before which everything stands that was committed before this call: the leader tells it,
 -- once a majority has confirmed meanwhile that it leads (R12).
 --
--- Raises RF002 within four seconds while nobody can say so.
-create or replace function node.read_index() returns bigint
+-- Raises RF002 within p_limit_ms while nobody can say so.
+create or replace function node.read_index(p_limit_ms integer default 3800) returns bigint
 language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_sender  text;
@@ -13,7 +13,7 @@ declare
   v_spent   integer := 0;       -- milliseconds
 begin
   select format('%L, %s, %L', i.cluster_id, i.node_id, i.incarnation) into strict v_sender from node.identity as i;
-  while v_spent < 3800 loop
+  while v_spent < p_limit_ms loop
     v_started := clock_timestamp();
     select h.leader_id into v_leader from raft.hard_state as h;
     v_most := 100;
@@ -22,7 +22,7 @@ begin
       begin
         return node.ask_each(node.conninfo_of(v_leader), array[
           format('select to_jsonb(peer.ask_read(%s))', v_sender),
-          format('select to_jsonb(peer.read_index(%s))', v_sender)], 2000)::bigint;
+          format('select to_jsonb(peer.read_index(%s))', v_sender)], least(p_limit_ms, 2000))::bigint;
       -- It is not the leader any more, or does not answer: another may be known in a moment.
       exception when connection_exception or admin_shutdown or crash_shutdown or cannot_connect_now
                   or too_many_connections or sqlstate 'RF001' or sqlstate 'RF002' or sqlstate 'RF007' then

@@ -1,5 +1,5 @@
 -- Wait until this node has applied everything committed before this call; 'local' waits for nothing.
-create or replace function node.read_barrier(p_consistency text) returns void
+create or replace function node.read_barrier(p_consistency text, p_limit_ms integer default 3800) returns void
 language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_index  bigint;
@@ -15,9 +15,9 @@ begin
     raise exception using errcode = 'invalid_parameter_value',
       message = format('consistency is %s', left(p_consistency, 100)), hint = 'It is linearizable or local.';
   end if;
-  v_index := node.read_index();
+  v_index := node.read_index(p_limit_ms);
   while (select h.applied_index < v_index from raft.hard_state as h) loop
-    if v_spent >= 3000 then
+    if v_spent >= least(p_limit_ms, 3000) then
       raise exception using errcode = 'RF002', message = 'this node is behind: it has not applied what was committed',
         detail = (select format('Committed is entry %s, applied is %s.', v_index, h.applied_index)
                     from raft.hard_state as h),

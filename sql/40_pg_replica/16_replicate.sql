@@ -25,7 +25,8 @@ begin
   end if;
   select * into v_done from node.commit(v_key, 'entry', jsonb_build_object(
     'data', v_data, 'request_id', p_args -> 'request_id', 'term', p_args -> 'term',
-    'node_id', (select i.node_id from node.identity as i)));
+    'node_id', (select i.node_id from node.identity as i)),
+    p_limit_ms => coalesce((p_args ->> 'limit_ms')::integer, 3800));
   return case when v_done.outcome = 'ok' then v_done.log_index end;
 end
 $$;

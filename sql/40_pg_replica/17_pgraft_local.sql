@@ -1,17 +1,29 @@
 -- What the pgraft interface tells from this node alone, by the function's name without `pgraft_`.
+--
+-- Stable: several of them in one statement see one state.
 create or replace function node.pgraft_local(p_function text, p_args jsonb) returns jsonb
-language plpgsql volatile set search_path = '', pg_temp as $$
+language plpgsql stable set search_path = '', pg_temp as $$
 begin
   return case p_function
-    when 'is_leader'  then to_jsonb(coalesce(node.leader_heard() = (select i.node_id from node.identity as i), false))
-    when 'get_leader' then to_jsonb(coalesce(node.leader_heard(), 0))
+    when 'is_leader'  then to_jsonb(coalesce(node.pgraft_leader() = (select i.node_id from node.identity as i), false))
+    when 'get_leader' then to_jsonb(node.pgraft_leader())
     when 'get_term'   then (select to_jsonb(h.current_term) from raft.hard_state as h)
+    when 'get_nodes'  then (select jsonb_agg(to_jsonb(r)) from pgreplica.pgraft_nodes() as r)
+    when 'get_cluster_status'  then node.pgraft_status()
+    when 'get_nodes_from_raft' then (
+      select to_jsonb(coalesce(jsonb_agg(jsonb_build_object('id', r.node_id, 'name', r.name, 'active', r.reachable,
+                'address', r.address || ':' || r.port)), '[]')::text)
+        from pgreplica.pgraft_nodes() as r)
+    when 'get_worker_state'  then to_jsonb(node.pgraft_worker_state())
+    when 'get_version'       then to_jsonb('1.0.0'::text)
+    when 'get_queue_status'  then node.pgraft_queue()
+    when 'test'              then node.pgraft_test()
+    when 'log_get_stats'     then node.pgraft_stats()
     when 'get_applied_index' then (select to_jsonb(h.applied_index) from raft.hard_state as h)
-    -- A batch of pg_replica.replicate() is told as a JSON list.
-    when 'log_get_entry' then (
-      select case when count(*) = 1 then to_jsonb(min(e.data))
-                  when count(*) > 1 then to_jsonb(jsonb_agg(e.data order by e.item)::text) end
-        from cluster.entry as e where e.index = (p_args ->> 'index')::bigint)
+    when 'log_get_entry'     then to_jsonb(node.pgraft_entry((p_args ->> 'index')::bigint))
+    when 'log_get_entries'   then node.pgraft_entries((p_args ->> 'from_index')::bigint,
+                                    (p_args ->> 'to_index')::bigint, (p_args ->> 'max_entries')::integer)
+    when 'log_get_replication_status' then node.pgraft_replication()
     when 'kv_get_stats' then (
       select jsonb_build_object(
                'num_entries', count(k.key), 'total_operations', t.puts + t.deletes,

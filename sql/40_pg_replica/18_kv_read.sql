@@ -4,7 +4,7 @@ language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_key text := case when p_function not in ('kv_list', 'kv_list_keys') then node.kv_key(p_args ->> 'key') end;
 begin
-  perform node.read_barrier(p_args ->> 'consistency');
+  perform node.read_barrier(p_args ->> 'consistency', coalesce((p_args ->> 'limit_ms')::integer, 3800));
   if p_args ->> 'consistency' = 'linearizable' then
     perform nextval('node.kv_gets');
   end if;

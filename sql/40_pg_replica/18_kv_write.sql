@@ -26,7 +26,8 @@ begin
   end if;
   -- Versions travel as text: the worker would round a large JSON number.
   select * into v_done from node.commit(gen_random_uuid(), 'kv_set', jsonb_build_object(
-    'key', v_key, 'value', v_value, 'expected_version', v_expected));
+    'key', v_key, 'value', v_value, 'expected_version', v_expected),
+    p_limit_ms => coalesce((p_args ->> 'limit_ms')::integer, 3800));
   if p_function = 'kv_put' then
     return to_jsonb(v_done.log_index);
   elsif p_function = 'kv_delete' then

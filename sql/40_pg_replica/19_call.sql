@@ -40,7 +40,7 @@ begin
     when 'kv_exists'    then node.kv_read('kv_exists', p_args)
     when 'kv_list'      then node.kv_read('kv_list', p_args)
     when 'kv_history'   then node.kv_read('kv_history', p_args)
-    when 'pgraft'       then node.pgraft(p_args)
+    when 'pgraft'       then node.pgraft(p_args, p_by)
     when 'add_node'    then to_jsonb(node.add_node(p_args, p_by))
     when 'remove_node' then to_jsonb(node.remove_node(p_args, p_by))
     when 'set_node'    then to_jsonb(node.set_node(p_args, p_by))

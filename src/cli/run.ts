@@ -35,7 +35,8 @@ export const command: Command = {
       return claimPidFile(join(run, "worker.pid"), `worker of ${config.node.name}`);
     });
     try {
-      await runWorker(config, { owner, clock: workerClock(), log, signal: endSignal() });
+      const { debugging } = log;
+      await runWorker(config, { owner, clock: workerClock(), log, debugging, signal: endSignal() });
     } finally {
       await release();
     }

@@ -30,6 +30,11 @@ export function onConflict(progress: Progress, hint: LogIndex): Progress {
   return { ...progress, next: next > progress.match ? next : progress.match + 1n };
 }
 
+/** It has not heard yet that an entry it holds is committed. */
+export function owesCommit(progress: Progress, commit: LogIndex): boolean {
+  return progress.commit < (commit < progress.match ? commit : progress.match);
+}
+
 /**
  * The highest index that a majority of the voters holds.
  *

@@ -11,7 +11,7 @@ import {
   type SqlFile,
   type Target,
 } from "./migration-file.ts";
-import { dropWhatSqlMade } from "./replace.ts";
+import { dropWhatSqlMade, grantAgain, usersGrants } from "./replace.ts";
 
 export { InstallRefused, type Target } from "./migration-file.ts";
 
@@ -140,8 +140,10 @@ async function replaceSql(
   target: Target,
   files: readonly SqlFile[],
 ): Promise<string[]> {
+  const grants = await usersGrants(db);
   await dropWhatSqlMade(db);
   for (const file of files) await apply(db, `sql/${file.path}`, file.text);
+  await grantAgain(db, grants);
   await run(db, { text: "delete from pgreplica.sql_file where target = $1", values: [target] });
   await run(db, {
     text: `insert into pgreplica.sql_file (target, path, hash)

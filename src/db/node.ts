@@ -216,6 +216,53 @@ export async function takeGossip(db: Queryable, rows: string): Promise<boolean> 
   return row.news;
 }
 
+export interface SignOfLife {
+  /** Of this run of the worker. */
+  readonly instance: string;
+  readonly heartbeatMs: number;
+  readonly electionMs: number;
+  readonly messages: number;
+  readonly heartbeats: number;
+  readonly elections: number;
+  readonly quietMs: number;
+  readonly roundMs: number | undefined;
+  readonly peers: readonly {
+    readonly id: number;
+    readonly match: bigint;
+    readonly next: bigint;
+    readonly state: string;
+    readonly ageMs: number | undefined;
+  }[];
+}
+
+/** The worker lives, and tells what only it knows; true while it is to log at debug. */
+export async function workerLives(db: Queryable, life: SignOfLife): Promise<boolean> {
+  const { instance, heartbeatMs, electionMs, quietMs, roundMs, peers, ...counts } = life;
+  const told = {
+    ...counts,
+    quiet_ms: whole(quietMs),
+    round_ms: whole(roundMs),
+    peers: peers.map(({ id, match, next, state, ageMs }) => ({
+      node_id: id,
+      match: match.toString(),
+      next: next.toString(),
+      state,
+      age_ms: whole(ageMs),
+    })),
+  };
+  const row = await callOne(db, z.object({ debug: z.boolean() }), {
+    name: "node.worker_lives",
+    text: `
+      select node.worker_lives(
+        p_instance => $1, p_heartbeat_ms => $2, p_election_ms => $3, p_told => $4::jsonb) as debug`,
+    values: [instance, heartbeatMs, electionMs, JSON.stringify(told)],
+  });
+  return row.debug;
+}
+
+const whole = (ms: number | undefined) =>
+  ms !== undefined && Number.isFinite(ms) ? Math.round(ms) : null;
+
 const Announcement = z.object({ event_id: int8, channel: z.string(), payload: z.string() });
 export type Announcement = z.infer<typeof Announcement>;
 

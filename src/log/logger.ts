@@ -17,22 +17,41 @@ export interface Log {
   child(fields: Readonly<Record<string, unknown>>): Log;
 }
 
+export interface AdjustableLog extends Log {
+  /** From debug up, or again as it was made: this log and all its children. */
+  debugging(on: boolean): void;
+}
+
 /** JSON lines to `destination` (default standard output), from `level` up. */
 export function createLog(
   fields: Readonly<Record<string, unknown>>,
   { level = "info", destination }: { level?: string; destination?: DestinationStream } = {},
-): Log {
-  const options = { level, base: fields, formatters: { log: textualBigints } };
-  return wrap(destination === undefined ? pino(options) : pino(options, destination));
+): AdjustableLog {
+  const options = { level: "debug", base: fields, formatters: { log: textualBigints } };
+  const logger = destination === undefined ? pino(options) : pino(options, destination);
+  const from = { level: logger.levels.values[level] ?? 0 };
+  return {
+    ...wrap(logger, from),
+    debugging: (on) => {
+      from.level = logger.levels.values[on ? "debug" : level] ?? 0;
+    },
+  };
 }
 
-function wrap(logger: pino.Logger): Log {
+/** Children hear of a change too, which pino's own levels would not tell them. */
+function wrap(logger: pino.Logger, from: { readonly level: number }): Log {
+  const at = (level: "debug" | "info" | "warn" | "error") => {
+    const own = logger.levels.values[level] ?? 0;
+    return (fields: LogFields, why: string) => {
+      if (own >= from.level) logger[level](fields, why);
+    };
+  };
   return {
-    debug: (fields, why) => logger.debug(fields, why),
-    info: (fields, why) => logger.info(fields, why),
-    warn: (fields, why) => logger.warn(fields, why),
-    error: (fields, why) => logger.error(fields, why),
-    child: (fields) => wrap(logger.child(textualBigints(fields))),
+    debug: at("debug"),
+    info: at("info"),
+    warn: at("warn"),
+    error: at("error"),
+    child: (fields) => wrap(logger.child(textualBigints(fields)), from),
   };
 }
 

@@ -17,6 +17,7 @@ import { preVote, requestVote, type Sender, type VoteRequest } from "../db/peer.
 import { markSilent, type StoreSample, sample, testAppend } from "../db/raft.ts";
 import type { Log } from "../log/logger.ts";
 import { type Link, NO_ANSWER } from "./links.ts";
+import type { Counts } from "./standing.ts";
 
 export interface ElectorOptions {
   readonly me: Sender;
@@ -34,6 +35,7 @@ export interface ElectorOptions {
   readonly onStepDown: (why: string) => void;
   /** Whether this peer's store is the one the log knows: a vote of any other is none (H56). */
   readonly isKnown: (id: NodeId) => boolean;
+  readonly counts?: Counts;
   /** Every fresh look at the own store. */
   readonly onSample: (sample: StoreSample) => void;
 }
@@ -139,7 +141,7 @@ export class Elector {
   }
 
   #perform(effect: ElectionEffect): void {
-    const { log, onLead, onTransfer, onStepDown } = this.#options;
+    const { log, onLead, onTransfer, onStepDown, counts } = this.#options;
     switch (effect.type) {
       case "mark_silent":
         void this.#markSilent();
@@ -154,6 +156,7 @@ export class Elector {
             term: effect.term,
             transfer: effect.transfer,
           } as const;
+          if (counts !== undefined) counts.elections += 1;
           log.info(fields, effect.transfer ? "the leader hands over" : "the leader is silent");
         }
         for (const id of effect.to) void this.#vote(id, effect.term, effect.transfer);

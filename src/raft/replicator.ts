@@ -13,6 +13,7 @@ import {
   initialProgress,
   onAppended,
   onConflict,
+  owesCommit,
   type Progress,
 } from "../core/progress.ts";
 import { newestOfMajority } from "../core/quorum.ts";
@@ -26,6 +27,7 @@ import { Changes } from "./changes.ts";
 import { type AcceptorLink, NO_ANSWER } from "./links.ts";
 import { NotLeader, type Outcome, UnknownOutcome } from "./raft.ts";
 import { matchOf, Snapshots } from "./snapshots.ts";
+import type { Books, Counts } from "./standing.ts";
 import { Wakeup } from "./wakeup.ts";
 import { type Batch, Window } from "./window.ts";
 
@@ -53,6 +55,7 @@ export interface ReplicatorOptions {
   /** Aborts when the term is over. */
   readonly signal: AbortSignal;
   readonly onAcked: (peer: NodeId) => void;
+  readonly counts?: Counts;
   readonly onHigherTerm: (term: Term) => void;
 }
 
@@ -70,7 +73,7 @@ const APPEND_LIMIT_MS = 2000;
 const HEARTBEAT_LIMIT_MS = 300;
 /** Of the other stores' heartbeats, one in so many goes to the own store too. */
 const OWN_BEATS = 4;
-/** A new leader's coordinator decides within this; what it proposes needs no empty entry before it. */
+/** A new leader's coordinator decides within this: no empty entry is needed before. */
 const FIRST_ENTRY_MS = 100;
 /** Who left is told so within this, if it can be. */
 const FAREWELL = { withinMs: 3000, lookMs: 20 } as const;
@@ -136,7 +139,7 @@ export class Replicator {
     }
   }
 
-  /** It is a member no more: it hears that, if it can, and nothing else. */
+  /** A member no more: it hears that, if it can. */
   async dismiss(id: NodeId): Promise<void> {
     const { clock, signal } = this.#options;
     const [followed, gone] = [this.#followed.get(id), this.#commit];
@@ -158,7 +161,6 @@ export class Replicator {
     followed?.wakeup.wake();
   }
 
-  /** The own store was looked at. */
   look(): void {
     this.#changes.next();
   }
@@ -236,7 +238,7 @@ export class Replicator {
     return (this.#progress.get(id)?.match ?? 0n) >= this.#window.lastIndex;
   }
 
-  /** The other voters, those that hold most of the log first. */
+  /** The other voters, the fullest logs first. */
   heirs(): NodeId[] {
     const { me, voters, isKnown } = this.#options;
     const match = (id: NodeId) => this.#progress.get(id)?.match ?? 0n;
@@ -248,6 +250,11 @@ export class Replicator {
   /** When the newest round of heartbeats began that a majority has confirmed. */
   confirmedSince(): number {
     return newestOfMajority(this.#options.voters(), this.#begun);
+  }
+
+  /** For display. */
+  books(): Books {
+    return { progress: this.#progress, begun: this.#begun, snapshots: this.#snapshots };
   }
 
   /** Begin a round of heartbeats now; one under way is followed by another. */
@@ -274,10 +281,11 @@ export class Replicator {
   }
 
   async #beat({ link, bell }: Followed, signal: AbortSignal): Promise<void> {
-    const { me, term, clock, heartbeatMs, onHigherTerm } = this.#options;
+    const { me, term, clock, heartbeatMs, onHigherTerm, counts } = this.#options;
     while (!signal.aborted) {
       const lane = link.id === me.nodeId ? "work" : "beat";
       const begun = clock.now();
+      if (counts !== undefined) counts.heartbeats += 1;
       const reply = await link.call(lane, HEARTBEAT_LIMIT_MS, (c) => heartbeat(c, me, term));
       if (reply !== NO_ANSWER && !signal.aborted) {
         if (reply.success) {
@@ -302,16 +310,11 @@ export class Replicator {
     await this.#opened;
     while (!signal.aborted) {
       const progress = this.#progress.get(link.id) as Progress;
-      const behind = progress.next <= this.#window.lastIndex || this.#owesCommit(progress);
+      const behind = progress.next <= this.#window.lastIndex || owesCommit(progress, this.#commit);
       if (this.#greeted.has(link.id) && !behind) await wakeup.wait(signal);
       else if (await this.#sendOnce(link, progress, signal)) this.#greeted.add(link.id);
       else await clock.sleep(heartbeatMs / 2, signal);
     }
-  }
-
-  #owesCommit(progress: Progress): boolean {
-    const known = this.#commit < progress.match ? this.#commit : progress.match;
-    return progress.commit < known;
   }
 
   /** True when the acceptor answered, whatever it said. */

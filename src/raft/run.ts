@@ -20,6 +20,7 @@ import { Link, NO_ANSWER, type PeerAddress } from "./links.ts";
 import { type Leadership, NotLeader, type PeerReport } from "./raft.ts";
 import { Reads } from "./reads.ts";
 import { Replicator } from "./replicator.ts";
+import { noCounts, type RaftStanding, standingOf } from "./standing.ts";
 
 export interface RaftOptions {
   readonly me: Sender;
@@ -68,6 +69,7 @@ export class Raft {
   readonly #closing = new AbortController();
   #leading: Leading | undefined;
   #sample: StoreSample | undefined;
+  readonly #counts = noCounts();
   /** Whose store said last that it is the leader's. */
   #lessor: NodeId | undefined;
 
@@ -78,6 +80,7 @@ export class Raft {
       ...options,
       timing: { ...timing, jitterMs: DEFAULT_JITTER_MS, ballotMs: DEFAULT_BALLOT_MS },
       links: this.#links,
+      counts: this.#counts,
       isKnown: (id) => this.#isKnown(id),
       onLead: (term, last) => this.#lead(term, last),
       onTransfer: (term) => {
@@ -106,6 +109,13 @@ export class Raft {
   /** How long nothing was heard from a leader, in ms. */
   quietMs(): number {
     return this.#elector.quietMs();
+  }
+
+  /** For display. */
+  standing(): RaftStanding {
+    const { me, clock } = this.#options;
+    const [quietMs, leading] = [this.quietMs(), this.#leading?.replicator];
+    return standingOf(me.nodeId, this.#counts, { quietMs, now: clock.now(), leading });
   }
 
   link(id: NodeId): Link | undefined {
@@ -254,7 +264,9 @@ export class Raft {
       clock,
       log,
       signal: end.signal,
+      counts: this.#counts,
       onAcked: (peer) => {
+        this.#counts.messages += 1;
         this.#elector.dispatch({ type: "acked", from: peer, term });
         grants.check();
         reads.acked();

@@ -4,7 +4,7 @@
  * One snapshot at a time, shared by all who need one while it is being sent; it lies in the own store, never whole in
  * memory. A part that gets lost is asked for again; nothing changes there before the last one is.
  */
-import type { LogIndex, Term } from "../core/ids.ts";
+import type { LogIndex, NodeId, Term } from "../core/ids.ts";
 import type { Queryable } from "../db/call.ts";
 import { heartbeat, type InstallReply, installSnapshot, type Sender } from "../db/peer.ts";
 import { dropSnapshot, type Snapshot, snapshotPart, takeSnapshot } from "../db/raft.ts";
@@ -28,9 +28,14 @@ export class Snapshots {
   readonly #options: SnapshotsOptions;
   #taken: Promise<Snapshot> | undefined;
   #users = 0;
+  readonly #served = new Set<NodeId>();
 
   constructor(options: SnapshotsOptions) {
     this.#options = options;
+  }
+
+  isSendingTo(id: NodeId): boolean {
+    return this.#served.has(id);
   }
 
   /** Its last word: where its log matches ours now, or that the term is over. `signal`: it is followed no more. */
@@ -40,6 +45,7 @@ export class Snapshots {
     const there = await link.call("bulk", ASK_LIMIT_MS, (c) => heartbeat(c, me, term));
     if (there === NO_ANSWER) return NO_ANSWER;
     this.#users += 1;
+    this.#served.add(link.id);
     try {
       this.#taken ??= takeSnapshot(store, PART_BYTES);
       return await this.#sendParts(link, await this.#taken, signal);
@@ -49,6 +55,7 @@ export class Snapshots {
       return NO_ANSWER;
     } finally {
       this.#users -= 1;
+      this.#served.delete(link.id);
       if (this.#users === 0) this.#forget();
     }
   }

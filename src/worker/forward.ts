@@ -26,7 +26,7 @@ const LIMIT_MS = 500;
 
 /** Fields that change all the time and decide nothing. */
 const RESTLESS =
-  /"progress":\s*\{[^}]*\}|"(beat|observed_at|wal_lsn|replay_lsn|lag_bytes|lag_ms)":[^,}]*/g;
+  /"(?:progress|raft)":\s*\{[^}]*\}|"(beat|observed_at|wal_lsn|replay_lsn|lag_bytes|lag_ms)":[^,}]*/g;
 
 /** Runs until the signal aborts; a store or leader that does not answer is asked again at the next look. */
 export async function forward(options: ForwardOptions): Promise<void> {

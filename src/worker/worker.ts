@@ -1,4 +1,5 @@
 /** One node's worker: builds everything, starts it in order, ends it in reverse. The servers outlive it. */
+import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import type pg from "pg";
 import { runAgent } from "../agent/agent.ts";
@@ -24,6 +25,7 @@ import type { PeerAddress } from "../raft/links.ts";
 import type { Leadership } from "../raft/raft.ts";
 import { Raft } from "../raft/run.ts";
 import { announce } from "./announce.ts";
+import { attend } from "./attend.ts";
 import { keepBallast } from "./ballast.ts";
 import { keepLogBounded } from "./compact.ts";
 import { type ControlStore, ownControlStore, startControlStore } from "./control-store.ts";
@@ -39,6 +41,8 @@ export interface WorkerOptions {
   readonly owner: Owner | undefined;
   readonly clock: Clock;
   readonly log: Log;
+  /** Lets `log` and its children tell more, or no longer. */
+  readonly debugging?: (on: boolean) => void;
   /** Ends the worker; both servers go on. */
   readonly signal: AbortSignal;
 }
@@ -115,6 +119,7 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
     keepTls(parts.config, { ...parts, signal }),
     keepLogBounded({ ...parts, hints: afterwards(parts, "applied"), signal }),
     tellLeader(parts, raft, signal),
+    showLife(parts, raft, signal),
     markLife(parts, signal),
     admit(parts, raft, signal),
     ...(parts.config.data === undefined ? [] : tendData(parts, raft, signal)),
@@ -139,6 +144,11 @@ function afterwards(
 function tellLeader(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void> {
   const hints = parts.hints.fork("observed", "reported", "handed_over", "act", "leader");
   return forward({ ...parts, raft, hints, signal });
+}
+
+function showLife(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void> {
+  const { debugging = () => undefined } = parts;
+  return attend({ ...parts, raft, debugging, instance: randomUUID(), signal });
 }
 
 function admit(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void> {

@@ -117,10 +117,10 @@ describe("when something is lost or changed", () => {
       create function public.pgraft_mine() returns integer language sql as 'select 1';
       create or replace function public.pgraft_kv_compact() returns boolean language sql as 'select false'`);
     expect((await install(db, "data", { root })).replaced).toContain(
-      "70_pgraft/pgraft_kv_compact.sql",
+      "95_pgraft/pgraft_kv_compact.sql",
     );
-    await rm(join(root, "sql/70_pgraft/pgraft_kv_compact.sql"));
-    const grants = join(root, "sql/70_pgraft/zz_grants.sql");
+    await rm(join(root, "sql/95_pgraft/pgraft_kv_compact.sql"));
+    const grants = join(root, "sql/95_pgraft/zz_grants.sql");
     const without = (await readFile(grants, "utf8")).replaceAll(
       /\s*public\.pgraft_kv_compact\(\),/g,
       "",

@@ -39,7 +39,7 @@ export async function threeMembers(
   for (const { db } of stores) {
     await db.query(
       `truncate cluster.member, cluster.epoch, cluster.request, cluster.event, cluster.proposal, cluster.entry,
-         cluster.kv, cluster.kv_total, node.observed, node.progress, raft.inbox, raft.hard_state;
+         cluster.kv, cluster.kv_total, node.observed, node.progress, node.worker, raft.inbox, raft.hard_state;
        insert into cluster.kv_total default values;
        insert into raft.hard_state (current_term) values (7);
        update cluster.state set system_identifier = '7000000000000000001', formed = true, paused_why = null,
@@ -100,6 +100,26 @@ export async function see(
        $1::jsonb || jsonb_build_object('observed_at', raft.now() - make_interval(secs => $2::float8 / 1000))) as r`,
     [JSON.stringify(row), row.age_ms],
   );
+}
+
+/**
+ * What a worker tells of itself: it leads with a majority, or hears the leader. Its election timeout is a minute, so
+ * that no test outlives it.
+ */
+export async function live(
+  { id, db }: Pick<Store, "id" | "db">,
+  told: Record<string, unknown> = {},
+  agoMs = 0,
+): Promise<void> {
+  const counts = { messages: 5, heartbeats: 7, elections: 1 };
+  const round = id === 1 ? { round_ms: 40 } : {};
+  await db.query(
+    `select node.worker_lives('00000000-0000-4000-8000-0000000000aa', 20000, 60000, $1)`,
+    [JSON.stringify({ ...counts, quiet_ms: 30, ...round, peers: [], ...told })],
+  );
+  await db.query("update node.worker set beat_at = beat_at - make_interval(secs => $1)", [
+    agoMs / 1000,
+  ]);
 }
 
 /** Let the stores believe that `leader` won a new term; null: nobody has yet. */

@@ -1,8 +1,0 @@
--- The leader's node id.
-create or replace function public.pgraft_get_leader() returns bigint
-language sql stable security definer set search_path = '', pg_temp as $$
-  select node.pgraft_local('get_leader', jsonb_build_object(
-    'function', 'get_leader'))::bigint;
-$$;
-comment on function public.pgraft_get_leader() is
-  'The leader''s node id; 0 while none is known.';

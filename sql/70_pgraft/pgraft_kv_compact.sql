@@ -1,8 +1,0 @@
--- Forgets deleted keys and replaced versions on all nodes at one place in the log, by the control store of this node.
-create or replace function public.pgraft_kv_compact() returns boolean
-language sql volatile security definer set search_path = '', pg_temp as $$
-  select pgreplica.write('pgraft', jsonb_build_object(
-    'function', 'kv_compact', 'forward', current_setting('pgraft.forward_writes', true)))::boolean;
-$$;
-comment on function public.pgraft_kv_compact() is
-  'Forgets deleted keys and replaced versions on all nodes at one place in the log.';

@@ -1,9 +1,0 @@
--- The data of a committed user entry, by the control store of this node.
-create or replace function public.pgraft_log_get_entry(index bigint) returns text
-language sql stable security definer set search_path = '', pg_temp as $$
-  select pgreplica.call('pgraft', jsonb_build_object(
-    'function', 'log_get_entry',
-    'index', index)) #>> '{}';
-$$;
-comment on function public.pgraft_log_get_entry(bigint) is
-  'The data of a committed user entry; null when there is none at that place.';

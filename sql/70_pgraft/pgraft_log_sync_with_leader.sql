@@ -1,8 +1,0 @@
--- Waits until this node has applied everything committed before the call, by the control store of this node.
-create or replace function public.pgraft_log_sync_with_leader() returns boolean
-language sql volatile security definer set search_path = '', pg_temp as $$
-  select pgreplica.read('pgraft', jsonb_build_object(
-    'function', 'log_sync_with_leader'))::boolean;
-$$;
-comment on function public.pgraft_log_sync_with_leader() is
-  'Waits until this node has applied everything committed before the call.';

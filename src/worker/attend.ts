@@ -1,0 +1,41 @@
+/** This worker's sign of life in the own store, with what only it knows; whoever looks asks the store (`pgraft_*`). */
+import type { Clock } from "../clock/clock.ts";
+import type { Config } from "../config/schema.ts";
+import type { Queryable } from "../db/call.ts";
+import { workerLives } from "../db/node.ts";
+import type { Log } from "../log/logger.ts";
+import type { Raft } from "../raft/run.ts";
+
+export interface AttendOptions {
+  readonly config: Pick<Config, "timing">;
+  /** Of this run. */
+  readonly instance: string;
+  readonly raft: Pick<Raft, "standing">;
+  readonly store: Queryable;
+  readonly debugging: (on: boolean) => void;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/** Often enough that a leader's last majority is news within an election timeout. */
+const EVERY = { mostMs: 250, leastMs: 25, perElection: 4 } as const;
+
+/** Runs until the signal aborts. Nothing waits for it, and nothing decides by it. */
+export async function attend(options: AttendOptions): Promise<void> {
+  const { config, instance, raft, store, debugging, clock, log, signal } = options;
+  const { heartbeatMs, electionMs } = config.timing;
+  const { mostMs, leastMs, perElection } = EVERY;
+  const everyMs = Math.max(leastMs, Math.min(mostMs, electionMs / perElection));
+  while (!signal.aborted) {
+    try {
+      debugging(
+        await workerLives(store, { instance, heartbeatMs, electionMs, ...raft.standing() }),
+      );
+    } catch (error) {
+      // A store that restarts has nobody to show it to; the next word tells all again.
+      log.debug({ event: "control.gone" }, `no sign of life was left: ${error}`);
+    }
+    await clock.sleep(everyMs, signal);
+  }
+}

@@ -1,0 +1,146 @@
+/** The pgraft interface on whole nodes: members come by its calls, what it tells is so, and leadership moves. */
+import type { ChildProcess } from "node:child_process";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { type ByHand, endWorker, prepareByHand } from "../support/by-hand.ts";
+import type { ClusterView } from "../support/cluster.ts";
+import { untilHealthy } from "../support/health.ts";
+import { errorOf, rows, sqlstate, value } from "../support/sql.ts";
+import { until } from "../support/until.ts";
+
+vi.setConfig({ testTimeout: 150_000 });
+
+let all: ByHand;
+let failed = false;
+const workers = new Map<number, ChildProcess>();
+
+beforeAll(async () => {
+  all = await prepareByHand(3, { founders: 1 });
+  const { exitCode, stderr } = await all.init(1);
+  expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+  workers.set(1, await all.run(1));
+  await untilHealthy(present(1), 60_000);
+}, 120_000);
+afterEach(({ task }) => {
+  if (task.result?.state === "fail") failed = true;
+});
+afterAll(async () => {
+  await Promise.all([...workers.values()].map(endWorker));
+  if (failed) console.error(`logs are kept in ${all.top}`);
+  await all.discard(failed ? "keep" : "remove");
+}, 60_000);
+
+function present(...ids: readonly number[]): ClusterView {
+  const nodes = ids.map((id) => all.node(id));
+  return {
+    size: nodes.length,
+    nodes,
+    node: (id) => all.node(id),
+    dataUris: () => nodes.map(({ data }) => data.uri),
+    controlUris: () => nodes.map(({ control }) => control.uri),
+    refresh: () => Promise.resolve(),
+  };
+}
+
+const control = (id: number) => all.node(id).control.uri;
+const data = (id: number) => all.node(id).data.uri;
+const everywhere = [1, 2, 3].flatMap((id) => [() => control(id), () => data(id)]);
+const add = (by: string, id: number) =>
+  value(by, "select pgraft_add_node($1, '127.0.0.1', $2)", [id, all.node(id).control.port]);
+
+test("nodes join by pgraft_add_node, which is true once they vote", async () => {
+  expect(sqlstate(await errorOf(add(control(1), 2)))).toBe("RF006");
+  for (const id of [2, 3]) {
+    const { exitCode, stderr } = await all.join(id, 1);
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+    workers.set(id, await all.run(id));
+    // Until it answers and has caught up, the call says so, and goes on when it is made again.
+    await until(`node ${id} is added`, { limitMs: 60_000 }, async () => {
+      const outcome = await add(control(1), id).catch((error: unknown) => sqlstate(error as Error));
+      expect(["true", "RF006", "RF007"]).toContain(outcome);
+      return outcome === "true";
+    });
+  }
+  await untilHealthy(present(1, 2, 3), 60_000);
+  expect(sqlstate(await errorOf(add(data(2), 3)))).toBe("RF001");
+  const members = "select node_id, address, port, is_leader, name, is_voter from pgraft_get_nodes";
+  const seen = await rows(control(1), members);
+  expect(seen.map(({ is_voter }) => is_voter)).toEqual([true, true, true]);
+  for (const uri of everywhere) expect(await rows(uri(), members)).toEqual(seen);
+});
+
+test("every node tells the same of all, and its self-test finds nothing", async () => {
+  await value(control(1), "select pgraft_replicate_entry('moves')");
+  const status = "select state from pgraft_get_cluster_status()";
+  await until("all are heard of everywhere", { limitMs: 10_000 }, async () => {
+    const seen = await Promise.all(everywhere.map((uri) => rows(uri(), status)));
+    const good = JSON.stringify([
+      { state: "Leader" },
+      { state: "Follower" },
+      { state: "Follower" },
+    ]);
+    return seen.every((one) => JSON.stringify(one) === good);
+  });
+  for (const uri of everywhere) {
+    expect(await value(uri(), "select pgraft_get_worker_state()")).toBe("running");
+    expect(await value(uri(), "select pgraft_test()")).toBe("true");
+    expect(await value(uri(), "select pgraft_init()")).toBe("true");
+  }
+  const [own] = await rows(control(1), "select * from pgraft_get_cluster_status() where is_self");
+  expect(Number(own?.heartbeats_sent)).toBeGreaterThan(10);
+  expect(Number(own?.messages_processed)).toBeGreaterThan(10);
+  expect(Number(own?.elections_triggered)).toBeGreaterThan(0);
+  expect(Number(own?.last_heartbeat_ms)).toBeLessThan(1000);
+  const matches = "select node_id, state, lag_entries from pgraft_log_get_replication_status()";
+  await until("both followers hold everything", { limitMs: 5000 }, async () => {
+    const now = JSON.stringify(await rows(control(1), matches));
+    const one = (id: number) => ({ node_id: id, state: "replicate", lag_entries: "0" });
+    return now === JSON.stringify([one(2), one(3)]);
+  });
+  expect(await rows(control(2), matches)).toEqual([]);
+});
+
+test("idle, nothing is appended; a worker that is gone is told stopped, and no leader", async () => {
+  const last = "select last_index from pgraft_log_get_stats()";
+  const before = await value(control(1), last);
+  const worker = workers.get(3) as ChildProcess;
+  worker.kill("SIGSTOP");
+  await until("its silence shows", { limitMs: 5000 }, async () => {
+    const state = await value(control(3), "select pgraft_get_worker_state()");
+    const leader = await value(control(3), "select pgraft_get_leader()");
+    return state === "stopped" && leader === "0";
+  });
+  worker.kill("SIGCONT");
+  await untilHealthy(present(1, 2, 3), 30_000);
+  const after = await rows(control(1), "select kind, data from pgraft_log_get_entries($1)", [
+    Number(before) + 1,
+  ]);
+  // What the cluster decided meanwhile is there; heartbeats are not.
+  expect(after.filter(({ kind }) => kind === "noop" || kind === "user")).toEqual([]);
+  expect(after.length).toBeLessThan(10);
+});
+
+test("debug is on within a second, and leadership moves on demand", async () => {
+  expect(await value(data(1), "select pgraft_set_debug(true)")).toBe("true");
+  const term = Number(await value(control(1), "select pgraft_get_term()"));
+  expect(await value(control(1), "select pgraft_transfer_leadership(2)")).toBe("true");
+  expect(Number(await value(control(1), "select pgraft_get_term()"))).toBeGreaterThan(term);
+  const forwarded = "set pgraft.forward_writes = on; select pgraft_transfer_leadership(1)";
+  await until("it is back on the primary's node", { limitMs: 20_000 }, async () => {
+    // By itself, or by order.
+    await value(control(3), forwarded).catch((error: unknown) => sqlstate(error as Error));
+    return (await value(control(1), "select pgraft_is_leader()")) === "true";
+  });
+  await untilHealthy(present(1, 2, 3), 30_000);
+});
+
+test("a member leaves, and what is left goes on", async () => {
+  const remove = "select pgraft_remove_node(3)";
+  expect(sqlstate(await errorOf(value(control(2), remove)))).toBe("RF001");
+  const { leader } = await untilHealthy(present(1, 2, 3));
+  expect(await value(control(leader), remove, [], { answerMs: 65_000 })).toBe("true");
+  expect(await rows(control(1), "select node_id from pgraft_get_nodes")).toEqual([
+    { node_id: 1 },
+    { node_id: 2 },
+  ]);
+  expect(sqlstate(await errorOf(value(control(leader), remove)))).toBe("RF006");
+});
