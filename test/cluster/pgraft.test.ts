@@ -1,5 +1,7 @@
 /** The pgraft interface on whole nodes: members come by its calls, what it tells is so, and leadership moves. */
 import type { ChildProcess } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { type ByHand, endWorker, prepareByHand } from "../support/by-hand.ts";
 import type { ClusterView } from "../support/cluster.ts";
@@ -121,6 +123,9 @@ test("idle, nothing is appended; a worker that is gone is told stopped, and no l
 
 test("debug is on within a second, and leadership moves on demand", async () => {
   expect(await value(data(1), "select pgraft_set_debug(true)")).toBe("true");
+  await until("the worker logs at debug", { limitMs: 5000 }, async () => {
+    return (await readFile(join(all.top, "run1.log"), "utf8")).includes('"level":20');
+  });
   const term = Number(await value(control(1), "select pgraft_get_term()"));
   expect(await value(control(1), "select pgraft_transfer_leadership(2)")).toBe("true");
   expect(Number(await value(control(1), "select pgraft_get_term()"))).toBeGreaterThan(term);
