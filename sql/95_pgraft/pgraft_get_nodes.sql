@@ -1,7 +1,7 @@
 -- The committed membership, as a view and as a function.
 --
--- A grant on one of them is enough by itself.  Functions inside a view are checked against who reads it: this one anybody
--- may execute, in a schema where nobody can name it.
+-- A grant on one of them is enough by itself.  Functions inside a view are checked against who reads it: this one
+-- anybody may execute, in a schema where nobody can name it.
 create or replace view public.pgraft_get_nodes as select * from pgreplica.pgraft_nodes();
 comment on view public.pgraft_get_nodes is 'pgraft_get_nodes() as a view.';
 

@@ -95,7 +95,7 @@ export function usersGrants(db: ClientBase): Promise<Grant[]> {
   return callMany(db, Grant, { text: GRANTS });
 }
 
-/** Give them again. What is gone has no grants; a function whose arguments changed keeps them if its name is its own. */
+/** Give them again; a function whose arguments changed keeps them if its name is its own. */
 export async function grantAgain(db: ClientBase, grants: readonly Grant[]): Promise<void> {
   const statements = await callMany(db, Drop, {
     text: `

@@ -94,6 +94,8 @@ export class Elector {
   }
 
   dispatch(event: ElectionEvent): void {
+    const { counts } = this.#options;
+    if (event.type === "acked" && counts !== undefined) counts.messages += 1;
     const [state, effects] = step(this.#state, event, this.#moment());
     const sooner = state.campaignAt < this.#state.campaignAt;
     this.#state = state;

@@ -266,15 +266,13 @@ export class Raft {
       signal: end.signal,
       counts: this.#counts,
       onAcked: (peer) => {
-        this.#counts.messages += 1;
         this.#elector.dispatch({ type: "acked", from: peer, term });
         grants.check();
         reads.acked();
       },
       onHigherTerm: (higher) => this.#elector.dispatch({ type: "refused", term: higher }),
     });
-    const echo = (nonce: bigint) => echoLease(store, nonce);
-    const grants = new Grants({ replicator, echo, clock, log });
+    const grants = new Grants({ replicator, echo: (n) => echoLease(store, n), clock, log });
     const reads = new Reads({
       replicator,
       asked: () => readsAsked(store),

@@ -79,7 +79,8 @@ async function rehash(db: pg.Client): Promise<void> {
     declare v_one raft.log; v_hash bytea := '';
     begin
       for v_one in select * from raft.log order by index loop
-        v_hash := raft.entry_hash(v_hash, v_one.index, v_one.term, v_one.kind, v_one.client, v_one.sequence, v_one.body);
+        v_hash := raft.entry_hash(v_hash, v_one.index, v_one.term, v_one.kind, v_one.client, v_one.sequence,
+                                  v_one.body);
         update raft.log set hash = v_hash where index = v_one.index;
       end loop;
     end $$`);
