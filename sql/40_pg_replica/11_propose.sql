@@ -1,7 +1,8 @@
 -- Hand a command to the leader and wait until this node has applied it; its outcome, `ok` or why it was refused.
 --
 -- Raises RF002 within p_limit_ms, by default five seconds at most, while there is no leader, or no majority that
--- commits.  A new leader gets the same proposal again: (p_key, 1) is applied once (H60).  Time is counted step by step (pgreplica.passed_ms).
+-- commits.  A new leader gets the same proposal again: (p_key, 1) is applied once (H60).  Time is counted step by step
+-- (pgreplica.passed_ms).
 create or replace function node.propose(
   p_key uuid, p_kind text, p_body jsonb, p_limit_ms integer default 3800
 ) returns text
