@@ -6,7 +6,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { formatLsn, type Lsn, slotName } from "../core/ids.ts";
-import { copyable, distrust, type SlotNote } from "../core/logical-slots.ts";
+import { copyable, noteOf, type SlotNote, unproved } from "../core/logical-slots.ts";
 import type { Queryable } from "../db/call.ts";
 import { openDataConnection } from "../db/data-connection.ts";
 import {
@@ -122,10 +122,9 @@ async function keepUp(
     if (theirs === undefined && !(slot.name in known)) continue;
     const decoded = !failed.has(slot.name);
     const evidence = { keptXmin: asked.kept, theirs, own: slot, replayed, decoded };
-    // Seen to be kept through this very receiver, it stays so: only another one may have missed something.
-    const held = !slot.lost && (note.held === run || distrust(evidence) === undefined);
-    notes[slot.name] = held ? { held: run } : {};
-    if (held) usable.push(slot);
+    const next = noteOf(evidence, note, run);
+    notes[slot.name] = next;
+    if (next.held !== undefined) usable.push(slot);
   }
   if (runOf(agent) !== run || agent.view.primary_id !== view.primary_id) return [];
   if (!isDeepStrictEqual(notes, known)) await writeSlotNotes(agent, notes);
@@ -225,9 +224,7 @@ export async function dropUntrusted(agent: Agent): Promise<void> {
   const slots = await listLogical(db);
   if (slots.length === 0) return;
   const [known, run] = [await readSlotNotes(agent), runOf(agent)];
-  const untrusted = slots.filter(({ name, lost }) => {
-    return lost || known[name]?.held === undefined || known[name]?.held !== run;
-  });
+  const untrusted = unproved(slots, known, run);
   for (const { name } of untrusted) await dropLogical(db, name);
   if (untrusted.length === 0) return;
   const names = untrusted.map(({ name }) => name);

@@ -65,6 +65,27 @@ export function distrust({
   return undefined;
 }
 
+/**
+ * What is noted after a round that asked through receiver `run`. Seen to be kept through this very receiver, it stays
+ * so: only another one may have missed something.
+ */
+export function noteOf(evidence: Evidence, note: SlotNote, run: string): SlotNote {
+  const held = note.held === run || distrust(evidence) === undefined;
+  return held && !evidence.own.lost ? { held: run } : {};
+}
+
+/** At a promotion: slots that are not proved for all WAL that came, the last of it through receiver `run`. */
+export function unproved<Slot extends Pick<LogicalSlot, "name" | "lost">>(
+  slots: readonly Slot[],
+  notes: Readonly<Record<string, SlotNote>>,
+  run: string | undefined,
+): Slot[] {
+  return slots.filter(({ name, lost }) => {
+    const held = notes[name]?.held;
+    return lost || held === undefined || held !== run;
+  });
+}
+
 /** Made for the initial copy of one table, and gone in a moment. */
 const OF_TABLE_SYNC = /^pg_\d+_sync_\d+_\d+$/;
 

@@ -1,4 +1,4 @@
-/** M27 to M42, M47, M48: bugs of commit rule, fence, lease, and of what is there for the next failover. */
+/** M27 to M42, M47 to M49: bugs of commit rule, fence, lease, and of what is there for the next failover. */
 import { COMMANDS, corpus, type Mutant, oracle, seeds, test } from "./mutant.ts";
 
 const PROMOTE = "src/agent/promote.ts";
@@ -330,6 +330,46 @@ export const DATA_MUTANTS: readonly Mutant[] = [
         file: "src/core/history.ts",
         find: "if (own > 0n && !line.some(({ epoch }) => epoch === own)) {",
         replace: "if (own < 0n && !line.some(({ epoch }) => epoch === own)) {",
+      },
+    ],
+  },
+  {
+    id: "M49a",
+    bug: "a slot proved through one receiver is served after another one",
+    rule: "H45",
+    killer: test("model/slots", "has every change"),
+    quick: true,
+    patches: [
+      {
+        file: "src/core/logical-slots.ts",
+        find: "    return lost || held === undefined || held !== run;",
+        replace: "    return lost || held === undefined || run === undefined;",
+      },
+    ],
+  },
+  {
+    id: "M49b",
+    bug: "a copied slot is trusted though the primary keeps nothing for it",
+    rule: "H45",
+    killer: test("model/slots", "has every change"),
+    patches: [
+      {
+        file: "src/core/logical-slots.ts",
+        find: "  if (keptXmin === null || !notBefore(xmin, keptXmin))\n",
+        replace: "  if (keptXmin !== null && !notBefore(xmin, keptXmin))\n",
+      },
+    ],
+  },
+  {
+    id: "M49c",
+    bug: "what the primary's slot had let go of is not compared",
+    rule: "H45",
+    killer: test("model/slots", "has every change"),
+    patches: [
+      {
+        file: "src/core/logical-slots.ts",
+        find: "  if (!notBefore(xmin, theirs.catalog_xmin)) return",
+        replace: "  if (!notBefore(xmin, xmin)) return",
       },
     ],
   },
