@@ -1,5 +1,5 @@
 -- Rights on the pgraft interface: nothing is public, and a function or the view needs no grant but its own.
-revoke all on public.pgraft_get_nodes from public;
+revoke all on public.pgraft_get_nodes, public.pgraft_apply_handler from public;
 revoke all on function
   public.pgraft_init(),
   public.pgraft_add_node(integer, text, integer),
@@ -13,6 +13,7 @@ revoke all on function
   public.pgraft_kv_reset(),
   public.pgraft_kv_cas(text, bigint, text),
   public.pgraft_set_debug(boolean),
+  public.pgraft_set_apply_handler(regprocedure),
   public.pgraft_is_leader(),
   public.pgraft_get_leader(),
   public.pgraft_get_term(),
@@ -44,7 +45,7 @@ revoke all on function
 grant usage on schema public to public;
 -- What the view reads: schema pgreplica is closed to everybody.
 grant execute on function pgreplica.pgraft_nodes() to public;
-grant select on public.pgraft_get_nodes to pgreplica_monitor;
+grant select on public.pgraft_get_nodes, public.pgraft_apply_handler to pgreplica_monitor;
 grant execute on function
   public.pgraft_is_leader(),
   public.pgraft_get_leader(),
@@ -86,5 +87,6 @@ grant execute on function
   public.pgraft_kv_compact(),
   public.pgraft_kv_reset(),
   public.pgraft_kv_cas(text, bigint, text),
-  public.pgraft_set_debug(boolean)
+  public.pgraft_set_debug(boolean),
+  public.pgraft_set_apply_handler(regprocedure)
   to pgreplica_admin;

@@ -6,6 +6,7 @@ export const EVENTS = [
   "worker.stopped",
   "worker.failed",
   "worker.service_restarted",
+  "worker.handler_failed",
   // control store
   "control.started",
   "control.adopted",

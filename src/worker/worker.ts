@@ -25,6 +25,7 @@ import type { PeerAddress } from "../raft/links.ts";
 import type { Leadership } from "../raft/raft.ts";
 import { Raft } from "../raft/run.ts";
 import { announce } from "./announce.ts";
+import { applyHandlers } from "./apply-handlers.ts";
 import { attend } from "./attend.ts";
 import { keepBallast } from "./ballast.ts";
 import { keepLogBounded } from "./compact.ts";
@@ -120,6 +121,7 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
     keepLogBounded({ ...parts, hints: afterwards(parts, "applied"), signal }),
     tellLeader(parts, raft, signal),
     showLife(parts, raft, signal),
+    callHandlers(parts, signal),
     markLife(parts, signal),
     admit(parts, raft, signal),
     ...(parts.config.data === undefined ? [] : tendData(parts, raft, signal)),
@@ -144,6 +146,11 @@ function afterwards(
 function tellLeader(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void> {
   const hints = parts.hints.fork("observed", "reported", "handed_over", "act", "leader");
   return forward({ ...parts, raft, hints, signal });
+}
+
+function callHandlers(parts: Parts, signal: AbortSignal): Promise<void> {
+  const hints = { control: parts.hints.fork("applied"), data: parts.hints.fork("applied") };
+  return applyHandlers({ ...parts, hints, signal });
 }
 
 function showLife(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void> {

@@ -36,6 +36,7 @@ const MODULES: Readonly<Record<string, string>> = {
   "postgres/deadman.ts": "deadman.ts",
   "jobs/long-work.ts": "long-work.ts",
   "worker/control-store.ts": "control-store.ts",
+  "worker/apply-handlers.ts": "apply-handlers.ts",
   "worker/attend.ts": "attend.ts",
   "worker/ballast.ts": "ballast.ts",
   "worker/logins.ts": "logins.ts",

@@ -47,6 +47,7 @@ const ACTS = [
   "log_append",
   "remove_node",
   "replicate_entry",
+  "set_apply_handler",
   "set_debug",
   "transfer_leadership",
 ];

@@ -1,0 +1,160 @@
+/** Apply handlers: which functions may be one, and that each entry is taken once, in order, with what it does. */
+import type pg from "pg";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { install } from "../../../src/db/install.ts";
+import { openScratch, type Scratch, type ScratchServer } from "../../support/scratch.ts";
+import { errorOf } from "../../support/sql.ts";
+import { another, openStore } from "./stores.ts";
+
+let scratch: Scratch;
+const servers: { [kind: string]: ScratchServer } = {};
+
+beforeAll(async () => {
+  scratch = await openScratch("pgraft-handler");
+  servers["control store"] = (await openStore(scratch, 1)).server;
+  const data = await scratch.start();
+  servers["data server"] = data;
+  await install(await data.connect(), "data");
+}, 90_000);
+afterAll(() => scratch.close());
+
+describe.each(["control store", "data server"])("on the %s", (kind) => {
+  let db: pg.Client;
+  beforeAll(async () => {
+    db = (await servers[kind]?.connect()) as pg.Client;
+    await db.query(
+      `create role operator login in role pgreplica_admin; create role mallory login;
+       create role watcher login in role pgreplica_monitor;
+       create table taken (place serial, index bigint, term bigint, data text unique deferrable initially deferred);
+       create function take(index bigint, term bigint, data text) returns void language plpgsql as $$
+         begin
+           if data = 'poison' then raise exception 'spat out'; end if;
+           insert into taken (index, term, data) values (index, term, data);
+         end $$`,
+    );
+  });
+  beforeEach(async () => {
+    await db.query("truncate taken; delete from pgreplica.apply_handler");
+    await db.query("select pgraft_set_apply_handler('take(bigint,bigint,text)')");
+  });
+
+  const entry = (index: number, data: string, item = 1) => ({ index, item, term: 7, data });
+  const run = async (...entries: readonly object[]) =>
+    (await db.query("select pgreplica.run_handler($1) as n", [JSON.stringify(entries)])).rows[0].n;
+  const taken = async () =>
+    (await db.query("select index, term, data from taken order by place")).rows.map(
+      ({ index, term, data }) => `${index} ${term} ${data}`,
+    );
+  const state = async () => (await db.query("select * from pgraft_apply_handler")).rows[0];
+
+  test("each entry is taken once and in order, however often it is handed over", async () => {
+    expect(await run(entry(6, "c"), entry(4, "a"), entry(4, "b", 2))).toBe(3);
+    expect(await run(entry(4, "b", 2), entry(6, "c"), entry(9, "d"))).toBe(1);
+    expect(await taken()).toEqual(["4 7 a", "4 7 b", "6 7 c", "9 7 d"]);
+    expect(await state()).toMatchObject({
+      handler: "public.take",
+      applied_index: "9",
+      applied_item: 1,
+      failures: 0,
+      error: null,
+    });
+  });
+
+  test("what it did and its place are undone together", async () => {
+    await db.query("begin");
+    expect(await run(entry(4, "a"))).toBe(1);
+    await db.query("rollback");
+    expect(await taken()).toEqual([]);
+    expect(await run(entry(4, "a"))).toBe(1);
+    expect(await taken()).toEqual(["4 7 a"]);
+  });
+
+  test.each([
+    ["an error", "poison", "entry 5: P0001: spat out"],
+    ["a deferred constraint", "a", "entry 5: 23505: duplicate key"],
+  ])("%s holds it before that entry, and is shown, until it is no more", async (_, data, error) => {
+    expect(await run(entry(4, "a"), entry(5, data), entry(6, "c"))).toBe(1);
+    expect(await run(entry(5, data), entry(6, "c"))).toBe(0);
+    expect(await taken()).toEqual(["4 7 a"]);
+    const held = await state();
+    expect(held).toMatchObject({ applied_index: "4", failures: 2 });
+    expect(held.error).toContain(error);
+    const { rows } = await db.query("select index, wait_ms from pgreplica.handler_state()");
+    expect(rows).toMatchObject([{ index: "4" }]);
+    expect(rows[0].wait_ms).toBeLessThanOrEqual(400);
+    expect(await run(entry(5, "good"), entry(6, "c"))).toBe(2);
+    expect(await state()).toMatchObject({ applied_index: "6", failures: 0, error: null });
+  });
+
+  test("a call that takes too long is an error like others", async () => {
+    await db.query(
+      `create or replace function linger(index bigint, term bigint, data text) returns void language plpgsql as $$
+         begin perform pg_sleep(30); end $$`,
+    );
+    await db.query("select pgraft_set_apply_handler('linger(bigint,bigint,text)')");
+    await db.query("set statement_timeout = 200");
+    expect(await run(entry(4, "a"))).toBe(0);
+    await db.query("reset statement_timeout");
+    expect((await state()).error).toContain("entry 4: 57014:");
+  });
+
+  test("without a handler the place is kept, and the next goes on from it", async () => {
+    await run(entry(4, "a"));
+    await db.query("select pgraft_set_apply_handler(null)");
+    expect(await run(entry(5, "b"))).toBe(0);
+    expect((await db.query("select * from pgreplica.handler_state()")).rows).toEqual([]);
+    await db.query("select pgraft_set_apply_handler('public.take(bigint,bigint,text)')");
+    expect(await run(entry(4, "a"), entry(5, "b"))).toBe(1);
+    expect(await taken()).toEqual(["4 7 a", "5 7 b"]);
+  });
+
+  test("nobody's function runs with more rights than its owner's", async () => {
+    await db.query(
+      `grant create on schema public to operator, mallory;
+       create or replace procedure proc(index bigint, term bigint, data text) language sql as 'select 1'`,
+    );
+    const set = async (user: string, handler: string) => {
+      const session = await another({ server: servers[kind] as ScratchServer }, user);
+      const code = await session
+        .query("select pgraft_set_apply_handler($1)", [`${handler}(bigint,bigint,text)`])
+        .then(
+          () => "done",
+          (error: pg.DatabaseError) => error.code,
+        );
+      await session.end();
+      return code;
+    };
+    const make = async (user: string, rights: string) => {
+      const session = await another({ server: servers[kind] as ScratchServer }, user);
+      await session.query(
+        `create or replace function theirs(index bigint, term bigint, data text) returns text language sql
+           ${rights} as 'select current_user'`,
+      );
+      await session.end();
+    };
+    await make("operator", "");
+    expect(await set("operator", "theirs")).toBe("22023");
+    await make("operator", "security definer");
+    expect(await set("operator", "theirs")).toBe("done");
+    expect(await run(entry(4, "a"))).toBe(1);
+    // Changed back meanwhile: refused at the next call, not run as a superuser.
+    await db.query("alter function theirs security invoker");
+    expect(await run(entry(5, "b"))).toBe(0);
+    expect((await state()).error).toContain("it must be security definer");
+    await db.query(
+      "alter function theirs security definer; alter function theirs owner to mallory",
+    );
+    expect(await run(entry(5, "b"))).toBe(0);
+    expect((await state()).error).toContain("it belongs to mallory now");
+    expect(await set("operator", "theirs")).toBe("42501");
+    expect(await set("operator", "take")).toBe("42501");
+    for (const user of ["mallory", "watcher"]) expect(await set(user, "theirs")).toBe("42501");
+    for (const wrong of ["proc(bigint,bigint,text)", "upper(text)"]) {
+      const error = await errorOf(db.query("select pgraft_set_apply_handler($1)", [wrong]));
+      expect(error).toMatchObject({ code: "22023" });
+    }
+    await db.query("drop function theirs");
+    expect(await run(entry(5, "b"))).toBe(0);
+    expect((await state()).error).toContain("it is not there");
+  });
+});
