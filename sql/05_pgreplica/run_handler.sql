@@ -3,7 +3,7 @@
 -- What it does and its place are one transaction: each entry is taken once.  At an error it stays before that entry,
 -- and nothing of that call is left.  The handler's names are looked up in public, unless it has a search_path.
 create or replace function pgreplica.run_handler(p_entries jsonb) returns integer
-language plpgsql volatile set search_path = public, pg_temp as $$
+language plpgsql volatile set search_path = '' as $$
 declare
   v_me      pgreplica.apply_handler;
   v_problem text;
@@ -16,6 +16,7 @@ begin
   end if;
   v_problem := pgreplica.handler_problem(
     pg_catalog.to_regprocedure(v_me.handler || '(bigint,bigint,text)'), v_me.owner);
+  perform pg_catalog.set_config('search_path', 'public, pg_temp', true);
   for v_one in
     select e.* from pg_catalog.jsonb_to_recordset(p_entries) as e (index bigint, item integer, term bigint, data text)
      where (e.index, e.item) > (v_me.index, v_me.item) order by e.index, e.item

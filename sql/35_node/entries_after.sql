@@ -1,5 +1,5 @@
--- What users put into the log after a place, as far as this node has applied it: at least one entry where there are any,
--- and then up to a megabyte.
+-- What users put into the log after a place, as far as this node has applied it: at least one entry where there are
+-- any, and then up to a megabyte.
 create or replace function node.entries_after(p_index bigint, p_item integer, p_most integer) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_agg(jsonb_build_object('index', r.index, 'item', r.item, 'term', r.term, 'data', r.data)

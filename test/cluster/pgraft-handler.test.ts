@@ -1,4 +1,4 @@
-/** Apply handlers on a whole cluster: every entry once and in order, in the data and in control stores, whoever dies. */
+/** Apply handlers on a whole cluster: every entry once and in order, in data and control store, whoever dies. */
 import { expect, test } from "vitest";
 import { useCluster } from "../support/fixture.ts";
 import { untilHealthy } from "../support/health.ts";
