@@ -15,6 +15,10 @@ declare
   v_at    bigint;
 begin
   perform raft.check_sender(p_cluster, p_from, p_incarnation);
+  if jsonb_array_length(p_entries) > 512 or pg_column_size(p_entries) > 8388608 then
+    perform raft.raise_too_much(p_from, format('%s entries of %s bytes',
+      jsonb_array_length(p_entries), pg_column_size(p_entries)), '512 entries and 8388608 bytes');
+  end if;
   perform set_config('synchronous_commit', 'on', true);
   select * into strict v_state from raft.hard_state for update;
 

@@ -14,6 +14,10 @@ declare
   v_have  integer;
 begin
   perform raft.check_sender(p_cluster, p_from, p_incarnation);
+  if p_part > p_parts or p_parts > 65536 or pg_column_size(p_rows) > 16777216 then
+    perform raft.raise_too_much(p_from, format('part %s of %s, %s bytes', p_part, p_parts, pg_column_size(p_rows)),
+      '65536 parts of 16777216 bytes');
+  end if;
   perform set_config('synchronous_commit', 'on', true);
   select * into strict v_state from raft.hard_state for update;
   if p_term < v_state.current_term then

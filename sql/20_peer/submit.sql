@@ -8,6 +8,10 @@ create or replace function peer.submit(
 language plpgsql volatile security definer set search_path = '' as $$
 begin
   perform raft.check_sender(p_cluster, p_from, p_incarnation);
+  if pg_column_size(p_body) > 8388608 or octet_length(p_kind) > 63 then
+    perform raft.raise_too_much(p_from, format('a proposal of %s bytes, its kind of %s',
+      pg_column_size(p_body), octet_length(p_kind)), '8388608 bytes, and 63 of its kind,');
+  end if;
   perform raft.check_leads();
   if exists (select from cluster.proposal where client = p_key and sequence = 1) then
     return;

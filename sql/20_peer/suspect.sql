@@ -5,6 +5,9 @@ create or replace function peer.suspect(
 language plpgsql volatile security definer set search_path = '' as $$
 begin
   perform raft.check_sender(p_cluster, p_from, p_incarnation);
+  if pg_column_size(p_row) > 65536 then
+    perform raft.raise_too_much(p_from, format('a row of %s bytes', pg_column_size(p_row)), '65536 bytes');
+  end if;
   if (p_row ->> 'node_id')::integer is distinct from p_from then
     raise exception using errcode = 'RF008',
       message = format('node %s may only speak of itself', p_from);

@@ -93,31 +93,53 @@ const Statement = z.object({ statement: z.string() });
 
 const Login = z.object({ role: z.string(), verifier: z.string().nullable() });
 
-/** Which of these roles may log in, and the verifier of each; null: by no password. */
+/** Connections of one node here: its links, and one for each caller of SQL there that this node must answer. */
+const NODE_CONNECTIONS = 30;
+
+/** Which of these roles may log in, and the verifier of each; null: by no password, or not within its limits yet. */
 export async function loginsOf(
   db: Queryable,
   roles: readonly string[],
 ): Promise<ReadonlyMap<string, string | null>> {
   const logins = await callMany(db, Login, {
-    text: `select rolname as role, rolpassword as verifier from pg_catalog.pg_authid
+    text: `select rolname as role, case when rolconnlimit = $2 or rolsuper then rolpassword end as verifier
+             from pg_catalog.pg_authid
             where rolcanlogin and rolname = any ($1)`,
-    values: [roles],
+    values: [roles, NODE_CONNECTIONS],
   });
   return new Map(logins.map(({ role, verifier }) => [role, verifier]));
 }
 
-/** Make or update the role by which member `id` logs in here: it may do what `pgreplica_peer` may, no more. */
+/** In force where a session asks for nothing else; the last one none can change. */
+const NODE_LIMITS = {
+  statement_timeout: "60s",
+  lock_timeout: "10s",
+  idle_in_transaction_session_timeout: "10s",
+  work_mem: "4MB",
+  temp_file_limit: "64MB",
+};
+
+/**
+ * Make or update the role by which member `id` logs in here: it may do what `pgreplica_peer` may, no more, and takes
+ * neither all connections nor the disk.
+ */
 export async function putNodeRole(db: Queryable, id: NodeId, verifier: string): Promise<void> {
+  const role = nodeRole(id);
   const { statement } = await callOne(db, Statement, {
     text: `
       select case when exists (select from pg_catalog.pg_roles where rolname = $1)
-               then pg_catalog.format('alter role %I login password %L', $1::text, $2::text)
-               else pg_catalog.format('create role %I login in role pgreplica_peer password %L',
-                                      $1::text, $2::text)
+               then pg_catalog.format('alter role %I login connection limit %s password %L',
+                                      $1::text, $3::integer, $2::text)
+               else pg_catalog.format('create role %I login connection limit %s in role pgreplica_peer password %L',
+                                      $1::text, $3::integer, $2::text)
              end as statement`,
-    values: [nodeRole(id), verifier],
+    values: [role, verifier, NODE_CONNECTIONS],
   });
-  await run(db, { text: statement });
+  const limits = Object.entries(NODE_LIMITS).map(
+    ([name, value]) => `alter role ${role} set ${name} = '${value}'`,
+  );
+  // One message, one commit.
+  await run(db, { text: [statement, ...limits].join("; ") });
 }
 
 /** The member has left: nobody logs in in its name. */

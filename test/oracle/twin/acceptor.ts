@@ -30,7 +30,7 @@ import {
   NO_PROMISES,
   WHOLE_LOG,
 } from "./learn-commit.ts";
-
+import { limitEntries, limitParts } from "./limits.ts";
 import { entryAt, lastIndex, stored, termAt, whereToTry } from "./log.ts";
 import { checkReport, historyEpoch } from "./reports.ts";
 import { sampleOf } from "./sample.ts";
@@ -214,6 +214,7 @@ export class Acceptor {
   /** peer.append_entries */
   appendEntries(from: Sender, ask: Append): AppendReply {
     this.#checkSender(from);
+    limitEntries(from.nodeId, ask.entries.length);
     const { base } = this.#durable;
     if (ask.term < this.state.term) {
       const last = this.#lastIndex();
@@ -263,6 +264,7 @@ export class Acceptor {
   /** peer.install_snapshot */
   installSnapshot(from: Sender, ask: SnapshotPart): InstallReply {
     this.#checkSender(from);
+    limitParts(from.nodeId, ask.part, ask.parts);
     if (ask.leaderTerm < this.state.term) {
       return this.#installReply(this.state, "stale_term", 0, this.#lastIndex());
     }
