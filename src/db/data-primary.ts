@@ -149,12 +149,16 @@ export interface NodeLogin {
   readonly verifier: string;
 }
 
-/** Roles by which members stream and look; commits wait for nobody, for the gate is still closed. */
+/**
+ * Roles by which members stream and look; those of nodes that are none any more log in no longer. Commits wait for
+ * nobody, for the gate is still closed.
+ */
 export async function ensureRoles(
   db: Queryable,
   logins: readonly NodeLogin[],
   superuserVerifier: string | undefined,
 ): Promise<void> {
+  let left: readonly string[];
   await run(db, { text: "begin" });
   try {
     await run(db, { text: "set local synchronous_commit = local" });
@@ -163,6 +167,7 @@ export async function ensureRoles(
     await run(db, { text: "grant pg_monitor, pg_checkpoint to pgreplica_peer" });
     await grantRewind(db);
     for (const login of logins) await ensureLogin(db, login);
+    left = await refuseOthers(db, logins);
     if (superuserVerifier !== undefined) {
       await run(db, { text: `alter role postgres password ${literal(superuserVerifier)}` });
     }
@@ -172,6 +177,28 @@ export async function ensureRoles(
     await run(db, { text: "rollback" }).catch(() => undefined);
     throw error;
   }
+  if (left.length > 0) await endSessionsOf(db, left);
+}
+
+const RoleName = z.object({ role: z.string() });
+
+/** Nobody logs in any more in the name of a node that has left; whose roles that were. They stay: much may be theirs. */
+async function refuseOthers(db: Queryable, logins: readonly NodeLogin[]): Promise<string[]> {
+  const others = await callMany(db, RoleName, {
+    text: `select rolname as role from pg_catalog.pg_roles
+            where rolname ~ '^pgreplica_node_[0-9]+$' and rolcanlogin and rolname <> all ($1)`,
+    values: [logins.map(({ nodeId }) => nodeRole(nodeId))],
+  });
+  for (const { role } of others) await run(db, { text: `alter role ${role} nologin` });
+  return others.map(({ role }) => role);
+}
+
+function endSessionsOf(db: Queryable, roles: readonly string[]): Promise<void> {
+  return run(db, {
+    text: `select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity
+            where usename = any ($1)`,
+    values: [roles],
+  });
 }
 
 /**
@@ -204,10 +231,20 @@ export async function grantStamps(db: Queryable): Promise<void> {
   await run(db, { text: "grant select on pgreplica.stamp to pgreplica_peer" });
 }
 
-/** A role that is there keeps its password: verifiers are salted, and each new one would be a write. */
+/**
+ * A role that is there keeps its password: verifiers are salted, and each new one would be a write. One whose node had
+ * left may log in again.
+ */
 async function ensureLogin(db: Queryable, { nodeId, verifier }: NodeLogin): Promise<void> {
   const name = nodeRole(nodeId);
-  if (await roleExists(db, name)) return;
+  if (await roleExists(db, name)) {
+    const { left } = await callOne(db, z.object({ left: z.boolean() }), {
+      text: "select not rolcanlogin as left from pg_roles where rolname = $1",
+      values: [name],
+    });
+    if (left) await run(db, { text: `alter role ${name} login` });
+    return;
+  }
   await run(db, {
     text: `create role ${name} login replication in role pgreplica_peer password ${literal(verifier)}`,
   });

@@ -35,7 +35,7 @@ async function perform(order: Order): Promise<Extract<News, { type: "done" }>> {
   const tls =
     tlsFiles === undefined
       ? undefined
-      : await planTls({ mode: "verify-full", ...tlsFiles }, work.host);
+      : await planTls({ ...tlsFiles, mode: "verify-full" }, work.host);
   const backup = await takeBaseBackup({
     ...work,
     tls,

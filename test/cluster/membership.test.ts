@@ -1,8 +1,7 @@
 /** Nodes come and go with one call: learner, copy of the data, voter, part of the commit rule, and out again. */
 import type { ChildProcess } from "node:child_process";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
-import { type ByHand, endWorker, prepareByHand } from "../support/by-hand.ts";
-import type { ClusterView } from "../support/cluster.ts";
+import { type ByHand, endWorker, madeUpOf, prepareByHand } from "../support/by-hand.ts";
 import { onPrimary, untilHealthy } from "../support/health.ts";
 import { rows, sqlstate, value } from "../support/sql.ts";
 import { until } from "../support/until.ts";
@@ -32,18 +31,7 @@ afterAll(async () => {
   await all.discard(failed ? "keep" : "remove");
 }, 60_000);
 
-/** The cluster as these nodes make it up. */
-function present(...ids: readonly number[]): ClusterView {
-  const nodes = ids.map((id) => all.node(id));
-  return {
-    size: nodes.length,
-    nodes,
-    node: (id) => all.node(id),
-    dataUris: () => nodes.map(({ data }) => data.uri),
-    controlUris: () => nodes.map(({ control }) => control.uri),
-    refresh: () => Promise.resolve(),
-  };
-}
+const present = (...ids: readonly number[]) => madeUpOf(all, ids);
 
 async function run(id: number): Promise<void> {
   workers.set(id, await all.run(id));

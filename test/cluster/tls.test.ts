@@ -7,9 +7,8 @@ import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { monotonicClock } from "../../src/clock/clock.ts";
 import { openSocket } from "../../src/replication/socket.ts";
 import { planTls } from "../../src/replication/tls.ts";
-import { type ByHand, certify, endWorker, prepareByHand } from "../support/by-hand.ts";
+import { type ByHand, certify, endWorker, madeUpOf, prepareByHand } from "../support/by-hand.ts";
 import { createAuthority } from "../support/certificates.ts";
-import type { ClusterView } from "../support/cluster.ts";
 import { untilHealthy, untilNewPrimary } from "../support/health.ts";
 import { rows, value } from "../support/sql.ts";
 import { until } from "../support/until.ts";
@@ -42,17 +41,7 @@ afterAll(async () => {
   await all.discard(failed ? "keep" : "remove");
 }, 60_000);
 
-function present(...ids: readonly number[]): ClusterView {
-  const nodes = ids.map((id) => all.node(id));
-  return {
-    size: nodes.length,
-    nodes,
-    node: (id) => all.node(id),
-    dataUris: () => nodes.map(({ data }) => data.uri),
-    controlUris: () => nodes.map(({ control }) => control.uri),
-    refresh: () => Promise.resolve(),
-  };
-}
+const present = (...ids: readonly number[]) => madeUpOf(all, ids);
 
 interface Session extends Record<string, unknown> {
   readonly role: string;

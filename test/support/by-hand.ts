@@ -163,6 +163,19 @@ function commands(top: string, nodes: readonly NodeEntry[]) {
   };
 }
 
+/** The cluster as these nodes make it up. */
+export function madeUpOf(all: ByHand, ids: readonly number[]): ClusterView {
+  const nodes = ids.map((id) => all.node(id));
+  return {
+    size: nodes.length,
+    nodes,
+    node: (id) => all.node(id),
+    dataUris: () => nodes.map(({ data }) => data.uri),
+    controlUris: () => nodes.map(({ control }) => control.uri),
+    refresh: () => Promise.resolve(),
+  };
+}
+
 /** SIGTERM to a worker and its exit status. */
 export async function endWorker(child: ChildProcess): Promise<number | null> {
   child.kill("SIGTERM");

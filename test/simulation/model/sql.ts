@@ -236,6 +236,8 @@ const HANDLERS: readonly (readonly [RegExp, Handler])[] = [
     rows((server) => [...server.sessions].map(({ id }) => ({ pid: 1_000_000 + id }))),
   ],
   [/pg_wal_replay_resume|pg_cancel_backend/, NOTHING],
+  [/not rolcanlogin as left/, rows(() => [{ left: false }])],
+  [/rolname <> all/, NOTHING],
   [/from pg_roles where rolname = \$1/, rows(() => [{ there: true }])],
   [/not exists \(select from pg_roles/, NOTHING],
   [/pg_notify/, NOTHING],
