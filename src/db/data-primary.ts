@@ -182,7 +182,7 @@ export async function ensureRoles(
 
 const RoleName = z.object({ role: z.string() });
 
-/** Nobody logs in any more in the name of a node that has left; whose roles that were. They stay: much may be theirs. */
+/** Nobody logs in any more in the name of a node that has left; whose roles that were. The roles stay. */
 async function refuseOthers(db: Queryable, logins: readonly NodeLogin[]): Promise<string[]> {
   const others = await callMany(db, RoleName, {
     text: `select rolname as role from pg_catalog.pg_roles

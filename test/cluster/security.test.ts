@@ -267,7 +267,8 @@ test("after a failover no secret stands in a log, a command line, the log of Raf
   const tables = `
     select jsonb_build_array(
       (select jsonb_agg(to_jsonb(l)) from raft.log as l), (select jsonb_agg(to_jsonb(e)) from cluster.event as e),
-      (select jsonb_agg(to_jsonb(p)) from cluster.proposal as p), (select jsonb_agg(to_jsonb(o)) from node.observed as o))::text`;
+      (select jsonb_agg(to_jsonb(p)) from cluster.proposal as p),
+      (select jsonb_agg(to_jsonb(o)) from node.observed as o))::text`;
   for (const id of [1, 2, 3]) {
     const { control, data } = all.node(id);
     expect(found(`${await value(control.uri, settings)}`)).toEqual([]);
