@@ -18,7 +18,7 @@ begin
     wal_lsn = p_row.wal_lsn, replay_lsn = p_row.replay_lsn, switch_lsn = p_row.switch_lsn,
     stamp_lsn = p_row.stamp_lsn, attached = p_row.attached, lag_bytes = p_row.lag_bytes,
     lag_ms = p_row.lag_ms, sync_state = p_row.sync_state, rule_in_force = p_row.rule_in_force,
-    rule_proved = p_row.rule_proved,
+    rule_proved = p_row.rule_proved, slots = p_row.slots,
     problem = p_row.problem, system_identifier = p_row.system_identifier, gone = p_row.gone,
     hung = p_row.hung, raft = p_row.raft, raft_role = p_row.raft_role, observed_at = p_row.observed_at
    where o.node_id = p_row.node_id and o.beat < p_row.beat;

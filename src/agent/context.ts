@@ -113,6 +113,8 @@ export interface State {
   promotedFor: { readonly epoch: Epoch; readonly at: number } | undefined;
   /** Pid of the receiver that was seen last: all WAL of this run came through it, or through earlier ones. */
   receiver: number | undefined;
+  /** Logical slots of this standby that are as good as the primary's, as far as it knows. */
+  usableSlots: number | undefined;
   /** Logical slots that the primary has and this standby is to be given. */
   slotsToCopy: readonly string[];
   /** What stands in the file as the slots that logical streams of this primary wait for. */
@@ -242,6 +244,7 @@ export function freshState(): State {
     reported: undefined,
     promotedFor: undefined,
     receiver: undefined,
+    usableSlots: undefined,
     slotsToCopy: [],
     waitedSlots: undefined,
     slotsFor: undefined,

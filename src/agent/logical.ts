@@ -202,6 +202,7 @@ async function tell(
   usable: readonly LogicalSlotRow[],
 ): Promise<void> {
   const names = usable.map(({ name }) => name).sort();
+  agent.state.usableSlots = names.length;
   const now = names.length === 0 ? "" : `${agent.view.epoch} ${names.join(" ")}`;
   if (now === memory.told) return;
   memory.told = now;

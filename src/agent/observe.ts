@@ -42,7 +42,10 @@ export async function look(agent: Agent): Promise<void> {
     if (state.unidentified) await identify(agent, db, seen);
     const attached = seen.in_recovery ? [] : seen.attached;
     Object.assign(state, { look: seen, attached, silentSince: undefined, hung: false });
-    if (seen.receiver_pid !== null) state.receiver = seen.receiver_pid;
+    if (seen.receiver_pid !== null && seen.receiver_pid !== state.receiver) {
+      state.receiver = seen.receiver_pid;
+      state.usableSlots = undefined; // to be proved anew
+    }
   } catch (error) {
     agent.eyes.drop();
     if (state.server !== server || !server.alive()) return;
@@ -192,6 +195,7 @@ export function rowOf(agent: Agent, disk: Disk): Readonly<Record<string, unknown
     system_identifier: disk.systemIdentifier ?? null,
     gone: !alive && (state.gone || state.died),
     hung: state.hung,
+    slots: role === "standby" ? (state.usableSlots ?? null) : null,
   };
 }
 

@@ -83,6 +83,7 @@ function take(agent: Agent, server: Server, listening: boolean): void {
     detached: undefined,
     slotsFor: undefined,
     receiver: undefined,
+    usableSlots: undefined,
     slotsToCopy: [],
     promoting: false,
     unidentified: false,

@@ -19,6 +19,8 @@ export interface Wish {
   readonly oldIsOver: boolean;
   /** How far the old primary's WAL was known to reach. */
   readonly oldEnd?: Lsn;
+  /** Logical slots that each could carry on: a consumer of one that is lost has to be re-seeded (H45). */
+  readonly slots: ReadonlyMap<NodeId, number>;
 }
 
 export type Choice =
@@ -41,12 +43,14 @@ export const NO_WISH: Wish = {
   avoid: new Set(),
   lossAllowed: false,
   oldIsOver: true,
+  slots: new Map(),
 };
 
 interface Place {
   readonly member: Member;
   readonly historyEpoch: bigint;
   readonly lsn: Lsn;
+  readonly slots: number;
 }
 
 /** It reported that it holds nothing, and confirmed nothing from that epoch on. */
@@ -66,8 +70,10 @@ export function choose(
   if (pledges !== undefined) return { kind: "waiting", blocked: "pledges", why: pledges };
 
   const voids = voidsOf(view, reports, epoch);
-  const lacking = lackingWhy(view, placesOf(view, reports, epoch), voids);
-  const places = placesOf(view, reports, epoch, lacking !== undefined && wish.lossAllowed);
+  const { slots } = wish;
+  const lacking = lackingWhy(view, placesOf(view, reports, { epoch, slots }), voids);
+  const anybody = lacking !== undefined && wish.lossAllowed;
+  const places = placesOf(view, reports, { epoch, slots, anybody });
   if (places.length === 0 || (lacking !== undefined && !wish.lossAllowed)) {
     return { kind: "waiting", blocked: "reports", why: lacking ?? "no member has reported" };
   }
@@ -137,12 +143,17 @@ function needed(count: number, what: string): string {
 function placesOf(
   view: View,
   reports: ReadonlyMap<NodeId, ReportFact>,
-  epoch: bigint,
-  anybody = false,
+  {
+    epoch,
+    slots,
+    anybody = false,
+  }: Pick<Wish, "slots"> & { readonly epoch: bigint; readonly anybody?: boolean },
 ): readonly Place[] {
   return reported(view, reports, epoch, anybody)
     .flatMap(({ member, historyEpoch, lsn }) =>
-      lsn === undefined ? [] : [{ member, historyEpoch, lsn }],
+      lsn === undefined
+        ? []
+        : [{ member, historyEpoch, lsn, slots: slots.get(member.node_id) ?? 0 }],
     )
     .sort((a, b) => better(a, b, view.node_id));
 }
@@ -173,12 +184,16 @@ function reported(
   });
 }
 
-/** Newest history, most WAL, highest priority, then the leader, whom no message need reach, then the lowest id. */
+/**
+ * Newest history, most WAL: safety is these two alone. Then most usable slots, highest priority, the leader, whom no
+ * message need reach, and the lowest id.
+ */
 export function better(a: Place, b: Place, leader: NodeId): number {
   if (a.historyEpoch !== b.historyEpoch) return a.historyEpoch > b.historyEpoch ? -1 : 1;
   if (a.lsn !== b.lsn) return a.lsn > b.lsn ? -1 : 1;
   const afar = ({ member }: Place) => (member.node_id === leader ? 0 : 1);
   return (
+    b.slots - a.slots ||
     b.member.priority - a.member.priority ||
     afar(a) - afar(b) ||
     a.member.node_id - b.member.node_id

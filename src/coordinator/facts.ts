@@ -84,6 +84,8 @@ export interface Seen {
   /** The change of the commit rule that the primary has proved in force. */
   readonly rule_proved: bigint | null;
   readonly system_identifier: string | null;
+  /** Of a standby: logical slots that it could carry on after a failover to it. */
+  readonly slots: number | null;
 }
 
 export type Reach = "ok" | "refused" | "silent" | "unknown";

@@ -115,10 +115,16 @@ function wishOf(facts: Facts): Wish {
     ...(target === undefined ? {} : { target }),
     ...(shutdownLsn === undefined ? {} : { shutdownLsn }),
     patient,
+    slots: usableSlots(facts),
     oldIsOver: isOver(facts),
     ...(oldEnd == null ? {} : { oldEnd }),
     lossAllowed: !patient && request?.args.allow_data_loss === true,
   };
+}
+
+/** As each standby said last; no more than a preference hangs on it. */
+function usableSlots({ members }: Facts): ReadonlyMap<number, number> {
+  return new Map([...members].map(([id, { seen }]) => [id, seen?.slots ?? 0]));
 }
 
 /**

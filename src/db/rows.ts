@@ -42,6 +42,7 @@ export const Observed = z.object({
   gone: z.boolean(),
   hung: z.boolean(),
   raft_role: z.string(),
+  slots: z.int().nullable(),
   observed_at: z.string(),
 });
 export type Observed = z.infer<typeof Observed>;

@@ -197,6 +197,7 @@ function see(world: World, args: Args): string {
     ...(args.attached === undefined ? {} : { attached: numbers(args.attached) }),
     ...(args.lag === undefined ? {} : { lag_bytes: BigInt(args.lag) }),
     ...(args.rule === undefined ? {} : { rule_proved: provedNow(world) }),
+    ...(args.slots === undefined ? {} : { slots: Number(args.slots) }),
     ...(args.wal === undefined ? {} : { wal_lsn: parseLsn(args.wal) }),
     ...(args.identifier === undefined ? {} : { system_identifier: args.identifier }),
   };

@@ -28,6 +28,7 @@ export const SEEN: Seen = {
   wal_lsn: null,
   rule_proved: null,
   system_identifier: null,
+  slots: null,
 };
 
 export function member(id: number, more: Partial<Member> = {}): Member {

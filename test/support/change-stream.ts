@@ -66,6 +66,17 @@ export async function untilUsable(cluster: ClusterView, limitMs = 150_000): Prom
       told.some((one) => one.node_id === id && one.of_epoch === epoch && one.slots.includes(SLOT)),
     );
   });
+  // And every node that may lead knows it, for its choice of a candidate.
+  await until("each store has heard of it", { limitMs: 20_000, everyMs: 100 }, async () => {
+    const heard = await Promise.all(
+      cluster
+        .controlUris()
+        .map((uri) =>
+          rows<{ node_id: number }>(uri, "select node_id from node.observed where slots > 0"),
+        ),
+    );
+    return heard.every((seen) => standbys.every((id) => seen.some((row) => row.node_id === id)));
+  });
 }
 
 export interface Consumer {
