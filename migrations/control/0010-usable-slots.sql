@@ -1,5 +1,5 @@
---! Previous: sha256:6ae99983d8912e988751b7f46ac444cd3de132e793f52c17fc1f2b04793f7e69
---! Hash: sha256:e5305ba17d7e2e09d437363ce5817784682a479e611d493a4fdf5bfc1080a26b
+--! Previous: sha256:76a20cc295440b42591af36c08cbd11725182b50685884b2bfdf996b45b382cd
+--! Hash: sha256:b5fd14d671b8065b255d46a51637b38704332036b57d0227ed1fac45fbe64409
 --! Message: which standby could carry logical slots on after a failover to it
 
 -- Of a standby: logical slots that are as good as the primary's now.  Null before its worker has looked.
