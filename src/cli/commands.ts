@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   failover: () => import("./failover.ts"),
   switchover: () => import("./switchover.ts"),
   recover: () => import("./recover.ts"),
+  "install-extension": () => import("./install-extension.ts"),
   demo: () => import("./demo.ts"),
 };
 
@@ -25,6 +26,7 @@ const HELP = `pg-replica COMMAND [OPTIONS]
   failover     replace the primary now
   switchover   move the primary as planned, losing nothing
   recover      go on alone when a majority is lost for good
+  install-extension  let PostgreSQL accept "create extension pgraft"
   demo         run a whole cluster on this machine, in the foreground
 
   pg-replica COMMAND --help   what a command takes

@@ -8,7 +8,7 @@ import { cli } from "../support/programs.ts";
 const USAGE: readonly (readonly [line: string, said: string])[] = [
   [
     "",
-    "command: missing: expected one of init, run, stop, status, failover, switchover, recover, demo",
+    "command: missing: expected one of init, run, stop, status, failover, switchover, recover, install-extension, demo",
   ],
   ["demolish", "command: demolish: expected one of init, run,"],
   ["status --colour", "--colour: unknown option: expected one of --config, --uri, --json, --watch"],
@@ -38,22 +38,37 @@ beforeAll(async () => {
 });
 afterAll(() => rm(empty, { recursive: true, force: true }));
 
-test.each(["init", "run", "stop", "status", "failover", "switchover", "recover"])(
-  "%s without a configuration names the file it looked for",
-  async (command) => {
-    const { exitCode, stderr } = await cli([command], { cwd: empty });
-    expect(exitCode).toBe(1);
-    expect(stderr).toBe(
-      `pg-replica: config: ${empty}/node.yaml: expected a readable file: there is none (in --config)\n`,
-    );
-  },
-);
+test.each([
+  "init",
+  "run",
+  "stop",
+  "status",
+  "failover",
+  "switchover",
+  "recover",
+  "install-extension",
+])("%s without a configuration names the file it looked for", async (command) => {
+  const { exitCode, stderr } = await cli([command], { cwd: empty });
+  expect(exitCode).toBe(1);
+  expect(stderr).toBe(
+    `pg-replica: config: ${empty}/node.yaml: expected a readable file: there is none (in --config)\n`,
+  );
+});
 
 test("--version prints the package's version, --help every command", async () => {
   expect((await cli(["--version"])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
   const { stdout, exitCode } = await cli(["--help"]);
   expect(exitCode).toBe(0);
-  const names = ["init", "run", "stop", "status", "failover", "switchover", "demo"];
+  const names = [
+    "init",
+    "run",
+    "stop",
+    "status",
+    "failover",
+    "switchover",
+    "install-extension",
+    "demo",
+  ];
   const helps = await Promise.all(names.map((name) => cli([name, "--help"])));
   for (const [at, name] of names.entries()) {
     expect(stdout).toContain(`  ${name} `);
