@@ -1,7 +1,7 @@
 /** TLS between members: which files, and how libpq is told of them. What a certificate must be: certificates.ts. */
 import { join } from "node:path";
 
-/** `offer`: servers take both, this node may dial plain · `use`: it dials TLS · `only`: and takes members in TLS alone. */
+/** `offer`: servers take both, this node may dial plain · `use`: it dials TLS · `only`: members come in TLS alone. */
 export const TLS_MODES = ["offer", "use", "only"] as const;
 export type TlsMode = (typeof TLS_MODES)[number];
 

@@ -1,4 +1,4 @@
-/** A cluster in plain text turns TLS on, node by node, while clients write: no failover, and in the end nothing else. */
+/** A cluster in plain text turns TLS on, node by node, while clients write: no failover, and then nothing else. */
 import type { ChildProcess } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
