@@ -61,7 +61,7 @@ class Meter {
       ms: performance.now() - this.#began.at,
       cpuMs: (user + system) / 1000,
       rows: this.rows,
-      peakMb: Math.round(process.resourceUsage().maxRSS / 1024),
+      peakMb: Math.max(...this.#residentMb),
       residentMb: this.#residentMb,
     };
     process.stdout.write(JSON.stringify(drained), () => process.exit(0));
