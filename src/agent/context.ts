@@ -2,7 +2,6 @@
 import { join } from "node:path";
 import type { Clock } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
-import type { TlsFiles } from "../config/tls.ts";
 import type { Epoch, Lsn, NodeId } from "../core/ids.ts";
 import {
   type KeptConnection,
@@ -151,9 +150,7 @@ export interface State {
 
 /** Long work on a data directory that no server runs on: elsewhere, so that nothing waits for it (H63). */
 export interface LongWork {
-  copy(
-    order: Omit<BaseBackupOptions, "clock" | "tls"> & { readonly tlsFiles?: TlsFiles | undefined },
-  ): Promise<BaseBackup>;
+  copy(order: Omit<BaseBackupOptions, "clock">): Promise<BaseBackup>;
   rewind(order: Omit<RewindOptions, "binaries">): Promise<void>;
 }
 

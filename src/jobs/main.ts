@@ -5,7 +5,6 @@ import { openPool } from "../db/connect.ts";
 import { removeTree } from "../postgres/files.ts";
 import { rewind } from "../postgres/pg-rewind.ts";
 import { takeBaseBackup } from "../replication/base-backup.ts";
-import { planTls } from "../replication/tls.ts";
 import type { News, Order } from "./orders.ts";
 import { runInQueue } from "./queue.ts";
 
@@ -31,14 +30,8 @@ async function perform(order: Order): Promise<Extract<News, { type: "done" }>> {
   }
   // What an earlier attempt has left; the note beside it says that it is ours (H04).
   await removeTree(order.work.dir);
-  const { tlsFiles, ...work } = order.work;
-  const tls =
-    tlsFiles === undefined
-      ? undefined
-      : await planTls({ ...tlsFiles, mode: "verify-full" }, work.host);
   const backup = await takeBaseBackup({
-    ...work,
-    tls,
+    ...order.work,
     clock: monotonicClock,
     signal,
     onProgress,

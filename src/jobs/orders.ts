@@ -1,13 +1,9 @@
 /** What crosses between the worker and the process that runs a job; 64-bit numbers as such (structured clone). */
-import type { TlsFiles } from "../config/tls.ts";
 import type { LocalOptions } from "../db/connect.ts";
 import type { RewindOptions } from "../postgres/pg-rewind.ts";
 import type { BaseBackup, BaseBackupOptions } from "../replication/base-backup.ts";
 
-export type CopyWork = Omit<BaseBackupOptions, "clock" | "signal" | "onProgress" | "tls"> & {
-  /** Read at each attempt. */
-  readonly tlsFiles?: TlsFiles | undefined;
-};
+export type CopyWork = Omit<BaseBackupOptions, "clock" | "signal" | "onProgress">;
 export type RewindWork = Omit<RewindOptions, "binaries" | "signal" | "onProgress"> & {
   readonly program: string;
 };

@@ -3,6 +3,7 @@
 import { mkdir, open, readdir, readFile, stat, statfs } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Clock } from "../clock/clock.ts";
+import type { TlsFiles } from "../config/tls.ts";
 import { formatLsn, type Lsn, parseLsn } from "../core/ids.ts";
 import { parseBackupLabel } from "./backup-label.ts";
 import { BackupReader } from "./backup-reader.ts";
@@ -11,9 +12,12 @@ import { type Connection, type CopyOut, connect, type ResultSet } from "./connec
 import { ServerError } from "./errors.ts";
 import { literal } from "./quote.ts";
 import { describe } from "./socket.ts";
+import { planTls } from "./tls.ts";
 import { type FileOwner, TreeWriter } from "./tree-writer.ts";
 
-export interface BaseBackupOptions extends Target {
+export interface BaseBackupOptions extends Omit<Target, "tls"> {
+  /** Read when the backup begins; with them it comes from a server that was checked as verify-full. */
+  readonly tlsFiles?: TlsFiles | undefined;
   /** Absent or empty; made 0700. After a failure it is left as it is, for the caller to remove. */
   readonly dir: string;
   /** Who shall own the files; default: we ourselves. */
@@ -85,8 +89,11 @@ export async function takeBaseBackup(options: BaseBackupOptions): Promise<BaseBa
 }
 
 async function inSession(options: BaseBackupOptions): Promise<BaseBackup> {
+  const { tlsFiles, host } = options;
+  const tls = tlsFiles && (await planTls({ ...tlsFiles, mode: "verify-full" }, host));
   const connection = await connect({
     ...options,
+    tls,
     replication: "physical",
     applicationName: options.applicationName ?? "pg_replica base backup",
   });

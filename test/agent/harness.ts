@@ -13,7 +13,7 @@ import { fenceServer } from "../../src/agent/servers.ts";
 import type { NodeStore } from "../../src/agent/store.ts";
 import { monotonicClock, waitUntil } from "../../src/clock/clock.ts";
 import type { Config } from "../../src/config/schema.ts";
-import { type Lsn, standbyName } from "../../src/core/ids.ts";
+import { type Lsn, nodeRole, standbyName } from "../../src/core/ids.ts";
 import { connect } from "../../src/db/connect.ts";
 import type { AgentView } from "../../src/db/node.ts";
 import { type Log, silentLog } from "../../src/log/logger.ts";
@@ -22,6 +22,8 @@ import { exists } from "../../src/postgres/files.ts";
 import { type Owner, serverOwner } from "../../src/postgres/owner.ts";
 import { rewind } from "../../src/postgres/pg-rewind.ts";
 import { takeBaseBackup } from "../../src/replication/base-backup.ts";
+import { installTls } from "../../src/worker/tls-files.ts";
+import { type Authority, issueInto } from "../support/certificates.ts";
 
 /** A majority that confirms this node at every moment. */
 export const alwaysConfirmed: LeaseSource = {
@@ -71,7 +73,11 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-export async function openBench(count: number, log: Log = silentLog): Promise<Bench> {
+export async function openBench(
+  count: number,
+  log: Log = silentLog,
+  authority?: Authority,
+): Promise<Bench> {
   const owner = await serverOwner("postgres");
   const binaries = await findBinaries({ owner });
   const top = await mkdtemp(join(tmpdir(), "pgr-agent-"));
@@ -91,6 +97,9 @@ export async function openBench(count: number, log: Log = silentLog): Promise<Be
     const config = configOf(id, dir, ports[id - 1] as number, members);
     return openNode({ id, dir, config, members, binaries, owner, log });
   });
+  for (const { agent, dir } of authority === undefined ? [] : nodes) {
+    await certified(agent, dir, authority as Authority);
+  }
   const leaving = new AbortController();
   const keeping = Promise.all(nodes.map(({ agent }) => agent.lease.run(leaving.signal)));
   const leave = async () => {
@@ -119,6 +128,13 @@ export async function openBench(count: number, log: Log = silentLog): Promise<Be
     },
   };
   return bench;
+}
+
+/** What the worker does before there are servers. */
+async function certified({ config, owner }: Agent, dir: string, authority: Authority) {
+  const subject = { commonName: nodeRole(config.node.id), hosts: ["127.0.0.1"] };
+  const paths = await issueInto(dir, "node", authority, subject);
+  await installTls(Object.assign(config, { tls: { ...paths, mode: "only" } }), owner);
 }
 
 function configOf(id: number, dir: string, port: number, members: AgentView["members"]): Config {
@@ -304,8 +320,8 @@ export async function sql<Row>(node: Node, text: string): Promise<Row[]> {
 }
 
 /** A primary, a standby that streams from it as a member, and a table `t`. */
-export async function openPair(log?: Log): Promise<Bench> {
-  const bench = await openBench(2, log);
+export async function openPair(log?: Log, authority?: Authority): Promise<Bench> {
+  const bench = await openBench(2, log, authority);
   try {
     await serve(bench);
     const second = bench.node(2);
