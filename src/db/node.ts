@@ -263,6 +263,22 @@ export async function workerLives(db: Queryable, life: SignOfLife): Promise<bool
 const whole = (ms: number | undefined) =>
   ms !== undefined && Number.isFinite(ms) ? Math.round(ms) : null;
 
+const PgraftSettings = z.object({
+  election_timeout: z.int().optional(),
+  heartbeat_interval: z.int().optional(),
+  max_log_entries: z.int().optional(),
+  snapshot_count: z.int().optional(),
+  request_timeout: z.int().optional(),
+});
+
+/** Settings pgraft.* of the control server's files; an error that names the one that is wrong. */
+export async function pgraftSettings(db: Queryable): Promise<z.infer<typeof PgraftSettings>> {
+  const { settings } = await callOne(db, z.object({ settings: PgraftSettings }), {
+    text: "select node.pgraft_settings() as settings",
+  });
+  return settings;
+}
+
 const Announcement = z.object({ event_id: int8, channel: z.string(), payload: z.string() });
 export type Announcement = z.infer<typeof Announcement>;
 

@@ -7,6 +7,7 @@ export const EVENTS = [
   "worker.failed",
   "worker.service_restarted",
   "worker.handler_failed",
+  "worker.debugging",
   // control store
   "control.started",
   "control.adopted",

@@ -27,11 +27,16 @@ export async function attend(options: AttendOptions): Promise<void> {
   const { heartbeatMs, electionMs } = config.timing;
   const { mostMs, leastMs, perElection } = EVERY;
   const everyMs = Math.max(leastMs, Math.min(mostMs, electionMs / perElection));
+  let telling = false;
   while (!signal.aborted) {
     try {
-      debugging(
-        await workerLives(store, { instance, heartbeatMs, electionMs, ...raft.standing() }),
-      );
+      const life = { instance, heartbeatMs, electionMs, ...raft.standing() };
+      const wanted = await workerLives(store, life);
+      if (wanted !== telling) {
+        telling = wanted;
+        debugging(wanted);
+        log.debug({ event: "worker.debugging" }, "more is told, by order of pgraft_set_debug()");
+      }
     } catch (error) {
       // A store that restarts has nobody to show it to; the next word tells all again.
       log.debug({ event: "control.gone" }, `no sign of life was left: ${error}`);

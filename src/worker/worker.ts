@@ -33,6 +33,7 @@ import { type ControlStore, ownControlStore, startControlStore } from "./control
 import { forward } from "./forward.ts";
 import { keepMark } from "./life-mark.ts";
 import { keepLogins } from "./logins.ts";
+import { withPgraftSettings } from "./pgraft-settings.ts";
 import { registerMembers } from "./register.ts";
 import { keepRunning } from "./supervise.ts";
 import { keepTls } from "./tls.ts";
@@ -85,16 +86,17 @@ export async function runWorker(config: Config, options: WorkerOptions): Promise
   };
   log.info({ event: "worker.started", version: binaries.version, pid: process.pid }, "looking");
   try {
+    const settled = await withPgraftSettings(config, store);
     await runParts(
       {
         ...options,
-        config,
+        config: settled,
         binaries,
         me,
         store,
         hints,
         leaderHints: hints.fork("applied", "suspect", "observed", "reported", "handed_over"),
-        watch: createWatch({ config, clock }),
+        watch: createWatch({ config: settled, clock }),
       },
       control,
     );

@@ -1,11 +1,12 @@
 /** The pgraft interface on whole nodes: members come by its calls, what it tells is so, and leadership moves. */
 import type { ChildProcess } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { appendFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { type ByHand, endWorker, prepareByHand } from "../support/by-hand.ts";
 import type { ClusterView } from "../support/cluster.ts";
 import { untilHealthy } from "../support/health.ts";
+import { cli } from "../support/programs.ts";
 import { errorOf, rows, sqlstate, value } from "../support/sql.ts";
 import { until } from "../support/until.ts";
 
@@ -123,8 +124,8 @@ test("idle, nothing is appended; a worker that is gone is told stopped, and no l
 
 test("debug is on within a second, and leadership moves on demand", async () => {
   expect(await value(data(1), "select pgraft_set_debug(true)")).toBe("true");
-  await until("the worker logs at debug", { limitMs: 5000 }, async () => {
-    return (await readFile(join(all.top, "run1.log"), "utf8")).includes('"level":20');
+  await until("the worker logs at debug", { limitMs: 2000 }, async () => {
+    return (await readFile(join(all.top, "run1.log"), "utf8")).includes('"worker.debugging"');
   });
   const term = Number(await value(control(1), "select pgraft_get_term()"));
   expect(await value(control(1), "select pgraft_transfer_leadership(2)")).toBe("true");
@@ -138,6 +139,13 @@ test("debug is on within a second, and leadership moves on demand", async () => 
   await untilHealthy(present(1, 2, 3), 30_000);
 });
 
+test("a second worker of the same node refuses to start", async () => {
+  const { exitCode, stderr } = await cli(["run", "--config", join(all.top, "node1/node.yaml")]);
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain("worker.pid");
+  expect(await value(control(1), "select pgraft_get_worker_state()")).toBe("running");
+});
+
 test("a member leaves, and what is left goes on", async () => {
   const remove = "select pgraft_remove_node(3)";
   expect(sqlstate(await errorOf(value(control(2), remove)))).toBe("RF001");
@@ -148,4 +156,15 @@ test("a member leaves, and what is left goes on", async () => {
     { node_id: 2 },
   ]);
   expect(sqlstate(await errorOf(value(control(leader), remove)))).toBe("RF006");
+});
+
+test("a worker refuses a setting pgraft.* that nobody knows, by name", async () => {
+  const worker = workers.get(2) as ChildProcess;
+  await endWorker(worker);
+  await appendFile(join(all.top, "node2/control/postgresql.conf"), "\npgraft.no_such = 1\n");
+  const { exitCode, stderr } = await cli(["run", "--config", join(all.top, "node2/node.yaml")]);
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain("pgraft: unknown setting pgraft.no_such");
+  const refused = await errorOf(value(control(2), "select pgraft_init()"));
+  expect(sqlstate(refused)).toBe("22023");
 });

@@ -40,6 +40,7 @@ const MODULES: Readonly<Record<string, string>> = {
   "worker/attend.ts": "attend.ts",
   "worker/ballast.ts": "ballast.ts",
   "worker/logins.ts": "logins.ts",
+  "worker/pgraft-settings.ts": "pgraft-settings.ts",
   "worker/tls.ts": "tls.ts",
   "agent/gauges.ts": "gauges.ts",
   "agent/wal-end.ts": "wal-end.ts",

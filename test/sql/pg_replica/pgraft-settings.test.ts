@@ -1,0 +1,81 @@
+/** Settings pgraft.* in a control server's files: taken, or refused by name; and those of a session. */
+import { appendFile, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import type { Config } from "../../../src/config/schema.ts";
+import { withPgraftSettings } from "../../../src/worker/pgraft-settings.ts";
+import { openScratch, type Scratch } from "../../support/scratch.ts";
+import { errorOf } from "../../support/sql.ts";
+import { elect, openStore, type Store, threeMembers } from "./stores.ts";
+
+let scratch: Scratch;
+let store: Store;
+let path: string;
+let before: string;
+
+beforeAll(async () => {
+  scratch = await openScratch("pgraft-settings");
+  store = await openStore(scratch, 1);
+  path = join(store.server.server.dataDir, "postgresql.conf");
+  before = await readFile(path, "utf8");
+  await threeMembers([store]);
+}, 60_000);
+beforeEach(() => writeFile(path, before));
+afterAll(() => scratch.close());
+
+const config = {
+  timing: { heartbeatMs: 100, electionMs: 1000, probeMs: 200, silentMs: 1000, leaseMs: 3000 },
+  raft: { maxLogEntries: 7, maxLogBytes: 8 },
+} as Config;
+const set = (...lines: readonly string[]) => appendFile(path, `\n${lines.join("\n")}\n`);
+const settle = () => withPgraftSettings(config, store.db);
+
+test("without any nothing changes; those of ours count", async () => {
+  expect(await settle()).toEqual(config);
+  await set("pgraft.election_timeout = 500", "pgraft.heartbeat_interval = '50ms'");
+  await set("pgraft.max_log_entries = 300", "pgraft.snapshot_count = 200");
+  await set("pgraft.request_timeout = 2s", "pgraft.forward_writes = on");
+  const settled = await settle();
+  expect(settled.timing).toMatchObject({ electionMs: 500, heartbeatMs: 50, leaseMs: 3000 });
+  expect(settled.raft).toEqual({ maxLogEntries: 500, maxLogBytes: 8 });
+});
+
+test("what says the same as node.yaml, or what holds anyway, is accepted", async () => {
+  await set("pgraft.node_id = 1", "pgraft.cluster_id = 'test'", "pgraft.port = 5432");
+  await set(
+    "pgraft.ssl_enabled = off",
+    "pgraft.bootstrap = off",
+    "pgraft.max_value_bytes = 1048576",
+  );
+  expect(await settle()).toEqual(config);
+});
+
+test.each([
+  ["pgraft.elction_timeout = 500", "pgraft: unknown setting pgraft.elction_timeout"],
+  [
+    "pgraft.election_timeout = 50",
+    "pgraft: pgraft.election_timeout is 50, must be between 100 and 30000",
+  ],
+  ["pgraft.request_timeout = soon", "pgraft: pgraft.request_timeout is soon, must be between"],
+  ["pgraft.node_id = 4", "pgraft: pgraft.node_id is '4' here, and set elsewhere"],
+  ["pgraft.cluster_id = 'other'", "pgraft: pgraft.cluster_id is 'other' here"],
+  ["pgraft.data_dir = '/tmp'", "pgraft: pgraft.data_dir is '/tmp' here, and set elsewhere"],
+  ["pgraft.ssl_enabled = on", "pgraft: pgraft.ssl_enabled is 'on' here, and set elsewhere"],
+  ["pgraft.bootstrap = on", "pgraft: pgraft.bootstrap is 'on' here, and set elsewhere"],
+  ["pgraft.heartbeat_interval = 300", "pgraft.election_timeout: 1000: expected at least 5 times"],
+  ["pgraft.election_timeout = 2000", "pgraft.election_timeout: 2000: expected at most half of"],
+])("%s is refused, by name", async (line, message) => {
+  await set(line);
+  await expect(settle()).rejects.toThrow(message);
+});
+
+test("a session's limit is the limit of a write", async () => {
+  await elect([store], 1);
+  await store.db.query("set pgraft.request_timeout = 700");
+  const error = await errorOf(store.db.query("select pgraft_replicate_entry('x')"));
+  // Nobody works by hand: it lies in the inbox.
+  expect(error.code).toBe("RF003");
+  const [, ms] = /unknown after (\d+) ms/.exec(error.message) ?? [];
+  expect(Number(ms)).toBeGreaterThanOrEqual(700);
+  expect(Number(ms)).toBeLessThan(2500);
+});
