@@ -7,6 +7,9 @@ revoke temporary on database postgres from public;
 grant usage on schema peer to pgreplica_peer;
 grant execute on all functions in schema peer to pgreplica_peer;
 
+grant usage on schema node to pgreplica_service;
+grant execute on function node.take_in(text, text) to pgreplica_service;
+
 grant usage on schema pg_replica to pgreplica_monitor;
 grant select on all tables in schema pg_replica to pgreplica_monitor;
 grant execute on function

@@ -1,11 +1,13 @@
 -- Raise the commit index and apply what it now covers, in the transaction that learnt of it.
 --
+-- What users put into the log wakes only who cares for that (`served`): it may be thousands a second.
 -- An entry that cannot be applied stops applied_index there and raises an alarm; the log goes on.
 create or replace function raft.learn_commit(p_commit bigint) returns void
 language plpgsql volatile set search_path = '' as $$
 declare
   v_state raft.hard_state;
   v_entry raft.log;
+  v_ours  boolean := false;     -- something that the node itself goes by
 begin
   update raft.hard_state set commit_index = greatest(commit_index, p_commit) returning * into v_state;
   if v_state.applied_index = v_state.commit_index then
@@ -25,10 +27,11 @@ begin
       exit;
     end;
     v_state.applied_index := v_entry.index;
+    v_ours := v_ours or v_entry.kind not in ('entry', 'kv_set', 'kv_compact', 'kv_reset');
   end loop;
   update raft.hard_state
      set applied_index = v_state.applied_index,
          alarm = case when v_state.applied_index = commit_index then null else alarm end;
-  perform pg_notify('pg_replica_wake', 'applied');
+  perform pg_notify('pg_replica_wake', case when v_ours then 'applied' else 'served' end);
 end
 $$;

@@ -14,6 +14,8 @@ declare
   v_taken   bigint;             -- the term whose leader took it
   v_doubt   boolean := false;   -- a leader may have taken it
   v_why     text;
+  v_me      integer := (select i.node_id from node.identity as i);
+  v_gate    bigint;                       -- where it waits, when this node's worker has it
   v_started timestamptz;
   v_most    integer;
   v_spent   integer := 0;       -- milliseconds
@@ -27,9 +29,15 @@ begin
        and v_spent < greatest(p_limit_ms - 1300, p_limit_ms / 2) then
       v_most := 2500;
       begin
-        perform node.ask(node.own_conninfo(3000),
-          format('select to_jsonb(true) from node.submit(%s, %L, %L, %L)', v_leader, p_key, p_kind, p_body),
-          least(p_limit_ms, 2000));
+        if v_leader = v_me then
+          v_gate := (select g.last_value from raft.gate as g);
+          perform node.hand_in(jsonb_build_object('key', p_key, 'kind', p_kind, 'body', p_body));
+        else
+          v_gate := null;
+          perform node.ask(node.own_conninfo(3000),
+            format('select to_jsonb(true) from node.submit(%s, %L, %L, %L)', v_leader, p_key, p_kind, p_body),
+            least(p_limit_ms, 2000));
+        end if;
         v_taken := v_term;
       -- It is not the leader any more, or does not answer: another may be known in a moment.
       exception when connection_exception or admin_shutdown or crash_shutdown or cannot_connect_now
@@ -39,11 +47,14 @@ begin
         v_doubt := v_doubt or sqlstate not in ('RF001', '08000', '08001');
         perform pg_sleep(0.05);
       end;
+    elsif v_gate is not null then
+      v_most := 200;
+      v_gate := node.pass_gate(v_gate);
     else
       v_most := 100;
-      perform pg_sleep(0.005);
+      perform pg_sleep(0.002);
     end if;
-    v_spent := v_spent + pgreplica.passed_ms(v_started, 5, v_most);
+    v_spent := v_spent + pgreplica.passed_ms(v_started, 1, v_most);
   end loop;
   if v_outcome is null then
     if v_taken is not null or v_doubt then

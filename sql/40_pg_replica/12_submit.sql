@@ -1,15 +1,11 @@
--- One try to hand a proposal to the worker of the node that leads.  Runs in a session of its own (node.propose): what
--- it hands to this node's own worker is committed when it is over.
+-- One try to hand a proposal to the worker of another node that leads.  Runs in a session of its own (node.propose),
+-- which can be left behind.
 create or replace function node.submit(p_leader integer, p_key uuid, p_kind text, p_body jsonb) returns void
 language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_me node.identity;
 begin
   select * into strict v_me from node.identity;
-  if p_leader = v_me.node_id then
-    perform peer.submit(v_me.cluster_id, v_me.node_id, v_me.incarnation, p_key, p_kind, p_body);
-    return;
-  end if;
   perform node.ask(node.conninfo_of(p_leader),
     format('select to_jsonb(true) from peer.submit(p_cluster => %L, p_from => %s, p_incarnation => %L,'
            ' p_key => %L, p_kind => %L, p_body => %L)',

@@ -6,13 +6,15 @@ create or replace function node.read_index(p_limit_ms integer default 3800) retu
 language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_sender  text;
+  v_me      integer;
   v_leader  integer;
   v_why     text;
   v_started timestamptz;
   v_most    integer;
   v_spent   integer := 0;       -- milliseconds
 begin
-  select format('%L, %s, %L', i.cluster_id, i.node_id, i.incarnation) into strict v_sender from node.identity as i;
+  select format('%L, %s, %L', i.cluster_id, i.node_id, i.incarnation), i.node_id
+    into strict v_sender, v_me from node.identity as i;
   while v_spent < p_limit_ms loop
     v_started := clock_timestamp();
     select h.leader_id into v_leader from raft.hard_state as h;
@@ -20,6 +22,9 @@ begin
     if v_leader is not null then
       v_most := 2500;
       begin
+        if v_leader = v_me then
+          return node.own_read_index(least(p_limit_ms, 1500));
+        end if;
         return node.ask_each(node.conninfo_of(v_leader), array[
           format('select to_jsonb(peer.ask_read(%s))', v_sender),
           format('select to_jsonb(peer.read_index(%s))', v_sender)], least(p_limit_ms, 2000))::bigint;

@@ -27,23 +27,13 @@ begin
     when 'resume'     then to_jsonb(node.steer('resume', p_args, p_by))
     when 'recover'    then node.recover(p_args, p_by)
     when 'cancel'     then to_jsonb(node.steer('cancel', p_args, p_by))
-    when 'replicate'  then to_jsonb(node.replicate(p_args))
     when 'entries'    then (select jsonb_agg(to_jsonb(r) order by r.index, r.item)
                               from pg_replica.entries((p_args ->> 'after_index')::bigint,
                                                       (p_args ->> 'max_rows')::integer) as r)
-    when 'kv_put'     then node.kv_write('kv_put', p_args)
-    when 'kv_delete'  then node.kv_write('kv_delete', p_args)
-    when 'kv_cas'     then node.kv_write('kv_cas', p_args)
-    when 'kv_compact' then to_jsonb((node.commit(gen_random_uuid(), 'kv_compact', '{}')).outcome = 'ok')
-    when 'kv_get'       then node.kv_read('kv_get', p_args)
-    when 'kv_get_entry' then node.kv_read('kv_get_entry', p_args)
-    when 'kv_exists'    then node.kv_read('kv_exists', p_args)
-    when 'kv_list'      then node.kv_read('kv_list', p_args)
-    when 'kv_history'   then node.kv_read('kv_history', p_args)
-    when 'pgraft'       then node.pgraft(p_args, p_by)
     when 'add_node'    then to_jsonb(node.add_node(p_args, p_by))
     when 'remove_node' then to_jsonb(node.remove_node(p_args, p_by))
     when 'set_node'    then to_jsonb(node.set_node(p_args, p_by))
+    else node.serve(p_function, p_args, p_by)
   end;
 end
 $$;

@@ -9,7 +9,7 @@ begin
       message = format('cannot execute %s() in a read-only transaction',
                        coalesce('pgraft_' || (p_args ->> 'function'), p_function));
   end if;
-  return node.act(p_function, p_args);
+  return node.serve_caller(p_function, p_args);
 exception when connection_failure or admin_shutdown or crash_shutdown or sqlstate 'RF007' then
   raise exception using errcode = 'RF003', message = 'outcome unknown; the entry may still commit',
     detail = sqlerrm, hint = 'replicate() with the same request_id, or a look at the key, tells.';

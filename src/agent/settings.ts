@@ -1,6 +1,5 @@
 /** Our settings and login rules of the data server, and the proof that a running one has taken them. */
 import { readFile } from "node:fs/promises";
-import { userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { waitUntil } from "../clock/clock.ts";
 import { nodePassword } from "../config/secrets.ts";
@@ -21,8 +20,8 @@ import {
   memberRules,
   memberType,
   renderHba,
-  renderIdent,
 } from "../postgres/hba.ts";
+import { identFile, socketRule } from "../postgres/ident.ts";
 import {
   foreignVersion,
   overriddenSettings,
@@ -178,13 +177,7 @@ export function hbaFor(
   members: MemberType = "host",
 ): string {
   const ours: HbaLine[] = [
-    {
-      type: "local",
-      database: "all",
-      user: "postgres",
-      method: "peer",
-      options: { map: "pgreplica" },
-    },
+    socketRule("data"),
     ...memberRules(members, ["replication", "postgres"]),
   ];
   return renderHba(gate === "closed" ? ours : [...ours, ...clients]);
@@ -198,13 +191,7 @@ export async function prepareFiles(agent: Agent): Promise<void> {
     if (!(await exists(path))) await makeDirectory(path, { owner, mode: 0o755 });
   }
   await makeDirectory(paths.socketDir, { owner });
-  const users = new Set([userInfo().username, owner?.name ?? config.runAs]);
-  const rules = [...users].map((systemUser) => ({
-    map: "pgreplica",
-    systemUser,
-    databaseUser: "postgres",
-  }));
-  const ident = renderIdent(rules);
+  const ident = identFile(config.runAs);
   if ((await textOf(paths.identFile)) !== ident)
     await writeDurable(paths.identFile, ident, { owner });
   const secret = nodePassword(config, config.node.id);

@@ -88,17 +88,6 @@ export function echoLease(db: Queryable, nonce: bigint): Promise<void> {
   });
 }
 
-const Asked = z.object({ ticket: int8 });
-
-/** The newest ticket of those who want to read behind the leader's word (R12); 0n when all are answered. */
-export async function readsAsked(db: Queryable): Promise<bigint> {
-  const { ticket } = await callOne(db, Asked, {
-    name: "raft.reads_asked",
-    text: "select raft.reads_asked() as ticket",
-  });
-  return ticket;
-}
-
 /** Answer every ticket up to this one: what was committed before stands at `index` or before. */
 export function confirmReads(db: Queryable, ticket: bigint, index: LogIndex): Promise<void> {
   return run(db, {
@@ -217,12 +206,28 @@ const ProposalRow = z.object({
 });
 export type InboxProposal = z.infer<typeof ProposalRow>;
 
-/** Proposals of SQL callers, each handed out once. */
-export function takeInbox(db: Queryable, max: number): Promise<InboxProposal[]> {
-  return callMany(db, ProposalRow, {
-    name: "raft.take_inbox",
-    text: "select client, sequence, kind, body from raft.take_inbox(p_max => $1)",
+const TurnRow = z.object({ gate: int8, ticket: int8, proposals: z.array(ProposalRow) });
+/** What was handed in at a gate: proposals of SQL callers, each told once, and the newest question for a read. */
+export type Turn = z.infer<typeof TurnRow>;
+
+/**
+ * Take what was handed in until now, and shut a gate for what comes later. The session holds it shut: always the same
+ * connection, and none that others share.
+ */
+export function turnGate(db: Queryable, max: number): Promise<Turn> {
+  return callOne(db, TurnRow, {
+    name: "raft.turn_gate",
+    text: "select gate, ticket, proposals from raft.turn_gate(p_max => $1)",
     values: [max],
+  });
+}
+
+/** Let through who waits at this gate of the same session's. */
+export function openGate(db: Queryable, gate: bigint): Promise<void> {
+  return run(db, {
+    name: "raft.open_gate",
+    text: "select raft.open_gate(p_gate => $1)",
+    values: [gate],
   });
 }
 

@@ -1,19 +1,28 @@
-/** Proposals of this worker whose outcome somebody awaits: answered in order, once the own store has applied them. */
+/** Proposals that somebody awaits: answered in order, once the own store has applied them. */
 import type { LogIndex, Term } from "../core/ids.ts";
 import type { Log } from "../log/logger.ts";
 import { type Outcome, UnknownOutcome } from "./raft.ts";
 
 interface Waiting {
-  readonly sequence: bigint;
   readonly index: LogIndex;
-  readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: Error) => void;
+}
+
+/** Of a proposal of this worker's, by its number. */
+interface WantsOutcome extends Waiting {
+  readonly sequence: bigint;
+  readonly resolve: (outcome: Outcome) => void;
+}
+
+/** Who asked finds the outcome in the store. */
+interface WantsApplied extends Waiting {
+  readonly resolve: () => void;
 }
 
 export class Awaited {
   readonly #read: (sequence: bigint) => Promise<Outcome | undefined>;
   readonly #log: Log;
-  #waiting: Waiting[] = [];
+  #waiting: (WantsOutcome | WantsApplied)[] = [];
   #applied: LogIndex = 0n;
   #resolving = false;
 
@@ -23,7 +32,7 @@ export class Awaited {
     this.#log = log;
   }
 
-  add(waiting: Waiting): void {
+  add(waiting: WantsOutcome | WantsApplied): void {
     this.#waiting.push(waiting);
   }
 
@@ -41,6 +50,11 @@ export class Awaited {
       for (;;) {
         const next = this.#waiting[0];
         if (next === undefined || next.index > this.#applied) return;
+        if (!("sequence" in next)) {
+          this.#waiting.shift();
+          next.resolve();
+          continue;
+        }
         const found = await this.#read(next.sequence);
         this.#waiting.shift();
         if (found !== undefined) next.resolve(found);

@@ -20,7 +20,7 @@ import { newestOfMajority } from "../core/quorum.ts";
 import type { Queryable } from "../db/call.ts";
 import { type Hints, quietHints } from "../db/hints.ts";
 import { appendEntries, heartbeat, type Sender } from "../db/peer.ts";
-import { type Entry, outcome, readLog, takeInbox, termAt } from "../db/raft.ts";
+import { type Entry, type InboxProposal, outcome, readLog, termAt } from "../db/raft.ts";
 import type { Log } from "../log/logger.ts";
 import { Awaited } from "./awaited.ts";
 import { Changes } from "./changes.ts";
@@ -196,13 +196,15 @@ export class Replicator {
     });
   }
 
-  /** Take over what SQL callers left in the own store's inbox. */
-  async drainInbox(): Promise<void> {
-    for (const proposal of await takeInbox(this.#options.store, BATCH.entries)) {
-      const at = new Date().toISOString();
-      const nobodyWaits = () => undefined;
-      this.#enter({ ...proposal, body: { at, ...proposal.body } }, nobodyWaits, nobodyWaits);
-    }
+  /** Append what a SQL caller handed in; resolves once the own store has applied it, a change of the members at once. */
+  take(proposal: InboxProposal): Promise<void> {
+    const at = new Date().toISOString();
+    return new Promise((resolve, reject) => {
+      const entry = { ...proposal, body: { at, ...proposal.body } };
+      const entered = (index: LogIndex) => this.#awaited.add({ index, resolve, reject });
+      this.#enter(entry, entered, reject);
+      if (isChange(entry.kind)) resolve();
+    });
   }
 
   /** Into the log, at once; a change of the members when it has its turn. */

@@ -9,16 +9,17 @@ import { askLease, gossip, report, type Sender, takeLead } from "../db/peer.ts";
 import {
   confirmReads,
   echoLease,
+  openGate,
   type RaftMember,
-  readsAsked,
   type StoreSample,
+  turnGate,
 } from "../db/raft.ts";
 import type { Log } from "../log/logger.ts";
 import { Elector } from "./elector.ts";
+import { Gates } from "./gates.ts";
 import { Grants } from "./grants.ts";
 import { Link, NO_ANSWER, type PeerAddress } from "./links.ts";
 import { type Leadership, NotLeader, type PeerReport } from "./raft.ts";
-import { Reads } from "./reads.ts";
 import { Replicator } from "./replicator.ts";
 import { noCounts, type RaftStanding, standingOf } from "./standing.ts";
 
@@ -30,13 +31,15 @@ export interface RaftOptions {
   /** What is kept of the log for those that lag. */
   readonly keep: { readonly maxLogEntries: number; readonly maxLogBytes: number };
   readonly store: Queryable;
+  /** One connection to the same, always the same while it lasts: the gates are its session's. */
+  readonly gates: Queryable;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
   /** Rung by notifications of the own store. */
   readonly hints: Hints;
-  /** Rung when somebody wants to read behind the leader's word. */
-  readonly readHints: Hints;
+  /** Rung when SQL callers hand something in. */
+  readonly gateHints: Hints;
   readonly signal: AbortSignal;
   /** A peer's store was closed and refuses. */
   readonly onLost?: (peer: NodeId) => void;
@@ -196,7 +199,6 @@ export class Raft {
       this.#options.log.error({ event: "raft.alarm", term: sample.term }, sample.alarm);
     }
     this.#reconcile(sample);
-    if (sample.inbox > 0n) this.#drainInbox();
     this.#leading?.replicator.look();
     this.#leading?.grants.look(sample);
   }
@@ -236,15 +238,18 @@ export class Raft {
     return reply === NO_ANSWER ? undefined : reply.echo;
   }
 
-  #drainInbox(): void {
-    const { log } = this.#options;
-    this.#leading?.replicator.drainInbox().catch((error: unknown) => {
-      log.warn({ event: "raft.alarm" }, `proposals were lost on their way: ${error}`);
-    });
-  }
-
   #lead(term: Term, last: StoreSample): void {
-    const { log, me, clock, store, whileLeading, timing, readHints, keep } = this.#options;
+    const {
+      log,
+      me,
+      clock,
+      store,
+      gates: db,
+      whileLeading,
+      timing,
+      gateHints,
+      keep,
+    } = this.#options;
     const end = new AbortController();
     const before = this.#sample?.leaderId;
     if (before !== undefined && before !== me.nodeId) {
@@ -268,16 +273,17 @@ export class Raft {
       onAcked: (peer) => {
         this.#elector.dispatch({ type: "acked", from: peer, term });
         grants.check();
-        reads.acked();
+        gates.acked();
       },
       onHigherTerm: (higher) => this.#elector.dispatch({ type: "refused", term: higher }),
     });
     const grants = new Grants({ replicator, echo: (n) => echoLease(store, n), clock, log });
-    const reads = new Reads({
+    const gates = new Gates({
       replicator,
-      asked: () => readsAsked(store),
+      turn: (max) => turnGate(db, max),
+      open: (gate) => openGate(db, gate),
       confirm: (ticket, index) => confirmReads(store, ticket, index),
-      hints: readHints,
+      hints: gateHints,
       clock,
       log,
       signal: end.signal,
@@ -286,7 +292,7 @@ export class Raft {
     log.info({ event: "raft.leader", term }, `won term ${term}`);
     const leadership = this.#leadership(term, this.#leading);
     void replicator.run();
-    void reads.run();
+    void gates.run();
     whileLeading(leadership).catch((error: unknown) => {
       if (end.signal.aborted) return;
       log.error({ event: "worker.failed", term }, `the leader's loop failed: ${error}`);

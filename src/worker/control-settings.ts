@@ -1,10 +1,10 @@
 /** How a control store is configured: small, durable, reached by its own node, its peers and operators. */
-import { userInfo } from "node:os";
 import { join } from "node:path";
 import type { Config } from "../config/schema.ts";
 import type { Binaries } from "../postgres/binaries.ts";
 import { makeDirectory, writeDurable } from "../postgres/files.ts";
-import { memberRules, memberType, renderHba, renderIdent } from "../postgres/hba.ts";
+import { memberRules, memberType, renderHba } from "../postgres/hba.ts";
+import { identFile, socketRule } from "../postgres/ident.ts";
 import type { Owner } from "../postgres/owner.ts";
 import { type Settings, tlsSettings, writeSettings } from "../postgres/settings.ts";
 import { installTls } from "./tls-files.ts";
@@ -27,27 +27,9 @@ export function controlPaths(config: Pick<Config, "dir" | "control">) {
   };
 }
 
-/** The map by which OS users become the superuser over the private sockets. */
-export const IDENT_MAP = "pgreplica";
-
-/** ident.conf, the same for both servers of a node: root, and the servers' owner. */
-export function identFile(config: Pick<Config, "runAs">): string {
-  const owner = process.getuid?.() === 0 ? config.runAs : userInfo().username;
-  const users = new Set(["root", owner]);
-  return renderIdent(
-    [...users].map((systemUser) => ({ map: IDENT_MAP, systemUser, databaseUser: "postgres" })),
-  );
-}
-
 export function controlHba(config: Pick<Config, "control" | "tls">): string {
   return renderHba([
-    {
-      type: "local",
-      database: "all",
-      user: "postgres",
-      method: "peer",
-      options: { map: IDENT_MAP },
-    },
+    socketRule("control"),
     ...memberRules(memberType(config), ["postgres"]),
     ...config.control.hba,
   ]);
@@ -65,7 +47,9 @@ export function controlSettings(
     hba_file: paths.hbaFile,
     ident_file: paths.identFile,
     cluster_name: `${config.node.name} control`.slice(0, 63),
-    max_connections: 60,
+    // A client of the log as a service takes two; the locks they share cost memory, and few are taken.
+    max_connections: 180,
+    max_locks_per_transaction: 24,
     // Raft's own connections must get in however many operators there are (H64).
     superuser_reserved_connections: 10,
     password_encryption: "scram-sha-256",
@@ -139,6 +123,6 @@ export async function writeControlFiles(
   await makeDirectory(paths.logDir, { owner, mode: 0o750 });
   await installTls(config, owner);
   await writeDurable(paths.hbaFile, controlHba(config), { owner });
-  await writeDurable(paths.identFile, identFile(config), { owner });
+  await writeDurable(paths.identFile, identFile(config.runAs), { owner });
   await writeSettings(dataDir, controlSettings(config, binaries), owner);
 }

@@ -54,6 +54,7 @@ interface Parts extends WorkerOptions {
   readonly binaries: Binaries;
   readonly me: Sender;
   readonly store: pg.Pool;
+  readonly gates: pg.Pool;
   readonly hints: OpenHints;
   readonly leaderHints: Hints;
   readonly watch: PrimaryWatch;
@@ -78,6 +79,7 @@ export async function runWorker(config: Config, options: WorkerOptions): Promise
     statementLimitMs: STORE_STATEMENT_LIMIT_MS,
   };
   const store = openPool(connection, STORE_CONNECTIONS);
+  const gates = openPool({ ...connection, applicationName: "pg_replica gates" }, 1);
   const hints = await openHints(connection, { channels: ["pg_replica_wake"], clock });
   const me: Sender = {
     clusterId: control.identity.clusterId,
@@ -94,6 +96,7 @@ export async function runWorker(config: Config, options: WorkerOptions): Promise
         binaries,
         me,
         store,
+        gates,
         hints,
         leaderHints: hints.fork("applied", "suspect", "observed", "reported", "handed_over"),
         watch: createWatch({ config: settled, clock }),
@@ -103,7 +106,7 @@ export async function runWorker(config: Config, options: WorkerOptions): Promise
   } finally {
     log.info({ event: "worker.stopping" }, String(signal.reason ?? "a part has failed"));
     await hints.close();
-    await store.end();
+    await Promise.all([store.end(), gates.end()]);
     log.info({ event: "worker.stopped" }, "the servers go on");
   }
 }
@@ -120,7 +123,7 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
     remember(parts, signal),
     keepBallast(parts.config, { ...parts, signal }),
     keepTls(parts.config, { ...parts, signal }),
-    keepLogBounded({ ...parts, hints: afterwards(parts, "applied"), signal }),
+    keepLogBounded({ ...parts, hints: afterwards(parts, "applied", "served"), signal }),
     tellLeader(parts, raft, signal),
     showLife(parts, raft, signal),
     callHandlers(parts, signal),
@@ -183,7 +186,7 @@ function tendData(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void>[
 }
 
 function buildRaft(parts: Parts): Raft {
-  const { config, me, store, clock, log, hints, signal, watch } = parts;
+  const { config, me, store, gates, clock, log, hints, signal, watch } = parts;
   const readView = () => clusterView(store);
   const raft: Raft = new Raft({
     me,
@@ -191,11 +194,12 @@ function buildRaft(parts: Parts): Raft {
     timing: config.timing,
     keep: config.raft,
     store,
+    gates,
     clock,
     random: Math.random,
     log,
-    hints: hints.fork("leader", "transfer", "inbox", "lease"),
-    readHints: hints.fork("read"),
+    hints: hints.fork("leader", "transfer", "lease"),
+    gateHints: hints.fork("inbox", "read"),
     signal,
     onLost: (peer) => void suspectLost({ watch, readView, self: config.node.id }, peer),
     whileLeading: (leadership) => lead(parts, raft, leadership),

@@ -226,7 +226,7 @@ function smallAct(world: World): Act {
     { what: `hand_over_done ${epoch}`, call: (node) => node.handOverDone(epoch, at, null) },
     { what: `no hand_over ${epoch}`, call: (node) => node.handOverDone(epoch, null, "busy") },
     { what: `submit ${key}`, call: (node) => node.submit(from, key, "pause", { why: "x" }) },
-    { what: "take_inbox", call: (node) => node.takeInbox(2) },
+    { what: "turn_gate", call: (node) => node.turnGate(2) },
     { what: "read_log", call: (node) => node.readLog(1n, 5) },
   ];
   return random.pick(acts);

@@ -81,7 +81,7 @@ async function withoutDblink(work: (root: string) => Promise<unknown>): Promise<
       "language plpgsql volatile as $$ begin raise 'no dblink in this database'; end $$;";
     const text = await readFile(path, "utf8");
     const bound = text.replaceAll(
-      /^language c volatile strict as '\$libdir\/dblink'.*;$/gm,
+      /^language c volatile(?: strict)? as '\$libdir\/dblink'.*;$/gm,
       () => body,
     );
     if (bound === text) throw new Error("sql/40_pg_replica/01_dblink.sql binds nothing any more");

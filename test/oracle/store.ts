@@ -209,7 +209,7 @@ export class Store {
     const unlogged = await this.#tables("u");
     const bootId = await this.restart();
     const emptied = unlogged.map((table) => `delete from ${table}`).join("; ");
-    const sequences = ["heard", "lease_asked", "lease_echo", "read_asked"];
+    const sequences = ["heard", "lease_asked", "lease_echo", "read_asked", "gate"];
     const reset = sequences.map((name) => `alter sequence raft.${name} restart`).join("; ");
     await this.sql(`${emptied}; ${reset}`);
     return bootId;
@@ -299,7 +299,7 @@ export class Store {
     this.#bigint("select peer.ask_read($1, $2, $3) as n", [clusterId, nodeId, incarnation]);
   readonly unlogged = {
     reads: {
-      asked: () => raft.readsAsked(this.client),
+      asked: () => this.#bigint("select raft.reads_asked() as n", []),
       confirm: (ticket: bigint, index: bigint) => raft.confirmReads(this.client, ticket, index),
       index: (ticket: bigint) => this.#bigint("select raft.read_index($1) as n", [ticket]),
     },
@@ -313,7 +313,7 @@ export class Store {
   report = (from: peer.Sender, epoch: bigint) => peer.report(this.client, from, epoch);
   submit = (from: peer.Sender, key: string, kind: string, body: Record<string, unknown>) =>
     peer.submit(this.client, from, { key, kind, body });
-  takeInbox = (max: number) => raft.takeInbox(this.client, max);
+  turnGate = (max: number) => raft.turnGate(this.client, max);
   sample = () => raft.sample(this.client);
   readLog = (from: bigint, entries: number) =>
     raft.readLog(this.client, from, { entries, bytes: 1_000_000_000 });

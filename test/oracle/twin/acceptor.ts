@@ -20,7 +20,7 @@ import type {
   VoteReply,
   VoteRequest,
 } from "../../../src/db/peer.ts";
-import type { Entry, InboxProposal, StoreSample } from "../../../src/db/raft.ts";
+import type { Entry, StoreSample, Turn } from "../../../src/db/raft.ts";
 import { type Cluster, initialCluster, type Member } from "./cluster.ts";
 import {
   type Base,
@@ -146,9 +146,12 @@ export class Acceptor {
     return this.#durable.cluster.proposals.get(`${client}/${sequence}`);
   }
 
-  /** raft.take_inbox */
-  takeInbox(max: number): readonly InboxProposal[] {
-    return this.#volatile.inbox.splice(0, max);
+  /** raft.turn_gate */
+  turnGate(max: number): Turn {
+    const { inbox, reads } = this.#volatile;
+    const gate = this.#volatile.gate;
+    this.#volatile.gate += 1n;
+    return { gate, ticket: reads.asked(), proposals: inbox.splice(0, max) };
   }
 
   /** peer.pre_vote */

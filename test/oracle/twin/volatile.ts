@@ -18,6 +18,7 @@ export interface Volatile {
   leaseAsked: bigint;
   leaseEcho: bigint;
   readonly reads: ReadTickets;
+  gate: bigint;
 }
 
 /** As after a start. */
@@ -34,5 +35,6 @@ export function freshVolatile(bootId: string): Volatile {
     leaseAsked: 0n,
     leaseEcho: 0n,
     reads: new ReadTickets(),
+    gate: 7307460000000000n,
   };
 }

@@ -282,7 +282,12 @@ export const OWN: Readonly<Record<string, Call>> = {
     if (store.snapshot?.id === args.p_id) store.snapshot = undefined;
     return [{ drop_snapshot: "" }];
   },
-  "raft.take_inbox": ({ acceptor }, args) => acceptor.takeInbox(Number(args.p_max)).map(texts),
+  "raft.turn_gate": ({ acceptor }, args) => {
+    const { proposals, ...turn } = acceptor.turnGate(Number(args.p_max));
+    return [{ ...texts(turn), proposals: proposals.map(texts) }];
+  },
+  // Callers of the simulation look by themselves.
+  "raft.open_gate": () => [{ open_gate: "" }],
   "raft.outcome": (store, args) => {
     const client = String(args.p_client);
     const found = store.acceptor.outcome(client, big(args.p_sequence));
@@ -348,7 +353,6 @@ export const OWN: Readonly<Record<string, Call>> = {
     acceptor.echoLease(big(args.p_nonce));
     return [{ echo_lease: "" }];
   },
-  "raft.reads_asked": ({ acceptor }) => [{ ticket: acceptor.unlogged.reads.asked().toString() }],
   "raft.confirm_reads": ({ acceptor }, args) => {
     acceptor.unlogged.reads.confirm(big(args.p_ticket), big(args.p_index));
     return [{ confirm_reads: "" }];

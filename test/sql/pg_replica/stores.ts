@@ -164,8 +164,9 @@ export function lead(
       }
     };
     while (!stopped) {
-      const { rows } = await inbox.query("select * from raft.take_inbox(100)");
-      for (const { client, sequence, kind, body } of rows) {
+      const { rows } = await inbox.query("select * from raft.turn_gate(100)");
+      const [{ gate, proposals }] = rows;
+      for (const { client, sequence, kind, body } of proposals) {
         await apply({ kind, body }, client, sequence);
         for (const next of await then({ kind, body }, inbox)) {
           await apply(next, crypto.randomUUID(), "1");
@@ -175,6 +176,7 @@ export function lead(
         `select raft.confirm_reads(t.ticket, h.applied_index)
            from raft.reads_asked() as t (ticket), raft.hard_state as h where t.ticket > 0`,
       );
+      await inbox.query("select raft.open_gate($1)", [gate]);
       await monotonicClock.sleep(5);
     }
     await Promise.all([...own, inbox].map((db) => db.end()));

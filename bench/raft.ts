@@ -1,0 +1,186 @@
+/**
+ * The log as a service beside etcd, by turns on one machine: three nodes each, values of 256 bytes, every write synced.
+ *
+ *   node bench/raft.ts [--seconds 5] [--rounds 2] [--json FILE]
+ *
+ * Ours are plain SQL clients on the leader's control store; etcd's speak gRPC to its leader. Every workload warms up
+ * before it counts, and contestants take turns, the order reversed each round. Without etcd (Debian: etcd-server) ours
+ * are measured alone.
+ */
+import { rm } from "node:fs/promises";
+import pg from "pg";
+import { readOptions } from "../scripts/options.ts";
+import { startCluster, temporaryFolder } from "../test/support/cluster.ts";
+import { untilHealthy } from "../test/support/health.ts";
+import { conditionsOf, describeConditions, positive, writeResult } from "./conditions.ts";
+import { type Etcd, startEtcd } from "./etcd.ts";
+import { type Summary, summarize } from "./stats.ts";
+
+const VALUE = "v".repeat(256);
+const MANY = Number(process.env.MANY ?? 64);
+const BATCH = 100;
+const KEYS = 1000;
+
+interface Client {
+  /** One operation; `serial` grows by one with each of this client's. */
+  one(serial: number): Promise<unknown>;
+  close(): Promise<void> | void;
+}
+
+interface Contestant {
+  readonly name: string;
+  readonly clients: number;
+  /** What one operation writes or reads. */
+  readonly entries: number;
+  open(id: number): Promise<Client>;
+}
+
+interface Measured extends Summary {
+  readonly perSecond: number;
+}
+
+function sql(uri: string, text: string, values: (serial: number, id: number) => unknown[]) {
+  return async (id: number): Promise<Client> => {
+    const client = new pg.Client(uri);
+    await client.connect();
+    return {
+      one: (serial) => client.query({ name: "bench", text, values: values(serial, id) }),
+      close: () => client.end(),
+    };
+  };
+}
+
+function etcd(rival: Etcd, what: "put" | "get") {
+  return async (id: number): Promise<Client> => {
+    const client = rival.open();
+    return {
+      one: (serial) =>
+        what === "put" ? client.put(keyOf(serial, id), VALUE) : client.get(keyOf(serial, id)),
+      close: () => client.close(),
+    };
+  };
+}
+
+const keyOf = (serial: number, id: number) => `k${(serial * MANY + id) % KEYS}`;
+
+/** For so long, all clients at once, each one call after the other. */
+async function measure(of: Contestant, seconds: number): Promise<Measured> {
+  const clients = await Promise.all(Array.from({ length: of.clients }, (_, id) => of.open(id)));
+  try {
+    await drive(clients, Math.min(1, seconds / 3));
+    const times: number[] = [];
+    const took = await drive(clients, seconds, times);
+    return { ...summarize(times), perSecond: (times.length * of.entries * 1000) / took };
+  } finally {
+    await Promise.all(clients.map((client) => client.close()));
+  }
+}
+
+async function drive(
+  clients: readonly Client[],
+  seconds: number,
+  times: number[] = [],
+): Promise<number> {
+  const since = performance.now();
+  const end = since + seconds * 1000;
+  const run = async (client: Client) => {
+    for (let serial = 0; performance.now() < end; serial += 1) {
+      const began = performance.now();
+      await client.one(serial);
+      times.push(performance.now() - began);
+    }
+  };
+  await Promise.all(clients.map(run));
+  return performance.now() - since;
+}
+
+function contestants(leader: string, follower: string, rival: Etcd | undefined) {
+  const replicate = sql(leader, "select pg_replica.replicate($1::text)", () => [VALUE]);
+  const items = Array.from({ length: BATCH }, () => VALUE);
+  const batch = sql(leader, "select pg_replica.replicate($1::text[])", () => [items]);
+  const get = (uri: string, consistency: string) =>
+    sql(uri, "select pg_replica.kv_get($1, $2)", (serial, id) => [keyOf(serial, id), consistency]);
+  const put = sql(leader, "select pg_replica.kv_put($1, $2)", (serial, id) => [
+    keyOf(serial, id),
+    VALUE,
+  ]);
+  const ours = (name: string, clients: number, open: Contestant["open"], entries = 1) => ({
+    ...{ name, clients, entries, open },
+  });
+  const theirs = (name: string, clients: number, what: "put" | "get"): Contestant[] =>
+    rival === undefined ? [] : [{ name, clients, entries: 1, open: etcd(rival, what) }];
+  return [
+    [...theirs("etcd put, 1 client", 1, "put"), ours("replicate, 1 client", 1, replicate)],
+    [ours("kv_put, 1 client", 1, put)],
+    [
+      ...theirs(`etcd put, ${MANY} clients`, MANY, "put"),
+      ours(`replicate, ${MANY} clients`, MANY, replicate),
+      ours(`replicate(${BATCH} items), 8 clients`, 8, batch, BATCH),
+    ],
+    [
+      ...theirs("etcd get, 1 client", 1, "get"),
+      ours("kv_get, 1 client", 1, get(leader, "linearizable")),
+      ours("kv_get local on a follower, 1 client", 1, get(follower, "local")),
+    ],
+    [
+      ...theirs(`etcd get, ${MANY} clients`, MANY, "get"),
+      ours(`kv_get, ${MANY} clients`, MANY, get(leader, "linearizable")),
+    ],
+  ] satisfies Contestant[][];
+}
+
+function line(name: string, m: Measured, against: Measured | undefined): string {
+  const ms = [m.p50, m.p99, m.max].map((one) => one.toFixed(2).padStart(9)).join(" ");
+  const ratio =
+    against === undefined
+      ? ""
+      : `   ${(m.perSecond / against.perSecond).toFixed(2)} x in number, ${(m.p50 / against.p50).toFixed(2)} x in p50`;
+  return `${name.padEnd(38)} ${`${m.n}`.padStart(7)} ${m.perSecond.toFixed(0).padStart(8)}/s ${ms}${ratio}`;
+}
+
+const { values: args } = readOptions({
+  options: {
+    seconds: { type: "string", default: "5" },
+    rounds: { type: "string", default: "2" },
+    json: { type: "string" },
+  },
+});
+const seconds = positive("--seconds", args.seconds);
+const rounds = positive("--rounds", args.rounds);
+const folder = await temporaryFolder("etcd");
+const cluster = await startCluster({ nodes: 3 });
+const rival = await startEtcd(folder);
+try {
+  const { leader } = await untilHealthy(cluster);
+  const follower = cluster.nodes.find(({ id }) => id !== leader)?.id ?? 0;
+  const uris = [leader, follower].map((id) => cluster.node(id).control.uri);
+  const [leaders = "", followers = ""] = uris;
+  const conditions = await conditionsOf(leaders);
+  console.log(describeConditions(conditions));
+  console.log(rival === undefined ? "etcd is not installed: ours alone" : rival.version);
+  console.log(`\n${"".padEnd(38)}       n                  p50       p99       max ms`);
+  const found: Record<string, Measured[]> = {};
+  for (const group of contestants(leaders, followers, rival)) {
+    for (let round = 0; round < rounds; round += 1) {
+      for (const one of round % 2 === 0 ? group : group.toReversed()) {
+        const measured = await measure(one, seconds);
+        found[one.name] = [...(found[one.name] ?? []), measured];
+      }
+    }
+    const best = group.map(({ name }) => ({ name, all: found[name] ?? [] }));
+    const middle = best.map(({ name, all }) => ({
+      name,
+      of: all.toSorted((a, b) => a.perSecond - b.perSecond)[Math.floor(all.length / 2)],
+    }));
+    const against = middle.find(({ name }) => name.startsWith("etcd"))?.of;
+    for (const { name, of } of middle) {
+      if (of !== undefined) console.log(line(name, of, of === against ? undefined : against));
+    }
+  }
+  const result = { conditions, etcd: rival?.version, seconds, rounds, found };
+  console.log(`\nwritten to ${await writeResult("raft", result, args.json)}`);
+} finally {
+  await rival?.close();
+  await cluster.discard("remove");
+  await rm(folder, { recursive: true, force: true });
+}

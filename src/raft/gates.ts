@@ -1,0 +1,107 @@
+/**
+ * The leader's side of what SQL callers hand in on its own store: proposals, and questions for a linearizable read.
+ *
+ * Callers do not look again and again: each waits at the gate that was shut when it came (sql/10_raft/turn_gate.sql).
+ * A turn takes what was handed in, shuts the next gate, and opens the old one once everything taken is applied to this
+ * store, and answered. What comes meanwhile shares the next turn.
+ *
+ * A read is told a place in the log at or before which everything stands that was committed before the question (R12;
+ * Raft thesis §6.4). Nothing is written into the log, and nothing made durable. Two things make the answer right. A
+ * round of heartbeats that began when the question was there, and that a majority confirmed: so nobody had been elected
+ * after this leader before it, and nothing committed behind its back. And an entry of its own term that is committed:
+ * before, it does not know how far its predecessors had come. No clock says how long the answer is good for: it speaks
+ * of the past, and a pause after it harms nobody (H09).
+ */
+import type { Clock } from "../clock/clock.ts";
+import type { LogIndex } from "../core/ids.ts";
+import type { Hints } from "../db/hints.ts";
+import type { InboxProposal, Turn } from "../db/raft.ts";
+import type { Log } from "../log/logger.ts";
+import type { Replicator } from "./replicator.ts";
+import { Wakeup } from "./wakeup.ts";
+
+export interface GatesOptions {
+  readonly replicator: Pick<Replicator, "confirmedSince" | "beatNow" | "readIndex" | "take">;
+  readonly turn: (max: number) => Promise<Turn>;
+  readonly open: (gate: bigint) => Promise<void>;
+  readonly confirm: (ticket: bigint, index: LogIndex) => Promise<void>;
+  /** Rung when something is handed in. */
+  readonly hints: Hints;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Aborts when the term is over. */
+  readonly signal: AbortSignal;
+}
+
+/** A hint may have been lost (H65). */
+const LOOK_MS = 1000;
+const MOST = 512;
+/** What takes longer, as there is no majority, holds up nobody who comes later. */
+const TURN_MS = 200;
+
+export class Gates {
+  readonly #options: GatesOptions;
+  readonly #acked = new Wakeup();
+
+  constructor(options: GatesOptions) {
+    this.#options = options;
+  }
+
+  /** An acceptor has confirmed this leader. */
+  acked(): void {
+    this.#acked.wake();
+  }
+
+  /** Runs until the term is over. */
+  async run(): Promise<void> {
+    const { hints, log, signal } = this.#options;
+    while (!signal.aborted) {
+      try {
+        if (await this.#turn()) continue;
+      } catch (error) {
+        // Who waits looks by itself, or asks again.
+        log.debug({ event: "control.gone" }, String(error));
+      }
+      await hints.within(LOOK_MS, signal);
+    }
+  }
+
+  /** False when nothing was handed in. */
+  async #turn(): Promise<boolean> {
+    const { turn, open, clock, hints, signal } = this.#options;
+    const { gate, ticket, proposals } = await turn(MOST);
+    try {
+      const over = new AbortController();
+      const done = Promise.all([this.#apply(proposals), this.#answer(ticket)]);
+      const limit = clock.sleep(TURN_MS, AbortSignal.any([signal, over.signal]));
+      const inTime = await Promise.race([done.then(() => true), limit.then(() => false)]);
+      over.abort(null);
+      // Those at a later gate by then are let through when it is over.
+      if (!inTime) void done.finally(() => hints.nudge()).catch(() => undefined);
+    } finally {
+      await open(gate);
+    }
+    return proposals.length > 0 || ticket > 0n;
+  }
+
+  /** What fails leaves no outcome, or one that its caller finds. */
+  async #apply(proposals: readonly InboxProposal[]): Promise<void> {
+    const { replicator } = this.#options;
+    await Promise.allSettled(proposals.map((proposal) => replicator.take(proposal)));
+  }
+
+  async #answer(ticket: bigint): Promise<void> {
+    if (ticket === 0n) return;
+    const { replicator, confirm, clock, signal } = this.#options;
+    const at = clock.now();
+    replicator.beatNow();
+    while (!signal.aborted) {
+      const index = replicator.readIndex();
+      if (index !== undefined && replicator.confirmedSince() >= at) {
+        await confirm(ticket, index);
+        return;
+      }
+      await this.#acked.wait(signal);
+    }
+  }
+}
