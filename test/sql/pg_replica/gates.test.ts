@@ -1,0 +1,168 @@
+/** How SQL callers hand in what they propose, and wait: through a session they keep, at a gate the worker holds shut. */
+import pg from "pg";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { openScratch, type Scratch } from "../../support/scratch.ts";
+import { errorOf } from "../../support/sql.ts";
+import { until } from "../../support/until.ts";
+import { another, elect, lead, openStore, type Store, threeMembers } from "./stores.ts";
+
+let scratch: Scratch;
+let store: Store;
+const working: { stop(): Promise<void> }[] = [];
+const open: pg.Client[] = [];
+
+beforeAll(async () => {
+  scratch = await openScratch("gates");
+  store = await openStore(scratch, 1);
+}, 60_000);
+beforeEach(async () => {
+  await threeMembers([store]);
+  await elect([store], 1);
+});
+afterEach(async () => {
+  for (const worker of working.splice(0)) await worker.stop();
+  for (const client of open.splice(0)) await client.end();
+});
+afterAll(() => scratch.close());
+
+async function session(user = "postgres"): Promise<pg.Client> {
+  const { host, port, database } = store.db;
+  const client = new pg.Client({ host, port, database: database ?? "postgres", user });
+  await client.connect();
+  open.push(client);
+  return client;
+}
+
+const keptBy = async () => {
+  const { rows } = await store.db.query(
+    "select pid from pg_stat_activity where usename = 'pgreplica_service' order by pid",
+  );
+  return rows.map(({ pid }) => pid);
+};
+
+test("many callers at once: each entry is there once, and each caller keeps one session", async () => {
+  working.push(lead(store, [store]));
+  const callers = await Promise.all(Array.from({ length: 12 }, () => session()));
+  const before = (await keptBy()).length;
+  await Promise.all(
+    callers.map(async (db, who) => {
+      for (let i = 0; i < 10; i += 1) {
+        await db.query("select pg_replica.replicate($1::text)", [`${who}/${i}`]);
+      }
+    }),
+  );
+  expect((await keptBy()).length - before).toBe(12);
+  const { rows } = await store.db.query("select data, index from pg_replica.entries()");
+  expect(new Set(rows.map(({ data }) => data)).size).toBe(120);
+  expect(rows).toHaveLength(120);
+  for (const who of callers.keys()) {
+    const own = rows.filter(({ data }) => data.startsWith(`${who}/`)).map(({ data }) => data);
+    expect(own).toEqual(Array.from({ length: 10 }, (_, i) => `${who}/${i}`));
+  }
+});
+
+test("a worker that dies lets those through who wait at its gate; the next one serves them", async () => {
+  const gates = await another(store);
+  await gates.query("select raft.turn_gate(10)");
+  const caller = await session();
+  const done = caller.query("select pg_replica.replicate('x') as index");
+  await until("it waits at the gate", { limitMs: 3000 }, async () => {
+    const { rowCount } = await store.db.query(
+      "select from pg_locks where locktype = 'advisory' and not granted",
+    );
+    return rowCount === 1;
+  });
+  await gates.end();
+  working.push(lead(store, [store]));
+  expect(BigInt((await done).rows[0].index)).toBeGreaterThan(0n);
+});
+
+test("a worker that stands still with its gate shut holds nobody for ever: the outcome is unknown", async () => {
+  const gates = await another(store);
+  try {
+    await gates.query("select raft.turn_gate(10)");
+    const caller = await session();
+    const error = await errorOf(caller.query("select pg_replica.replicate('x')"));
+    expect(error.code).toBe("RF003");
+  } finally {
+    await gates.end();
+  }
+});
+
+test("a session that was ended in between is opened again, and nothing is there twice", async () => {
+  working.push(lead(store, [store]));
+  const caller = await session();
+  await caller.query("select pg_replica.replicate('a')");
+  await store.db.query(
+    "select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'pgreplica_service'",
+  );
+  await caller.query("select pg_replica.replicate('b')");
+  const { rows } = await store.db.query("select data from pg_replica.entries()");
+  expect(rows.map(({ data }) => data)).toEqual(["a", "b"]);
+});
+
+test.each(["read committed", "repeatable read", "serializable"])(
+  "in a %s transaction that is rolled back it stays",
+  async (level) => {
+    working.push(lead(store, [store]));
+    const caller = await session();
+    await caller.query(`begin isolation level ${level}`);
+    await caller.query("select 1");
+    await caller.query("select pg_replica.kv_put('k', 'v')");
+    expect((await caller.query("select pg_replica.kv_get('k') as v")).rows).toEqual([{ v: "v" }]);
+    await caller.query("rollback");
+    expect((await store.db.query("select pg_replica.kv_get('k') as v")).rows).toEqual([{ v: "v" }]);
+  },
+);
+
+test("the role that hands in can do nothing by itself", async () => {
+  const service = await session("pgreplica_service");
+  const text = JSON.stringify({ kind: "kv_reset", key: crypto.randomUUID(), body: {} });
+  const calls: [string, unknown[]][] = [
+    ["select node.take_in('00', $1)", [text]],
+    ["select node.take_in(null, $1)", [text]],
+    ["select node.sealed($1)", [text]],
+    ["select key from node.seal", []],
+    [
+      "insert into raft.inbox (client, sequence, kind, body) values (gen_random_uuid(), 1, 'x', '{}')",
+      [],
+    ],
+    ["select pg_replica.replicate('x')", []],
+    ["select * from pg_replica.status()", []],
+    ["select node.dblink('x', 'y')", []],
+  ];
+  for (const [call, values] of calls) {
+    expect((await errorOf(service.query(call, values))).code, call).toBe("42501");
+  }
+  expect((await store.db.query("select from raft.inbox")).rowCount).toBe(0);
+});
+
+test("a caller with a dblink of its own finds the session it keeps, and gets nothing out of it", async () => {
+  working.push(lead(store, [store]));
+  await store.db.query(
+    `create role intruder login in role pgreplica_admin;
+     create schema theirs;
+     create function theirs.dblink(text, text) returns setof record language c as '$libdir/dblink', 'dblink_record';
+     grant usage on schema theirs to intruder`,
+  );
+  try {
+    const intruder = await session("intruder");
+    await intruder.query("select pg_replica.replicate('x')");
+    const through = (sql: string) =>
+      errorOf(
+        intruder.query("select * from theirs.dblink('pgreplica hand_in', $1) as r (x text)", [sql]),
+      );
+    expect((await through("select session_user::text where 1 = 0; select 1/0")).code).toBe("22012");
+    for (const sql of [
+      "select key from node.seal",
+      "select node.take_in('00', '{}')::text",
+      "set role postgres",
+      "copy (select 1) to program 'true'",
+    ]) {
+      expect((await through(sql)).code, sql).toBe("42501");
+    }
+  } finally {
+    for (const client of open.splice(0)) await client.end();
+    await store.db.query("drop schema theirs cascade; drop role intruder");
+  }
+});
