@@ -1,4 +1,4 @@
--- The other end of node.hand_in, in a session of its own: a proposal for the worker of this node, or a ticket for a read.
+-- The other end of node.hand_in, in a session of its own: a proposal for this node's worker, or a ticket for a read.
 -- Committed when it is over, and lost in a crash, as its caller is.
 create or replace function node.take_in(p_seal text, p_text text) returns bigint
 language plpgsql volatile security definer set search_path = '', pg_temp as $$

@@ -1,4 +1,4 @@
--- The functions of the log as a service.  Statements, not one expression: PostgreSQL prepares only the one that is meant.
+-- The functions of the log as a service.  Statements, not one expression: only the one that is meant is prepared.
 create or replace function node.serve(p_function text, p_args jsonb, p_by text) returns jsonb
 language plpgsql volatile set search_path = '', pg_temp as $$
 begin

@@ -14,17 +14,31 @@
  */
 import type { Clock } from "../clock/clock.ts";
 import type { LogIndex } from "../core/ids.ts";
+import type { Queryable } from "../db/call.ts";
 import type { Hints } from "../db/hints.ts";
-import type { InboxProposal, Turn } from "../db/raft.ts";
+import { confirmReads, type InboxProposal, openGate, type Turn, turnGate } from "../db/raft.ts";
 import type { Log } from "../log/logger.ts";
 import type { Replicator } from "./replicator.ts";
 import { Wakeup } from "./wakeup.ts";
 
-export interface GatesOptions {
-  readonly replicator: Pick<Replicator, "confirmedSince" | "beatNow" | "readIndex" | "take">;
+/** The gates of a store. */
+export interface Doors {
   readonly turn: (max: number) => Promise<Turn>;
   readonly open: (gate: bigint) => Promise<void>;
   readonly confirm: (ticket: bigint, index: LogIndex) => Promise<void>;
+}
+
+/** `own`: one connection, always the same while it lasts, for the gates are its session's. */
+export function doorsOf({ own, store }: { own: Queryable; store: Queryable }): Doors {
+  return {
+    turn: (max) => turnGate(own, max),
+    open: (gate) => openGate(own, gate),
+    confirm: (ticket, index) => confirmReads(store, ticket, index),
+  };
+}
+
+export interface GatesOptions extends Doors {
+  readonly replicator: Pick<Replicator, "confirmedSince" | "beatNow" | "readIndex" | "take">;
   /** Rung when something is handed in. */
   readonly hints: Hints;
   readonly clock: Clock;

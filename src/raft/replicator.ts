@@ -71,10 +71,8 @@ interface Followed {
 const BATCH = { entries: 512, bytes: 1_000_000 } as const;
 const APPEND_LIMIT_MS = 2000;
 const HEARTBEAT_LIMIT_MS = 300;
-/** Of the other stores' heartbeats, one in so many goes to the own store too. */
-const OWN_BEATS = 4;
-/** A new leader's coordinator decides within this: no empty entry is needed before. */
-const FIRST_ENTRY_MS = 100;
+const OWN_BEATS = 4; // of the other stores' heartbeats, one in so many goes to the own store too
+const FIRST_ENTRY_MS = 100; // a new leader's coordinator decides within this: no empty entry is needed before
 /** Who left is told so within this, if it can be. */
 const FAREWELL = { withinMs: 3000, lookMs: 20 } as const;
 
@@ -196,7 +194,7 @@ export class Replicator {
     });
   }
 
-  /** Append what a SQL caller handed in; resolves once the own store has applied it, a change of the members at once. */
+  /** Append what a SQL caller handed in; resolves once the own store has it, a change of the members at once. */
   take(proposal: InboxProposal): Promise<void> {
     const at = new Date().toISOString();
     return new Promise((resolve, reject) => {

@@ -6,17 +6,10 @@ import type { Queryable } from "../db/call.ts";
 import type { Hints } from "../db/hints.ts";
 import { observedRows, takeGossip } from "../db/node.ts";
 import { askLease, gossip, report, type Sender, takeLead } from "../db/peer.ts";
-import {
-  confirmReads,
-  echoLease,
-  openGate,
-  type RaftMember,
-  type StoreSample,
-  turnGate,
-} from "../db/raft.ts";
+import { echoLease, type RaftMember, type StoreSample } from "../db/raft.ts";
 import type { Log } from "../log/logger.ts";
 import { Elector } from "./elector.ts";
-import { Gates } from "./gates.ts";
+import { type Doors, Gates } from "./gates.ts";
 import { Grants } from "./grants.ts";
 import { Link, NO_ANSWER, type PeerAddress } from "./links.ts";
 import { type Leadership, NotLeader, type PeerReport } from "./raft.ts";
@@ -31,8 +24,8 @@ export interface RaftOptions {
   /** What is kept of the log for those that lag. */
   readonly keep: { readonly maxLogEntries: number; readonly maxLogBytes: number };
   readonly store: Queryable;
-  /** One connection to the same, always the same while it lasts: the gates are its session's. */
-  readonly gates: Queryable;
+  /** Where SQL callers of the same store wait. */
+  readonly doors: Doors;
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
@@ -239,17 +232,7 @@ export class Raft {
   }
 
   #lead(term: Term, last: StoreSample): void {
-    const {
-      log,
-      me,
-      clock,
-      store,
-      gates: db,
-      whileLeading,
-      timing,
-      gateHints,
-      keep,
-    } = this.#options;
+    const { log, me, clock, store, whileLeading, timing, keep } = this.#options;
     const end = new AbortController();
     const before = this.#sample?.leaderId;
     if (before !== undefined && before !== me.nodeId) {
@@ -278,16 +261,8 @@ export class Raft {
       onHigherTerm: (higher) => this.#elector.dispatch({ type: "refused", term: higher }),
     });
     const grants = new Grants({ replicator, echo: (n) => echoLease(store, n), clock, log });
-    const gates = new Gates({
-      replicator,
-      turn: (max) => turnGate(db, max),
-      open: (gate) => openGate(db, gate),
-      confirm: (ticket, index) => confirmReads(store, ticket, index),
-      hints: gateHints,
-      clock,
-      log,
-      signal: end.signal,
-    });
+    const { doors, gateHints: hints } = this.#options;
+    const gates = new Gates({ replicator, ...doors, hints, clock, log, signal: end.signal });
     this.#leading = { term, replicator, grants, end };
     log.info({ event: "raft.leader", term }, `won term ${term}`);
     const leadership = this.#leadership(term, this.#leading);

@@ -21,6 +21,7 @@ import type { PrimaryWatch } from "../leader/watch.ts";
 import type { Log } from "../log/logger.ts";
 import { type Binaries, findBinaries } from "../postgres/binaries.ts";
 import type { Owner } from "../postgres/owner.ts";
+import { doorsOf } from "../raft/gates.ts";
 import type { PeerAddress } from "../raft/links.ts";
 import type { Leadership } from "../raft/raft.ts";
 import { Raft } from "../raft/run.ts";
@@ -194,7 +195,7 @@ function buildRaft(parts: Parts): Raft {
     timing: config.timing,
     keep: config.raft,
     store,
-    gates,
+    doors: doorsOf({ own: gates, store }),
     clock,
     random: Math.random,
     log,

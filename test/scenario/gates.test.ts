@@ -1,6 +1,6 @@
 /**
- * Whom a leader lets through its gates: proposals once they are applied here, questions once a majority has confirmed it
- * since they were asked (R12).
+ * Whom a leader lets through its gates: proposals once they are applied here, questions once a majority has confirmed
+ * it since they were asked (R12).
  */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Clock } from "../../src/clock/clock.ts";

@@ -108,7 +108,7 @@ export class Acceptor {
     return true;
   }
 
-  /** Whether the mark is valid (`raft.sample().silent`). */
+  /** Whether the mark is valid. */
   get silent(): boolean {
     return this.#isCurrent(this.#volatile.silence);
   }
@@ -148,10 +148,8 @@ export class Acceptor {
 
   /** raft.turn_gate */
   turnGate(max: number): Turn {
-    const { inbox, reads } = this.#volatile;
-    const gate = this.#volatile.gate;
-    this.#volatile.gate += 1n;
-    return { gate, ticket: reads.asked(), proposals: inbox.splice(0, max) };
+    const { inbox, reads, gates } = this.#volatile;
+    return { gate: gates.turn(), ticket: reads.asked(), proposals: inbox.splice(0, max) };
   }
 
   /** peer.pre_vote */

@@ -1,4 +1,4 @@
-/** Twin of the tickets of those who want to read: raft.read_asked and raft.read_confirmed. */
+/** Twins of those who wait: tickets for reads (raft.read_asked, raft.read_confirmed), and gates (raft.gate). */
 import type { LogIndex } from "../../../src/core/ids.ts";
 
 export class ReadTickets {
@@ -25,5 +25,15 @@ export class ReadTickets {
   /** raft.read_index */
   index(ticket: bigint): LogIndex | undefined {
     return this.#ticket >= ticket ? this.#index : undefined;
+  }
+}
+
+export class Gates {
+  #newest = 7307460000000000n;
+
+  /** Shut the next; the one before. */
+  turn(): bigint {
+    this.#newest += 1n;
+    return this.#newest - 1n;
   }
 }

@@ -2,7 +2,7 @@
 import type { Counter } from "../../../src/core/counters.ts";
 import type { Epoch, Lsn, Term } from "../../../src/core/ids.ts";
 import type { InboxProposal } from "../../../src/db/raft.ts";
-import { ReadTickets } from "./reads.ts";
+import { Gates, ReadTickets } from "./reads.ts";
 
 /** Unlogged tables and sequences: gone after a crash. */
 export interface Volatile {
@@ -18,7 +18,7 @@ export interface Volatile {
   leaseAsked: bigint;
   leaseEcho: bigint;
   readonly reads: ReadTickets;
-  gate: bigint;
+  readonly gates: Gates;
 }
 
 /** As after a start. */
@@ -35,6 +35,6 @@ export function freshVolatile(bootId: string): Volatile {
     leaseAsked: 0n,
     leaseEcho: 0n,
     reads: new ReadTickets(),
-    gate: 7307460000000000n,
+    gates: new Gates(),
   };
 }

@@ -1,4 +1,4 @@
-/** How SQL callers hand in what they propose, and wait: through a session they keep, at a gate the worker holds shut. */
+/** How SQL callers hand in what they propose, and wait: through a session they keep, at a gate the worker has shut. */
 import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { openScratch, type Scratch } from "../../support/scratch.ts";
