@@ -4,7 +4,7 @@ import { AIMED, COMMANDS, type Mutant, oracle, seeds, TWIN, test } from "./mutan
 
 const ELECTION = "src/core/election.ts";
 const REPLICATOR = "src/raft/replicator.ts";
-const READS = "src/raft/reads.ts";
+const READS = "src/raft/gates.ts";
 const PROGRESS = "src/core/progress.ts";
 const VOTE = "sql/20_peer/request_vote.sql";
 const APPEND = "sql/20_peer/append_entries.sql";
@@ -352,9 +352,22 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     id: "M15c",
     bug: "a read is answered without a majority asked after it",
     rule: "R12",
-    killer: test("scenario/reads", "and not before"),
+    killer: test("scenario/gates", "and not before"),
     quick: true,
     patches: [{ file: READS, find: "confirmedSince() >= at", replace: "readIndex() !== 0n" }],
+  },
+  {
+    id: "M50",
+    bug: "whoever finds the session that hands in may propose anything",
+    rule: "H55",
+    killer: test("sql/pg_replica/gates", "nothing by itself"),
+    patches: [
+      {
+        file: "sql/40_pg_replica/07_take_in.sql",
+        find: "if p_seal is distinct from node.sealed(p_text) then",
+        replace: "if false then",
+      },
+    ],
   },
   {
     id: "M15d",
