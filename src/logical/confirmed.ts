@@ -13,6 +13,8 @@ const FIRST_PAUSE_MS = 1;
 const LAST_PAUSE_MS = 20;
 /** A server that asks no standby is asked at most so often whether it does by now. */
 const RULE_MS = 1000;
+/** A server that does not answer this in time is frozen, or cut off: the stream goes on elsewhere. */
+const ANSWER_LIMIT_MS = 5000;
 
 /**
  * The commit rule of the server and the position that as many standbys have flushed as it asks for; of no rule, the
@@ -37,7 +39,7 @@ interface Answer {
 }
 
 async function ask(connection: Connection): Promise<Answer> {
-  const [row] = await rows(connection, ASK);
+  const [row] = await rows(connection, ASK, { silenceLimitMs: ANSWER_LIMIT_MS });
   const [needed, lsn, mayLook] = row ?? [];
   if (needed !== "0" && mayLook !== "t") {
     throw new ReplicationError(

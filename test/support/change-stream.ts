@@ -37,6 +37,7 @@ export async function prepareStream(cluster: ClusterView): Promise<ReplicationCo
     slot: SLOT,
     publication: "changes",
     reconnect: { maxAttempts: 200, baseDelayMs: 20, maxDelayMs: 250 },
+    connectTimeoutMs: 2000,
     statusIntervalMs: 1000,
     idleWakeupIntervalMs: 1000,
   };
