@@ -2,7 +2,8 @@
  * How long a client cannot write: n faults of each kind on one cluster, a client writing as fast as it can, the
  * gap from the fault to the next acknowledged write, and every acknowledged row looked for at the end.
  *
- *   npm run bench -- --n 100 --faults postmaster,node,freeze,switchover [--nodes 3] [--json FILE] [--env KEY=VALUE]
+ *   npm run bench -- --n 100 --faults postmaster,node,freeze,switchover [--nodes 3] [--json FILE] [--tls]
+ *     [--env KEY=VALUE]
  *
  * `--keep` leaves the cluster's folder with its logs where it was.
  */
@@ -168,6 +169,7 @@ function options() {
       nodes: { type: "string", default: "3" },
       json: { type: "string" },
       keep: { type: "boolean", default: false },
+      tls: { type: "boolean", default: false },
       env: { type: "string", multiple: true, default: [] },
     },
   });
@@ -180,19 +182,21 @@ function options() {
     values.env.map((pair) => [pair.split("=")[0] ?? "", pair.slice(pair.indexOf("=") + 1)]),
   );
   const n = positive("--n", values.n);
-  const { json, keep } = values;
-  return { n, nodes: positive("--nodes", values.nodes), faults, json, keep, env };
+  const { json, keep, tls } = values;
+  return { n, nodes: positive("--nodes", values.nodes), faults, json, keep, tls, env };
 }
 
 async function main(): Promise<number> {
-  const { n, nodes, faults, json, keep, env } = options();
-  const cluster = await startCluster({ nodes, env });
+  const { n, nodes, faults, json, keep, tls, env } = options();
+  const cluster = await startCluster({ nodes, tls, env });
   let kept: "keep" | "remove" = "keep";
   try {
     const { primary } = await untilHealthy(cluster);
     const { uri } = cluster.node(primary).data;
     const conditions = await conditionsOf(uri);
-    console.log(`${describeConditions(conditions)}\n${nodes} nodes, n = ${n}, ${cluster.dir}`);
+    console.log(
+      `${describeConditions(conditions)}\n${nodes} nodes${tls ? " in TLS" : ""}, n = ${n}, ${cluster.dir}`,
+    );
     await createWriterTable(uri);
     const results: FaultResult[] = [];
     for (const fault of faults) results.push(await measure(cluster, fault, n));
