@@ -43,7 +43,7 @@ export async function attempting<T>(
     } catch (error) {
       const failure = judge(error, { lease, progress, call, plan });
       if (failure !== undefined) throw failure;
-      await call.pause(delayBefore(call.attempts, plan.backoff, Math.random()));
+      await topology.pause(call, delayBefore(call.attempts, plan.backoff, Math.random()));
       continue;
     }
     lease.release();

@@ -37,6 +37,8 @@ export class Topology {
   #started = false;
   #isOver = false;
   #waiters = new Set<() => void>();
+  /** Pauses that another primary ends. */
+  readonly #pauses = new Set<AbortController>();
   #primary: Node | undefined;
   #seekingSince: number | undefined;
   #newestEpoch = 0n;
@@ -165,6 +167,9 @@ export class Topology {
     else this.#seekingSince = undefined;
     if (before !== undefined && this.#primary === undefined) this.nudge();
     if (before !== this.#primary) before?.suspect();
+    if (before !== this.#primary && this.#primary !== undefined) {
+      for (const pause of this.#pauses) pause.abort(null);
+    }
     if (this.#primary !== undefined) this.#tell(this.#primary);
   }
 
@@ -181,6 +186,15 @@ export class Topology {
     const waiters = this.#waiters;
     this.#waiters = new Set();
     for (const wake of waiters) wake();
+  }
+
+  /** Between two attempts of a call: as long as that, or until another primary is found. */
+  async pause(call: Call, ms: number): Promise<void> {
+    const pause = new AbortController();
+    this.#pauses.add(pause);
+    const { signal } = pause;
+    const either = call.stop === undefined ? signal : AbortSignal.any([signal, call.stop]);
+    await this.#clock.sleep(ms, either).finally(() => this.#pauses.delete(pause));
   }
 
   /** The next time anything was learnt; rejects with the signal's reason. */
