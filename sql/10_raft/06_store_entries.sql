@@ -11,10 +11,11 @@ declare
   v_entry record;
 begin
   select * into strict v_state from raft.hard_state;
+  -- One look into the index for each: a join would read the whole log for a single entry.
   select min(e.i) into v_first
     from jsonb_to_recordset(p_entries) as e (i bigint, t bigint)
-    left join raft.log as l on l.index = e.i and l.term = e.t
-   where l.index is null and e.i > v_state.snapshot_index;
+   where e.i > v_state.snapshot_index
+     and (select l.term from raft.log as l where l.index = e.i) is distinct from e.t;
   if v_first is null then
     return;
   end if;

@@ -9,10 +9,11 @@ declare
   v_entry raft.log;
   v_ours  boolean := false;     -- something that the node itself goes by
 begin
-  update raft.hard_state set commit_index = greatest(commit_index, p_commit) returning * into v_state;
-  if v_state.applied_index = v_state.commit_index then
+  select * into strict v_state from raft.hard_state;
+  if p_commit <= v_state.commit_index and v_state.applied_index = v_state.commit_index then
     return;
   end if;
+  v_state.commit_index := greatest(v_state.commit_index, p_commit);
   for v_entry in
     select * from raft.log as l
      where l.index > v_state.applied_index and l.index <= v_state.commit_index order by l.index
@@ -21,17 +22,15 @@ begin
       perform cluster.apply(v_entry.index, v_entry.term, v_entry.kind,
                             v_entry.client, v_entry.sequence, v_entry.body);
     exception when others then
-      update raft.hard_state
-         set alarm = format('entry %s (%s) cannot be applied: %s',
-                            v_entry.index, v_entry.kind, sqlerrm);
+      v_state.alarm := format('entry %s (%s) cannot be applied: %s', v_entry.index, v_entry.kind, sqlerrm);
       exit;
     end;
     v_state.applied_index := v_entry.index;
     v_ours := v_ours or v_entry.kind not in ('entry', 'kv_set', 'kv_compact', 'kv_reset');
   end loop;
   update raft.hard_state
-     set applied_index = v_state.applied_index,
-         alarm = case when v_state.applied_index = commit_index then null else alarm end;
+     set commit_index = v_state.commit_index, applied_index = v_state.applied_index,
+         alarm = case when v_state.applied_index < v_state.commit_index then v_state.alarm end;
   perform pg_notify('pg_replica_wake', case when v_ours then 'applied' else 'served' end);
 end
 $$;

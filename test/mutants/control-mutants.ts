@@ -200,7 +200,11 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     rule: "R3 R6",
     killer: oracle(1),
     patches: [
-      { file: STORE, find: "where l.index is null and e.i > ", replace: "where e.i > " },
+      {
+        file: STORE,
+        find: "\n     and (select l.term from raft.log as l where l.index = e.i) is distinct from e.t;",
+        replace: ";",
+      },
       {
         file: STORE,
         find: "assert v_first > v_state.commit_index,\n    format('a leader would cut entry %s, %s is committed', v_first, v_state.commit_index);",
