@@ -7,8 +7,8 @@ export LC_ALL=C
 target=${1:-}
 cd "$(dirname "$0")/.."
 case $target in
-  control) parts='00_schema.sql 05_pgreplica 10_raft 20_peer 30_cluster 35_node 40_pg_replica 90_grants.sql 95_pgraft' ;;
-  data) parts='00_schema.sql 05_pgreplica 60_data_server 65_monitoring 95_pgraft' ;;
+  control) parts='00_schema.sql 05_pgreplica 10_raft 20_peer 30_cluster 35_node 40_pg_replica 70_calls 90_grants.sql 95_pgraft' ;;
+  data) parts='00_schema.sql 05_pgreplica 60_data_server 65_monitoring 70_calls 95_pgraft' ;;
   *) echo "usage: sh sql/install.sh control|data" >&2; exit 2 ;;
 esac
 

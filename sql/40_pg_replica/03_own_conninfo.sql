@@ -4,9 +4,9 @@
 create or replace function node.own_conninfo(p_limit_ms integer) returns text
 language sql stable set search_path = '', pg_temp as $$
   select format('host=%s port=%s dbname=%s user=postgres connect_timeout=2 application_name=pgreplica_sql options=%s',
-           node.conninfo_value(trim(both ' "' from split_part(current_setting('unix_socket_directories'), ',', 1))),
-           current_setting('port'), node.conninfo_value(current_database()),
-           node.conninfo_value(format(
+           pgreplica.conninfo_value(trim(both ' "' from split_part(current_setting('unix_socket_directories'), ',', 1))),
+           current_setting('port'), pgreplica.conninfo_value(current_database()),
+           pgreplica.conninfo_value(format(
              '-c statement_timeout=%s -c lock_timeout=5s -c client_connection_check_interval=1s'
              ' -c default_transaction_isolation=read\ committed -c default_transaction_read_only=off',
              p_limit_ms)));

@@ -44,6 +44,6 @@ exception
   when others then
     get stacked diagnostics v_detail = pg_exception_detail, v_hint = pg_exception_hint;
     if v_open then perform node.dblink_disconnect(v_name); end if;
-    perform node.raise_as(sqlstate, sqlerrm, v_detail, v_hint);
+    perform pgreplica.raise_as(sqlstate, sqlerrm, v_detail, v_hint);
 end
 $$;

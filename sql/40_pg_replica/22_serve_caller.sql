@@ -7,6 +7,6 @@ begin
      and not current_setting('transaction_read_only')::boolean then
     return node.serve(p_function, p_args, session_user);
   end if;
-  return node.act(p_function, p_args);
+  return pgreplica.act(p_function, p_args);
 end
 $$;

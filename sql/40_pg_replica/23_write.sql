@@ -1,7 +1,7 @@
 -- A write of the log as a service: outside the caller's transaction, and so refused in one that was made read-only.
 --
 -- Once it was asked for, no answer means that the outcome is unknown (H13).
-create or replace function node.write(p_function text, p_args jsonb) returns jsonb
+create or replace function pgreplica.write(p_function text, p_args jsonb) returns jsonb
 language plpgsql volatile set search_path = '', pg_temp as $$
 begin
   if current_setting('transaction_read_only')::boolean and not pg_is_in_recovery() then

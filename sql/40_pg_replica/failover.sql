@@ -6,7 +6,7 @@ create or replace function pg_replica.failover(
   out finished_at timestamptz, out write_gap_ms integer
 )
 language sql volatile security definer set search_path = '', pg_temp as $$
-  select r.* from jsonb_populate_record(null::pg_replica.requests, node.act('failover',
+  select r.* from jsonb_populate_record(null::pg_replica.requests, pgreplica.act('failover',
     jsonb_build_object('target', target, 'allow_data_loss', allow_data_loss, 'wait_ms', wait_ms))) as r;
 $$;
 comment on function pg_replica.failover(text, boolean, integer) is
@@ -19,7 +19,7 @@ create or replace function pg_replica.failover(
   out finished_at timestamptz, out write_gap_ms integer
 )
 language sql volatile security definer set search_path = '', pg_temp as $$
-  select r.* from jsonb_populate_record(null::pg_replica.requests, node.act('failover',
+  select r.* from jsonb_populate_record(null::pg_replica.requests, pgreplica.act('failover',
     jsonb_build_object('target', target, 'allow_data_loss', allow_data_loss, 'wait_ms', wait_ms))) as r;
 $$;
 comment on function pg_replica.failover(integer, boolean, integer) is

@@ -6,7 +6,7 @@ create or replace function pg_replica.switchover(
   out finished_at timestamptz, out write_gap_ms integer
 )
 language sql volatile security definer set search_path = '', pg_temp as $$
-  select r.* from jsonb_populate_record(null::pg_replica.requests, node.act('switchover',
+  select r.* from jsonb_populate_record(null::pg_replica.requests, pgreplica.act('switchover',
     jsonb_build_object('target', target, 'at', at, 'wait_ms', wait_ms))) as r;
 $$;
 comment on function pg_replica.switchover(text, timestamptz, integer) is
@@ -19,7 +19,7 @@ create or replace function pg_replica.switchover(
   out finished_at timestamptz, out write_gap_ms integer
 )
 language sql volatile security definer set search_path = '', pg_temp as $$
-  select r.* from jsonb_populate_record(null::pg_replica.requests, node.act('switchover',
+  select r.* from jsonb_populate_record(null::pg_replica.requests, pgreplica.act('switchover',
     jsonb_build_object('target', target, 'at', at, 'wait_ms', wait_ms))) as r;
 $$;
 comment on function pg_replica.switchover(integer, timestamptz, integer) is

@@ -19,10 +19,18 @@ export const SQL_OF: Readonly<Record<Target, readonly string[]>> = {
     "30_cluster",
     "35_node",
     "40_pg_replica",
+    "70_calls",
     "90_grants.sql",
     "95_pgraft",
   ],
-  data: ["00_schema.sql", "05_pgreplica", "60_data_server", "65_monitoring", "95_pgraft"],
+  data: [
+    "00_schema.sql",
+    "05_pgreplica",
+    "60_data_server",
+    "65_monitoring",
+    "70_calls",
+    "95_pgraft",
+  ],
 };
 
 export interface Migration {

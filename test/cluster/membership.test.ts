@@ -8,7 +8,7 @@ import { createWriterTable, startWriter } from "../support/writer.ts";
 
 vi.setConfig({ testTimeout: 150_000 });
 
-const members = useMembers(6, [6]);
+const members = useMembers(6, { founders: 1, witnesses: [6] });
 const { control, join, untilDone, present } = members;
 const node = (id: number) => members.node(id);
 

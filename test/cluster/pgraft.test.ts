@@ -2,60 +2,28 @@
 import type { ChildProcess } from "node:child_process";
 import { appendFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
-import { type ByHand, endWorker, prepareByHand } from "../support/by-hand.ts";
-import type { ClusterView } from "../support/cluster.ts";
+import { expect, test, vi } from "vitest";
+import { endWorker } from "../support/by-hand.ts";
 import { untilHealthy } from "../support/health.ts";
+import { useMembers } from "../support/members.ts";
 import { cli } from "../support/programs.ts";
 import { errorOf, rows, sqlstate, value } from "../support/sql.ts";
 import { until } from "../support/until.ts";
 
 vi.setConfig({ testTimeout: 150_000 });
 
-let all: ByHand;
-let failed = false;
-const workers = new Map<number, ChildProcess>();
+const members = useMembers(3, { founders: 1 });
 
-beforeAll(async () => {
-  all = await prepareByHand(3, { founders: 1 });
-  const { exitCode, stderr } = await all.init(1);
-  expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
-  workers.set(1, await all.run(1));
-  await untilHealthy(present(1), 60_000);
-}, 120_000);
-afterEach(({ task }) => {
-  if (task.result?.state === "fail") failed = true;
-});
-afterAll(async () => {
-  await Promise.all([...workers.values()].map(endWorker));
-  if (failed) console.error(`logs are kept in ${all.top}`);
-  await all.discard(failed ? "keep" : "remove");
-}, 60_000);
-
-function present(...ids: readonly number[]): ClusterView {
-  const nodes = ids.map((id) => all.node(id));
-  return {
-    size: nodes.length,
-    nodes,
-    node: (id) => all.node(id),
-    dataUris: () => nodes.map(({ data }) => data.uri),
-    controlUris: () => nodes.map(({ control }) => control.uri),
-    refresh: () => Promise.resolve(),
-  };
-}
-
-const control = (id: number) => all.node(id).control.uri;
-const data = (id: number) => all.node(id).data.uri;
+const { control, present } = members;
+const data = (id: number) => members.all.node(id).data.uri;
 const everywhere = [1, 2, 3].flatMap((id) => [() => control(id), () => data(id)]);
 const add = (by: string, id: number) =>
-  value(by, "select pgraft_add_node($1, '127.0.0.1', $2)", [id, all.node(id).control.port]);
+  value(by, "select pgraft_add_node($1, '127.0.0.1', $2)", [id, members.all.node(id).control.port]);
 
 test("nodes join by pgraft_add_node, which is true once they vote", async () => {
   expect(sqlstate(await errorOf(add(control(1), 2)))).toBe("RF006");
   for (const id of [2, 3]) {
-    const { exitCode, stderr } = await all.join(id, 1);
-    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
-    workers.set(id, await all.run(id));
+    await members.join(id, 1);
     // Until it answers and has caught up, the call says so, and goes on when it is made again.
     await until(`node ${id} is added`, { limitMs: 60_000 }, async () => {
       const outcome = await add(control(1), id).catch((error: unknown) => sqlstate(error as Error));
@@ -65,10 +33,10 @@ test("nodes join by pgraft_add_node, which is true once they vote", async () => 
   }
   await untilHealthy(present(1, 2, 3), 60_000);
   expect(sqlstate(await errorOf(add(data(2), 3)))).toBe("RF001");
-  const members = "select node_id, address, port, is_leader, name, is_voter from pgraft_get_nodes";
-  const seen = await rows(control(1), members);
+  const listed = "select node_id, address, port, is_leader, name, is_voter from pgraft_get_nodes";
+  const seen = await rows(control(1), listed);
   expect(seen.map(({ is_voter }) => is_voter)).toEqual([true, true, true]);
-  for (const uri of everywhere) expect(await rows(uri(), members)).toEqual(seen);
+  for (const uri of everywhere) expect(await rows(uri(), listed)).toEqual(seen);
 });
 
 test("every node tells the same of all, and its self-test finds nothing", async () => {
@@ -105,7 +73,7 @@ test("every node tells the same of all, and its self-test finds nothing", async 
 test("idle, nothing is appended; a worker that is gone is told stopped, and no leader", async () => {
   const last = "select last_index from pgraft_log_get_stats()";
   const before = await value(control(1), last);
-  const worker = workers.get(3) as ChildProcess;
+  const worker = members.workers.get(3) as ChildProcess;
   worker.kill("SIGSTOP");
   await until("its silence shows", { limitMs: 5000 }, async () => {
     const state = await value(control(3), "select pgraft_get_worker_state()");
@@ -125,7 +93,9 @@ test("idle, nothing is appended; a worker that is gone is told stopped, and no l
 test("debug is on within a second, and leadership moves on demand", async () => {
   expect(await value(data(1), "select pgraft_set_debug(true)")).toBe("true");
   await until("the worker logs at debug", { limitMs: 2000 }, async () => {
-    return (await readFile(join(all.top, "run1.log"), "utf8")).includes('"worker.debugging"');
+    return (await readFile(join(members.all.top, "run1.log"), "utf8")).includes(
+      '"worker.debugging"',
+    );
   });
   const term = Number(await value(control(1), "select pgraft_get_term()"));
   expect(await value(control(1), "select pgraft_transfer_leadership(2)")).toBe("true");
@@ -140,7 +110,11 @@ test("debug is on within a second, and leadership moves on demand", async () => 
 });
 
 test("a second worker of the same node refuses to start", async () => {
-  const { exitCode, stderr } = await cli(["run", "--config", join(all.top, "node1/node.yaml")]);
+  const { exitCode, stderr } = await cli([
+    "run",
+    "--config",
+    join(members.all.top, "node1/node.yaml"),
+  ]);
   expect(exitCode).toBe(1);
   expect(stderr).toContain("worker.pid");
   expect(await value(control(1), "select pgraft_get_worker_state()")).toBe("running");
@@ -159,10 +133,17 @@ test("a member leaves, and what is left goes on", async () => {
 });
 
 test("a worker refuses a setting pgraft.* that nobody knows, by name", async () => {
-  const worker = workers.get(2) as ChildProcess;
+  const worker = members.workers.get(2) as ChildProcess;
   await endWorker(worker);
-  await appendFile(join(all.top, "node2/control/postgresql.conf"), "\npgraft.no_such = 1\n");
-  const { exitCode, stderr } = await cli(["run", "--config", join(all.top, "node2/node.yaml")]);
+  await appendFile(
+    join(members.all.top, "node2/control/postgresql.conf"),
+    "\npgraft.no_such = 1\n",
+  );
+  const { exitCode, stderr } = await cli([
+    "run",
+    "--config",
+    join(members.all.top, "node2/node.yaml"),
+  ]);
   expect(exitCode).toBe(1);
   expect(stderr).toContain("pgraft: unknown setting pgraft.no_such");
   const refused = await errorOf(value(control(2), "select pgraft_init()"));

@@ -1,8 +1,7 @@
 /** Who is refused, what listens, and where no secret stands: looked at from outside, on a cluster in TLS. */
-import type { ChildProcess } from "node:child_process";
 import { mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { monotonicClock } from "../../src/clock/clock.ts";
 import { readIdentity } from "../../src/config/identity.ts";
 import { loadConfig } from "../../src/config/load.ts";
@@ -12,10 +11,10 @@ import { connect } from "../../src/db/connect.ts";
 import { hello, type Sender } from "../../src/db/peer.ts";
 import { connect as connectReplication } from "../../src/replication/connection.ts";
 import { planTls } from "../../src/replication/tls.ts";
-import { type ByHand, endWorker, madeUpOf, prepareByHand } from "../support/by-hand.ts";
 import { createAuthority, issueInto } from "../support/certificates.ts";
 import { processesBelow } from "../support/cluster.ts";
 import { untilHealthy, untilNewPrimary } from "../support/health.ts";
+import { useMembers } from "../support/members.ts";
 import { run } from "../support/programs.ts";
 import { listening } from "../support/sockets.ts";
 import { rows, value } from "../support/sql.ts";
@@ -24,39 +23,20 @@ import { until } from "../support/until.ts";
 vi.setConfig({ testTimeout: 90_000 });
 
 const authority = createAuthority("ours");
-let all: ByHand;
-let failed = false;
-const workers = new Map<number, ChildProcess>();
+const members = useMembers(3, { authority });
 /** Of node 2: what it logs in with, and how it speaks. */
 let password: string;
 let me: Sender;
 let own: Required<TlsFiles>;
 
 beforeAll(async () => {
-  all = await prepareByHand(3, { authority });
-  for (const id of [1, 2, 3]) {
-    const { exitCode, stderr } = await all.init(id);
-    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
-    workers.set(id, await all.run(id));
-  }
-  await untilHealthy(madeUpOf(all, [1, 2, 3]), 90_000);
-  const config = await loadConfig(all.configOf(2), {});
+  const config = await loadConfig(members.all.configOf(2), {});
   const identity = await readIdentity(config.dir);
   password = nodePassword(config, 2);
   me = { clusterId: config.clusterId, nodeId: 2, incarnation: identity?.incarnation ?? "" };
   const { ca, cert, key } = config.tls as Required<TlsFiles>;
   own = { ca, cert, key };
-}, 150_000);
-
-afterEach(({ task }) => {
-  if (task.result?.state === "fail") failed = true;
 });
-
-afterAll(async () => {
-  await Promise.all([...workers.values()].map(endWorker));
-  if (failed) console.error(`logs are kept in ${all.top}`);
-  await all.discard(failed ? "keep" : "remove");
-}, 60_000);
 
 interface Login {
   readonly user?: string;
@@ -96,7 +76,7 @@ async function stream(port: number, changed: Login = {}): Promise<string> {
 
 /** The control store of node 1, and its data server in both ways. */
 async function everywhere(changed: Login): Promise<string[]> {
-  const { control, data } = all.node(1);
+  const { control, data } = members.all.node(1);
   return [
     await login(control.port, changed),
     await login(data.port, changed),
@@ -105,7 +85,7 @@ async function everywhere(changed: Login): Promise<string[]> {
 }
 
 async function issued(name: string, by: typeof authority, commonName: string) {
-  const dir = join(all.top, "others");
+  const dir = join(members.all.top, "others");
   await mkdir(dir, { recursive: true });
   const paths = await issueInto(dir, name, by, { commonName, hosts: ["127.0.0.1"] });
   return { ...paths, ca: own.ca };
@@ -149,8 +129,8 @@ describe("a member is let in by its certificate and its password together; nobod
 
 describe("a server is believed by its authority and its host's name", () => {
   test("another authority", async () => {
-    const ca = join(all.top, "others.ca");
-    await issueInto(all.top, "others", createAuthority("ours"), {
+    const ca = join(members.all.top, "others.ca");
+    await issueInto(members.all.top, "others", createAuthority("ours"), {
       commonName: "x",
       hosts: [],
     });
@@ -169,7 +149,7 @@ describe("a server is believed by its authority and its host's name", () => {
 describe("whoever is in and not what he says is refused", () => {
   async function greeted(sender: Partial<Sender>, by: Login = {}): Promise<string> {
     const options = {
-      port: all.node(1).control.port,
+      port: members.all.node(1).control.port,
       applicationName: "test",
       connectLimitMs: 5000,
     };
@@ -203,19 +183,19 @@ describe("whoever is in and not what he says is refused", () => {
   });
 
   test("a member under another member's login", async () => {
-    const third = await readIdentity(join(all.top, "node3"));
+    const third = await readIdentity(join(members.all.top, "node3"));
     const said = await greeted({ nodeId: 3, incarnation: third?.incarnation ?? "" });
     expect(said).toBe("RF008 login pgreplica_node_2 may not speak for node 3");
   });
 
   test("an ordinary role, of monitors or none: nothing of peer, raft, cluster and node", async () => {
-    const { uri } = all.node(1).control;
+    const { uri } = members.all.node(1).control;
     await rows(uri, "create role watcher login password 'watcher' in role pgreplica_monitor");
     const client = await connect({
       ...asNode2(),
       user: "watcher",
       password: "watcher",
-      port: all.node(1).control.port,
+      port: members.all.node(1).control.port,
       applicationName: "test",
       connectLimitMs: 5000,
     });
@@ -233,8 +213,8 @@ describe("whoever is in and not what he says is refused", () => {
 
 test("nothing listens beyond what the configuration names", () => {
   for (const id of [1, 2, 3]) {
-    const { control, data } = all.node(id);
-    const node = join(all.top, `node${id}`);
+    const { control, data } = members.all.node(id);
+    const node = join(members.all.top, `node${id}`);
     expect(listening(processesBelow(node))).toEqual(
       [
         `127.0.0.1:${control.port}`,
@@ -247,18 +227,20 @@ test("nothing listens beyond what the configuration names", () => {
 });
 
 test("after a failover no secret stands in a log, a command line, the log of Raft, or a setting", async () => {
-  const { primary } = await untilHealthy(madeUpOf(all, [1, 2, 3]));
+  const { primary } = await untilHealthy(members.present(1, 2, 3));
   const pid = Number(
-    (await readFile(join(all.node(primary).data.dir, "postmaster.pid"), "utf8")).split("\n")[0],
+    (await readFile(join(members.all.node(primary).data.dir, "postmaster.pid"), "utf8")).split(
+      "\n",
+    )[0],
   );
   process.kill(pid, "SIGKILL");
-  await untilNewPrimary(madeUpOf(all, [1, 2, 3]), primary);
-  await untilHealthy(madeUpOf(all, [1, 2, 3]));
+  await untilNewPrimary(members.present(1, 2, 3), primary);
+  await untilHealthy(members.present(1, 2, 3));
   const secrets = await allSecrets();
   expect(secrets.length).toBeGreaterThan(10);
   const found = (text: string) => secrets.filter((secret) => text.includes(secret));
 
-  for (const { pid: one, command } of processesBelow(all.top)) {
+  for (const { pid: one, command } of processesBelow(members.all.top)) {
     expect(found(command), command).toEqual([]);
     const environment = await readFile(`/proc/${one}/environ`, "utf8").catch(() => "");
     expect(found(environment), `environment of ${command}`).toEqual([]);
@@ -270,7 +252,7 @@ test("after a failover no secret stands in a log, a command line, the log of Raf
       (select jsonb_agg(to_jsonb(p)) from cluster.proposal as p),
       (select jsonb_agg(to_jsonb(o)) from node.observed as o))::text`;
   for (const id of [1, 2, 3]) {
-    const { control, data } = all.node(id);
+    const { control, data } = members.all.node(id);
     expect(found(`${await value(control.uri, settings)}`)).toEqual([]);
     expect(found(`${await value(data.uri, settings)}`)).toEqual([]);
     expect(found(`${await value(control.uri, tables)}`)).toEqual([]);
@@ -282,7 +264,7 @@ test("after a failover no secret stands in a log, a command line, the log of Raf
   );
   expect(holders.sort()).toEqual([...may, "peer.password", "superuser.password"].sort());
   for (const name of holders) {
-    expect((await stat(join(all.top, name))).mode & 0o077, name).toBe(0);
+    expect((await stat(join(members.all.top, name))).mode & 0o077, name).toBe(0);
   }
 });
 
@@ -291,11 +273,11 @@ async function allSecrets(): Promise<string[]> {
   const stored = "select rolpassword as text from pg_authid where rolpassword is not null";
   const secrets = [];
   for (const id of [1, 2, 3]) {
-    const config = await loadConfig(all.configOf(id), {});
-    const key = await readFile(join(all.top, `node${id}`, "node.key"), "utf8");
+    const config = await loadConfig(members.all.configOf(id), {});
+    const key = await readFile(join(members.all.top, `node${id}`, "node.key"), "utf8");
     secrets.push(config.peerSecret, config.superuserPassword ?? "", nodePassword(config, id));
     secrets.push(key.split("\n")[1] ?? "");
-    for (const { control, data } of [all.node(id)]) {
+    for (const { control, data } of [members.all.node(id)]) {
       for (const { uri } of [control, data]) {
         secrets.push(...(await rows<{ text: string }>(uri, stored)).map(({ text }) => text));
       }
@@ -308,28 +290,35 @@ async function allSecrets(): Promise<string[]> {
 async function filesWith(secrets: readonly string[]): Promise<string[]> {
   const patterns = secrets.flatMap((secret) => ["-e", secret]);
   const outside = ["base", "global", "pg_wal"].map((name) => `--exclude-dir=${name}`);
-  const { exitCode, stdout } = await run("grep", ["-rlFa", ...outside, ...patterns, all.top]);
+  const { exitCode, stdout } = await run("grep", [
+    "-rlFa",
+    ...outside,
+    ...patterns,
+    members.all.top,
+  ]);
   expect(exitCode).toBe(0);
   return stdout
     .trim()
     .split("\n")
-    .map((path) => path.slice(all.top.length + 1));
+    .map((path) => path.slice(members.all.top.length + 1));
 }
 
 test("a removed node logs in nowhere any more, and what it had open is ended", async () => {
-  const { primary } = await untilHealthy(madeUpOf(all, [1, 2, 3]));
+  const { primary } = await untilHealthy(members.present(1, 2, 3));
   const removed = primary === 2 ? 3 : 2;
   const [by = 0] = [1, 2, 3].filter((id) => id !== removed && id !== primary);
-  const config = await loadConfig(all.configOf(removed), {});
+  const config = await loadConfig(members.all.configOf(removed), {});
   const as = {
     user: `pgreplica_node_${removed}`,
     password: nodePassword(config, removed),
     tls: config.tls,
   };
-  const { control, data } = all.node(primary);
+  const { control, data } = members.all.node(primary);
   expect(await login(data.port, as)).toBe("in");
   const gone = "select pg_replica.remove_node($1::integer)";
-  expect(await value(all.node(by).control.uri, gone, [removed], { answerMs: 65_000 })).toBe("true");
+  expect(await value(members.all.node(by).control.uri, gone, [removed], { answerMs: 65_000 })).toBe(
+    "true",
+  );
   await until("it logs in nowhere", { limitMs: 15_000 }, async () => {
     const said = [
       await login(control.port, as),

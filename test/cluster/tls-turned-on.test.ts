@@ -1,14 +1,14 @@
 /** A cluster in plain text turns TLS on, node by node, while clients write: no failover, and then nothing else. */
-import type { ChildProcess } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
-import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { loadConfig } from "../../src/config/load.ts";
 import { nodePassword } from "../../src/config/secrets.ts";
 import type { TlsMode } from "../../src/config/tls.ts";
 import { connect } from "../../src/db/connect.ts";
-import { type ByHand, certify, endWorker, madeUpOf, prepareByHand } from "../support/by-hand.ts";
+import { certify, endWorker } from "../support/by-hand.ts";
 import { createAuthority } from "../support/certificates.ts";
 import { untilHealthy } from "../support/health.ts";
+import { useMembers } from "../support/members.ts";
 import { rows, value } from "../support/sql.ts";
 import { until } from "../support/until.ts";
 import { createWriterTable, startWriter } from "../support/writer.ts";
@@ -16,44 +16,22 @@ import { createWriterTable, startWriter } from "../support/writer.ts";
 vi.setConfig({ testTimeout: 180_000 });
 
 const IDS = [1, 2, 3] as const;
-let all: ByHand;
-let failed = false;
-const workers = new Map<number, ChildProcess>();
-
-beforeAll(async () => {
-  all = await prepareByHand(3);
-  for (const id of IDS) {
-    const { exitCode, stderr } = await all.init(id);
-    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
-    workers.set(id, await all.run(id));
-  }
-  await untilHealthy(madeUpOf(all, IDS), 90_000);
-}, 150_000);
-
-afterEach(({ task }) => {
-  if (task.result?.state === "fail") failed = true;
-});
-
-afterAll(async () => {
-  await Promise.all([...workers.values()].map(endWorker));
-  if (failed) console.error(`logs are kept in ${all.top}`);
-  await all.discard(failed ? "keep" : "remove");
-}, 60_000);
+const members = useMembers(3);
 
 /** Another file for a node, and another worker for its servers. */
 async function set(id: number, mode: TlsMode): Promise<void> {
-  const file = JSON.parse(await readFile(all.configOf(id), "utf8"));
+  const file = JSON.parse(await readFile(members.all.configOf(id), "utf8"));
   file.tls = { ca: "node.ca", cert: "node.crt", key: "node.key", mode };
-  await writeFile(all.configOf(id), JSON.stringify(file));
-  const worker = workers.get(id);
+  await writeFile(members.all.configOf(id), JSON.stringify(file));
+  const worker = members.workers.get(id);
   if (worker !== undefined) await endWorker(worker);
-  workers.set(id, await all.run(id));
+  members.workers.set(id, await members.all.run(id));
   await until(`node ${id} runs with ${mode}`, { limitMs: 20_000, everyMs: 50 }, async () => {
-    const shown = await value(all.node(id).control.uri, "show ssl");
-    const starts = (await readFile(all.logOf(id), "utf8")).match(/worker\.started/g) ?? [];
+    const shown = await value(members.all.node(id).control.uri, "show ssl");
+    const starts = (await readFile(members.all.logOf(id), "utf8")).match(/worker\.started/g) ?? [];
     return shown === "on" && starts.length === 2 + MODES.indexOf(mode);
   });
-  await untilHealthy(madeUpOf(all, IDS), 30_000);
+  await untilHealthy(members.present(...IDS), 30_000);
 }
 
 const MODES: readonly TlsMode[] = ["offer", "use", "only"];
@@ -62,17 +40,20 @@ const MODES: readonly TlsMode[] = ["offer", "use", "only"];
 async function secured(): Promise<Set<boolean>> {
   const text = `select s.ssl from pg_stat_activity as a join pg_stat_ssl as s using (pid)
                  where a.usename ~ '^pgreplica_node_'`;
-  const uris = IDS.flatMap((id) => [all.node(id).control.uri, all.node(id).data.uri]);
+  const uris = IDS.flatMap((id) => [
+    members.all.node(id).control.uri,
+    members.all.node(id).data.uri,
+  ]);
   const found = await Promise.all(uris.map((uri) => rows<{ ssl: boolean }>(uri, text)));
   return new Set(found.flat().map(({ ssl }) => ssl));
 }
 
 test("offer, use, only: writes go on, the primary and its epoch stay", async () => {
   const authority = createAuthority("ours");
-  for (const id of IDS) await certify(all.top, id, authority);
-  const { primary } = await untilHealthy(madeUpOf(all, IDS));
-  await createWriterTable(all.node(primary).data.uri);
-  const writer = startWriter({ hosts: madeUpOf(all, IDS).dataUris(), everyMs: 5 });
+  for (const id of IDS) await certify(members.all.top, id, authority);
+  const { primary } = await untilHealthy(members.present(...IDS));
+  await createWriterTable(members.all.node(primary).data.uri);
+  const writer = startWriter({ hosts: members.present(...IDS).dataUris(), everyMs: 5 });
   expect(await secured()).toEqual(new Set([false]));
   for (const mode of MODES) {
     for (const id of IDS) await set(id, mode);
@@ -82,16 +63,16 @@ test("offer, use, only: writes go on, the primary and its epoch stay", async () 
     });
   }
   await writer.stop();
-  const result = await writer.check(all.node(primary).data.uri);
+  const result = await writer.check(members.all.node(primary).data.uri);
   expect(result).toMatchObject({ lost: [], invented: [] });
   console.log(`largest gap: ${result.largestGap.ms.toFixed(0)} ms`);
   const epochs = "select count(*)::integer from pg_replica.history()";
-  expect(await value(all.node(1).control.uri, epochs)).toBe("1");
+  expect(await value(members.all.node(1).control.uri, epochs)).toBe("1");
 });
 
 test("from then on a member's password in plain text is refused", async () => {
-  const config = await loadConfig(all.configOf(2), {});
-  for (const { port } of [all.node(1).control, all.node(1).data]) {
+  const config = await loadConfig(members.all.configOf(2), {});
+  for (const { port } of [members.all.node(1).control, members.all.node(1).data]) {
     const plain = connect({
       host: "127.0.0.1",
       port,

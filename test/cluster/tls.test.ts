@@ -1,15 +1,15 @@
 /** A cluster in TLS from its first connection on: founded, failed over, rejoined, grown, given other certificates. */
-import type { ChildProcess } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
-import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { monotonicClock } from "../../src/clock/clock.ts";
 import { openSocket } from "../../src/replication/socket.ts";
 import { planTls } from "../../src/replication/tls.ts";
-import { type ByHand, certify, endWorker, madeUpOf, prepareByHand } from "../support/by-hand.ts";
+import { certify } from "../support/by-hand.ts";
 import { createAuthority } from "../support/certificates.ts";
 import { untilHealthy, untilNewPrimary } from "../support/health.ts";
+import { useMembers } from "../support/members.ts";
 import { rows, value } from "../support/sql.ts";
 import { until } from "../support/until.ts";
 import { createWriterTable, startWriter } from "../support/writer.ts";
@@ -17,31 +17,9 @@ import { createWriterTable, startWriter } from "../support/writer.ts";
 vi.setConfig({ testTimeout: 120_000 });
 
 let authority = createAuthority("first");
-let all: ByHand;
-let failed = false;
-const workers = new Map<number, ChildProcess>();
+const members = useMembers(4, { founders: 3, authority });
 
-beforeAll(async () => {
-  all = await prepareByHand(4, { founders: 3, authority });
-  for (const id of [1, 2, 3]) {
-    const { exitCode, stderr } = await all.init(id);
-    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
-    workers.set(id, await all.run(id));
-  }
-  await untilHealthy(present(1, 2, 3), 90_000);
-}, 150_000);
-
-afterEach(({ task }) => {
-  if (task.result?.state === "fail") failed = true;
-});
-
-afterAll(async () => {
-  await Promise.all([...workers.values()].map(endWorker));
-  if (failed) console.error(`logs are kept in ${all.top}`);
-  await all.discard(failed ? "keep" : "remove");
-}, 60_000);
-
-const present = (...ids: readonly number[]) => madeUpOf(all, ids);
+const { present } = members;
 
 interface Session extends Record<string, unknown> {
   readonly role: string;
@@ -54,7 +32,10 @@ async function sessions(...ids: readonly number[]): Promise<Session[]> {
   const text = `select a.usename::text as role, s.ssl, s.client_dn as dn
                   from pg_stat_activity as a join pg_stat_ssl as s using (pid)
                  where a.client_port > 0 and a.usename is not null and a.pid <> pg_backend_pid()`;
-  const uris = ids.flatMap((id) => [all.node(id).control.uri, all.node(id).data.uri]);
+  const uris = ids.flatMap((id) => [
+    members.all.node(id).control.uri,
+    members.all.node(id).data.uri,
+  ]);
   return (await Promise.all(uris.map((uri) => rows<Session>(uri, text)))).flat();
 }
 
@@ -69,9 +50,9 @@ test("every member comes in TLS, and shows the certificate of its role", async (
 });
 
 test("SQL that another node must answer gets there in TLS too", async () => {
-  const leader = Number(await value(all.node(1).control.uri, "select pg_replica.leader()"));
+  const leader = Number(await value(members.all.node(1).control.uri, "select pg_replica.leader()"));
   const [other = 0] = [1, 2, 3].filter((id) => id !== leader);
-  const uri = all.node(other).control.uri;
+  const uri = members.all.node(other).control.uri;
   await rows(uri, "select pg_replica.kv_put('way', 'in TLS')");
   expect(await value(uri, "select pg_replica.kv_get('way')")).toBe("in TLS");
 });
@@ -88,8 +69,8 @@ async function issuerAt(port: number): Promise<string> {
   }
 }
 
-const inNode = (id: number, name: string) => join(all.top, `node${id}`, name);
-const log = (id: number) => readFile(all.logOf(id), "utf8");
+const inNode = (id: number, name: string) => join(members.all.top, `node${id}`, name);
+const log = (id: number) => readFile(members.all.logOf(id), "utf8");
 
 async function untilTaken(what: string, wanted: () => Promise<boolean>): Promise<void> {
   await until(what, { limitMs: 10_000, everyMs: 50 }, wanted);
@@ -97,8 +78,8 @@ async function untilTaken(what: string, wanted: () => Promise<boolean>): Promise
 
 test("authority and certificates are exchanged under load: no failover, no election, nothing lost", async () => {
   const { primary } = await untilHealthy(present(1, 2, 3));
-  await createWriterTable(all.node(primary).data.uri);
-  const term = await value(all.node(1).control.uri, "select pg_replica.term()");
+  await createWriterTable(members.all.node(primary).data.uri);
+  const term = await value(members.all.node(1).control.uri, "select pg_replica.term()");
   const writer = startWriter({ hosts: present(1, 2, 3).dataUris(), everyMs: 5 });
   const second = createAuthority("second");
 
@@ -120,9 +101,9 @@ test("authority and certificates are exchanged under load: no failover, no elect
     await untilTaken("half an exchange is refused", async () =>
       /tls\.refused.*tls\.key: .*expected the private key of tls\.cert/.test(await log(id)),
     );
-    expect(await issuerAt(all.node(id).control.port)).toBe("CN=first");
+    expect(await issuerAt(members.all.node(id).control.port)).toBe("CN=first");
     await writeFile(inNode(id, "node.key"), key);
-    for (const { port } of [all.node(id).control, all.node(id).data]) {
+    for (const { port } of [members.all.node(id).control, members.all.node(id).data]) {
       await untilTaken("the server shows it", async () => (await issuerAt(port)) === "CN=second");
     }
   }
@@ -137,31 +118,31 @@ test("authority and certificates are exchanged under load: no failover, no elect
   // All that was connected connects again, and is let in by the new certificate.
   for (const id of [1, 2, 3]) {
     const end = `select pg_terminate_backend(pid) from pg_stat_activity where usename ~ '^pgreplica_node_'`;
-    await rows(all.node(id).control.uri, end);
-    await rows(all.node(id).data.uri, end);
+    await rows(members.all.node(id).control.uri, end);
+    await rows(members.all.node(id).data.uri, end);
   }
   await untilHealthy(present(1, 2, 3), 30_000);
   const issuers = `select distinct s.issuer_dn from pg_stat_ssl as s join pg_stat_activity as a using (pid)
                     where a.usename ~ '^pgreplica_node_'`;
   for (const { control, data } of present(1, 2, 3).nodes) {
     expect(await rows(control.uri, issuers)).toEqual([{ issuer_dn: "/CN=second" }]);
-    if (data.port !== all.node(primary).data.port) continue;
+    if (data.port !== members.all.node(primary).data.port) continue;
     expect(await rows(data.uri, issuers)).toEqual([{ issuer_dn: "/CN=second" }]);
   }
   await writer.stop();
-  const result = await writer.check(all.node(primary).data.uri);
+  const result = await writer.check(members.all.node(primary).data.uri);
   expect(result).toMatchObject({ lost: [], invented: [] });
   expect(result.acknowledged).toBeGreaterThan(200);
   console.log(`largest gap: ${result.largestGap.ms.toFixed(0)} ms`);
-  expect(await value(all.node(1).control.uri, "select pg_replica.term()")).toBe(term);
+  expect(await value(members.all.node(1).control.uri, "select pg_replica.term()")).toBe(term);
   const epochs = "select count(*)::integer from pg_replica.history()";
-  expect(await value(all.node(1).control.uri, epochs)).toBe("1");
+  expect(await value(members.all.node(1).control.uri, epochs)).toBe("1");
   authority = second;
 });
 
 test("a dead primary is replaced in TLS, and comes back as a standby", async () => {
   const { primary } = await untilHealthy(present(1, 2, 3));
-  const pid = await readFile(join(all.node(primary).data.dir, "postmaster.pid"), "utf8");
+  const pid = await readFile(join(members.all.node(primary).data.dir, "postmaster.pid"), "utf8");
   const started = monotonicClock.now();
   process.kill(Number(pid.split("\n")[0]), "SIGKILL");
   const taker = await untilNewPrimary(present(1, 2, 3), primary);
@@ -172,10 +153,8 @@ test("a dead primary is replaced in TLS, and comes back as a standby", async () 
 });
 
 test("a node joins in TLS: invited, copied, attached, each over a checked connection", async () => {
-  await certify(all.top, 4, authority);
-  const { exitCode, stderr } = await all.join(4, 1);
-  expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
-  workers.set(4, await all.run(4));
+  await certify(members.all.top, 4, authority);
+  await members.join(4, 1);
   await untilHealthy(present(1, 2, 3, 4), 60_000);
   const fourth = (await sessions(1, 2, 3)).filter(({ role }) => role === "pgreplica_node_4");
   expect(new Set(fourth.map(({ ssl, dn }) => `${ssl} ${dn}`))).toEqual(

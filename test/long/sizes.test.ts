@@ -8,7 +8,7 @@ import { createWriterTable, startWriter } from "../support/writer.ts";
 vi.setConfig({ testTimeout: 400_000 });
 
 const WITNESS = 8;
-const members = useMembers(8, [WITNESS]);
+const members = useMembers(8, { founders: 1, witnesses: [WITNESS] });
 const { control, join, untilDone, present } = members;
 const node = (id: number) => members.node(id);
 const term = () => value(control(1), "select pg_replica.term()");

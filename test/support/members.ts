@@ -1,17 +1,20 @@
-/** A cluster of nodes run by hand, whose members come and go during a test file. */
+/** A cluster of nodes run by hand, for a test file: its founders run before the tests, members come and go in them. */
 import type { ChildProcess } from "node:child_process";
 import { afterAll, afterEach, beforeAll, expect } from "vitest";
-import { type ByHand, endWorker, madeUpOf, prepareByHand } from "./by-hand.ts";
-import type { NodeEntry } from "./cluster.ts";
+import { type ByHand, endWorker, type Layout, madeUpOf, prepareByHand } from "./by-hand.ts";
 import { untilHealthy } from "./health.ts";
 import { rows, value } from "./sql.ts";
 import { until } from "./until.ts";
 
 export interface Members {
-  node(id: number): NodeEntry;
-  present(...ids: readonly number[]): ReturnType<typeof madeUpOf>;
+  /** Files and servers; from the first `beforeAll` on. */
+  readonly all: ByHand;
+  readonly workers: Map<number, ChildProcess>;
+  node(id: number): ReturnType<ByHand["node"]>;
   /** URI of a control store. */
   control(id: number): string;
+  present(...ids: readonly number[]): ReturnType<typeof madeUpOf>;
+  run(id: number): Promise<void>;
   /** Introduced by the node `by`, and run. */
   join(id: number, by: number, options?: readonly string[]): Promise<void>;
   untilDone(kind: string, id: number, by: number): Promise<void>;
@@ -22,22 +25,25 @@ export interface Members {
 /** What `seenBy` shows of a member that carries all it can. */
 export const full = (node_id: number) => ({ node_id, voter: true, sync: true, state: "attached" });
 
-/** Node 1 founds the cluster before the file's tests; all end after them, and leave their logs when one failed. */
-export function useMembers(count: number, witnesses: readonly number[]): Members {
+/** All end after the file's tests, and leave their logs when one failed. */
+export function useMembers(size: number, layout: Layout = {}): Members {
   let all: ByHand;
   let failed = false;
   const workers = new Map<number, ChildProcess>();
-  const run = async (id: number) => void workers.set(id, await all.run(id));
   const control = (id: number) => all.node(id).control.uri;
   const present = (...ids: readonly number[]) => madeUpOf(all, ids);
+  const run = async (id: number) => void workers.set(id, await all.run(id));
 
   beforeAll(async () => {
-    all = await prepareByHand(count, { founders: 1, witnesses });
-    const { exitCode, stderr } = await all.init(1);
-    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
-    await run(1);
-    await untilHealthy(present(1), 60_000);
-  }, 120_000);
+    all = await prepareByHand(size, layout);
+    const founders = Array.from({ length: layout.founders ?? size }, (_, index) => index + 1);
+    for (const id of founders) {
+      const { exitCode, stderr } = await all.init(id);
+      expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+      await run(id);
+    }
+    await untilHealthy(present(...founders), 90_000);
+  }, 150_000);
   afterEach(({ task }) => {
     if (task.result?.state === "fail") failed = true;
   });
@@ -48,9 +54,14 @@ export function useMembers(count: number, witnesses: readonly number[]): Members
   }, 60_000);
 
   return {
+    get all() {
+      return all;
+    },
+    workers,
     node: (id) => all.node(id),
-    present,
     control,
+    present,
+    run,
     join: async (id, by, options = []) => {
       const { exitCode, stderr } = await all.join(id, by, options);
       expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });

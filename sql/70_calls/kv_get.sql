@@ -2,7 +2,7 @@
 create or replace function pg_replica.kv_get(key text, consistency text default 'linearizable') returns text
 language plpgsql volatile security definer set search_path = '', pg_temp as $$
 begin
-  return node.read('kv_get', jsonb_build_object('key', key, 'consistency', consistency)) #>> '{}';
+  return pgreplica.read('kv_get', jsonb_build_object('key', key, 'consistency', consistency)) #>> '{}';
 end
 $$;
 comment on function pg_replica.kv_get(text, text) is

@@ -1,4 +1,4 @@
--- Change a key if it is as expected, by the control store of this node.
+-- Change a key if it is as expected.
 create or replace function pg_replica.kv_cas(
   key text, expected_version bigint, new_value text,
   out swapped boolean, out version bigint, out value text

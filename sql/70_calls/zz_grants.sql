@@ -1,4 +1,5 @@
--- Every grant on the data server.  Nothing is public: who is in none of the groups can call nothing of ours.
+-- Who may call what, on control stores and data servers alike.  Nothing is public: who is in none of the groups can
+-- call nothing of ours.
 revoke all on all functions in schema pg_replica, pgreplica from public;
 
 grant usage on schema pg_replica to pgreplica_monitor;

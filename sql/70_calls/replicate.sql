@@ -2,7 +2,7 @@
 create or replace function pg_replica.replicate(data text, request_id text default null) returns bigint
 language plpgsql volatile security definer set search_path = '', pg_temp as $$
 begin
-  return node.write('replicate', jsonb_build_object('data', jsonb_build_array(data), 'request_id', request_id))::bigint;
+  return pgreplica.write('replicate', jsonb_build_object('data', jsonb_build_array(data), 'request_id', request_id))::bigint;
 end
 $$;
 comment on function pg_replica.replicate(text, text) is
@@ -11,7 +11,7 @@ comment on function pg_replica.replicate(text, text) is
 create or replace function pg_replica.replicate(data text[], request_id text default null) returns bigint
 language plpgsql volatile security definer set search_path = '', pg_temp as $$
 begin
-  return node.write('replicate', jsonb_build_object('data', data, 'request_id', request_id))::bigint;
+  return pgreplica.write('replicate', jsonb_build_object('data', data, 'request_id', request_id))::bigint;
 end
 $$;
 comment on function pg_replica.replicate(text[], text) is
@@ -20,7 +20,7 @@ comment on function pg_replica.replicate(text[], text) is
 create or replace function pg_replica.replicate(data jsonb[], request_id text default null) returns bigint
 language plpgsql volatile security definer set search_path = '', pg_temp as $$
 begin
-  return node.write('replicate', jsonb_build_object('data', data::text[], 'request_id', request_id))::bigint;
+  return pgreplica.write('replicate', jsonb_build_object('data', data::text[], 'request_id', request_id))::bigint;
 end
 $$;
 comment on function pg_replica.replicate(jsonb[], text) is

@@ -1,4 +1,4 @@
--- Versions of a key, oldest first, by the control store of this node.
+-- Versions of a key, oldest first.
 create or replace function pg_replica.kv_history(
   key text, after_version bigint default 0, max_rows integer default 1000,
   consistency text default 'linearizable'

@@ -5,7 +5,7 @@ create or replace function pg_replica.kv_get_entry(
   value text, version bigint, created_version bigint, updated_at timestamptz
 )
 language sql volatile security definer set search_path = '', pg_temp as $$
-  select r.* from jsonb_to_recordset(node.read('kv_get_entry', jsonb_build_object(
+  select r.* from jsonb_to_recordset(pgreplica.read('kv_get_entry', jsonb_build_object(
     'key', key, 'consistency', consistency))) as r (
     value text, version bigint, created_version bigint, updated_at timestamptz);
 $$;

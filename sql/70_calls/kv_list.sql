@@ -4,7 +4,7 @@ create or replace function pg_replica.kv_list(
   consistency text default 'linearizable'
 ) returns table (key text, value text, version bigint, updated_at timestamptz)
 language sql volatile security definer set search_path = '', pg_temp as $$
-  select r.* from jsonb_to_recordset(node.read('kv_list', jsonb_build_object(
+  select r.* from jsonb_to_recordset(pgreplica.read('kv_list', jsonb_build_object(
     'prefix', prefix, 'after_key', after_key, 'max_rows', max_rows, 'consistency', consistency))) as r (
     key text, value text, version bigint, updated_at timestamptz);
 $$;
