@@ -10,15 +10,15 @@ declare
   v_ticket bigint;
 begin
   begin
-    select r.ticket into v_ticket from node.dblink('pgreplica hand_in', v_sql) as r (ticket bigint);
+    select r.ticket into v_ticket from pgreplica.dblink('pgreplica hand_in', v_sql) as r (ticket bigint);
     return v_ticket;
   -- Not opened yet, or ended since.
   exception when connection_exception or admin_shutdown then
-    perform node.dblink_disconnect('pgreplica hand_in')
-      where 'pgreplica hand_in' = any (node.dblink_get_connections());
+    perform pgreplica.dblink_disconnect('pgreplica hand_in')
+      where 'pgreplica hand_in' = any (pgreplica.dblink_get_connections());
   end;
-  perform node.dblink_connect('pgreplica hand_in', node.service_conninfo());
-  select r.ticket into v_ticket from node.dblink('pgreplica hand_in', v_sql) as r (ticket bigint);
+  perform pgreplica.dblink_connect('pgreplica hand_in', node.service_conninfo());
+  select r.ticket into v_ticket from pgreplica.dblink('pgreplica hand_in', v_sql) as r (ticket bigint);
   return v_ticket;
 end
 $$;

@@ -6,7 +6,7 @@ declare
   v_me node.identity;
 begin
   select * into strict v_me from node.identity;
-  perform node.ask(node.conninfo_of(p_leader),
+  perform pgreplica.ask(node.conninfo_of(p_leader),
     format('select to_jsonb(true) from peer.submit(p_cluster => %L, p_from => %s, p_incarnation => %L,'
            ' p_key => %L, p_kind => %L, p_body => %L)',
            v_me.cluster_id, v_me.node_id, v_me.incarnation, p_key, p_kind, p_body), 1500);

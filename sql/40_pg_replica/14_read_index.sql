@@ -25,9 +25,10 @@ begin
         if v_leader = v_me then
           return node.own_read_index(least(p_limit_ms, 1500));
         end if;
-        return node.ask_each(node.conninfo_of(v_leader), array[
+        return pgreplica.ask_each(node.conninfo_of(v_leader), array[
           format('select to_jsonb(peer.ask_read(%s))', v_sender),
-          format('select to_jsonb(peer.read_index(%s))', v_sender)], least(p_limit_ms, 2000))::bigint;
+          format('select to_jsonb(peer.read_index(%s))', v_sender)],
+          array[least(p_limit_ms, 500), least(p_limit_ms, 1700)])::bigint;
       -- It is not the leader any more, or does not answer: another may be known in a moment.
       exception when connection_exception or admin_shutdown or crash_shutdown or cannot_connect_now
                   or too_many_connections or sqlstate 'RF001' or sqlstate 'RF002' or sqlstate 'RF007' then

@@ -19,7 +19,7 @@ begin
     raise exception using errcode = 'RF006',
       message = format('pgraft: node %s not found among the other voters', coalesce(p_to::text, '(any)'));
   end if;
-  return case when node.ask(node.conninfo_of(v_to), format('select to_jsonb(peer.take_lead(%L, %s, %L, %s))',
+  return case when pgreplica.ask(node.conninfo_of(v_to), format('select to_jsonb(peer.take_lead(%L, %s, %L, %s))',
                      v_me.cluster_id, v_me.node_id, v_me.incarnation,
                      (select h.current_term from raft.hard_state as h)), 1500)::boolean then v_to end;
 end

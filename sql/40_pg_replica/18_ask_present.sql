@@ -8,7 +8,7 @@ declare
 begin
   select * into strict v_me from node.identity;
   select * into strict v_place from node.place_of(p_dsn);
-  return node.ask(node.conninfo_to(v_place.host, v_place.port),
+  return pgreplica.ask(node.conninfo_to(v_place.host, v_place.port),
     format('select present from peer.present(p_cluster => %L, p_from => %s, p_incarnation => %L)',
            v_me.cluster_id, v_me.node_id, v_me.incarnation), 4000);
 exception when connection_exception or undefined_function or invalid_schema_name or query_canceled

@@ -19,7 +19,7 @@ begin
   elsif v_leader = v_me.node_id then
     v_to := node.give_lead(p_to);
   else
-    v_to := node.ask(node.conninfo_of(v_leader), format('select to_jsonb(peer.give_lead(%L, %s, %L, %L))',
+    v_to := pgreplica.ask(node.conninfo_of(v_leader), format('select to_jsonb(peer.give_lead(%L, %s, %L, %L))',
               v_me.cluster_id, v_me.node_id, v_me.incarnation, p_to), 2000)::integer;
   end if;
   loop

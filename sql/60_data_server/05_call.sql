@@ -1,23 +1,46 @@
--- Ask the control store of this node, through a session of our own on this server: one that can be left behind, since a
--- frozen control store would hold whoever connects to it.  Errors come through whole: SQLSTATE, message, detail, hint.
-create or replace function pgreplica.call(
-  p_function text, p_args jsonb default '{}', p_limit_ms integer default 4000
-) returns jsonb
+-- Open this session's connection to the control store of its node; true once that has answered.
+create or replace function pgreplica.knock() returns jsonb
+language plpgsql volatile set search_path = '', pg_temp as $$
+begin
+  perform pgreplica.dblink_connect('pgreplica control', pgreplica.control_conninfo());
+  return pgreplica.ask_over('pgreplica control', 'select to_jsonb(true)', 4000, '08001');
+end
+$$;
+comment on function pgreplica.knock() is 'Open a connection to the control store of this node.';
+
+-- Call a function of the control store of this node, through a session of our own on this server: one that can be left
+-- behind, since a frozen control store would hold whoever connects to it.  Errors come through whole: SQLSTATE, message,
+-- detail, hint.
+--
+-- What was not asked, since the store could not be reached or was silent, is 08001; an answer that did not come is
+-- RF007, or another of class 08 or 57.
+create or replace function pgreplica.ask_control(p_function text, p_args jsonb, p_limit_ms integer) returns jsonb
 language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_detail text;
 begin
-  return pgreplica.ask(pgreplica.own_conninfo(p_limit_ms + 1000),
-    format('select pgreplica.ask(%L, %L, %s)', pgreplica.control_conninfo(),
-      format('select node.call(%L, %L, %L)', p_function, p_args, session_user), p_limit_ms),
-    p_limit_ms);
-exception when sqlclient_unable_to_establish_sqlconnection or connection_failure or sqlstate 'RF007' then
+  return pgreplica.ask_each(pgreplica.own_conninfo(p_limit_ms + 1000), array[
+      'select pgreplica.knock()',
+      format('select pgreplica.ask_over(%L, %L, %s)', 'pgreplica control',
+             format('select node.call(%L, %L, %L)', p_function, p_args, session_user), p_limit_ms)],
+    array[4000, p_limit_ms]);
+exception when sqlclient_unable_to_establish_sqlconnection then
   get stacked diagnostics v_detail = pg_exception_detail;
-  raise exception using errcode = 'sqlclient_unable_to_establish_sqlconnection',
-    message = 'the control store of this node does not answer',
-    detail = coalesce(nullif(v_detail, ''), sqlerrm),
-    hint = format('Is pg-replica running here?  Other nodes answer too; this one: %s',
-                  pgreplica.setting('pgreplica.control_uri'));
+  perform pgreplica.raise_silent(coalesce(nullif(v_detail, ''), sqlerrm));
+end
+$$;
+comment on function pgreplica.ask_control(text, jsonb, integer) is
+  'Call a function of the control store of this node, in a session that can be left behind.';
+
+-- The same for what changes nothing, or leaves rows to look at: no answer is as if nobody was there.
+create or replace function pgreplica.call(
+  p_function text, p_args jsonb default '{}', p_limit_ms integer default 4000
+) returns jsonb
+language plpgsql volatile set search_path = '', pg_temp as $$
+begin
+  return pgreplica.ask_control(p_function, p_args, p_limit_ms);
+exception when connection_failure or sqlstate 'RF007' then
+  perform pgreplica.raise_silent(sqlerrm);
 end
 $$;
 comment on function pgreplica.call(text, jsonb, integer) is

@@ -1,8 +1,7 @@
--- Call an acting function.  What may take long is asked only of a control store that has just answered.
+-- Call an acting function.
 create or replace function pgreplica.act(p_function text, p_args jsonb) returns jsonb
 language plpgsql volatile set search_path = '', pg_temp as $$
 begin
-  perform pgreplica.call('version');
   return pgreplica.call(p_function, p_args, pgreplica.limit_ms(p_function, p_args));
 end
 $$;

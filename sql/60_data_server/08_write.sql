@@ -10,14 +10,10 @@ begin
       message = format('cannot execute %s() in a read-only transaction',
                        coalesce('pgraft_' || (p_args ->> 'function'), p_function));
   end if;
-  perform pgreplica.call('version');
-  begin
-    return pgreplica.call(p_function, p_args, pgreplica.limit_ms(p_function, p_args));
-  exception when connection_exception or sqlclient_unable_to_establish_sqlconnection or connection_failure
-              or admin_shutdown or crash_shutdown or sqlstate 'RF007' then
-    raise exception using errcode = 'RF003', message = 'outcome unknown; the entry may still commit',
-      detail = sqlerrm, hint = 'replicate() with the same request_id, or a look at the key, tells.';
-  end;
+  return pgreplica.ask_control(p_function, p_args, pgreplica.limit_ms(p_function, p_args));
+exception when connection_failure or admin_shutdown or crash_shutdown or sqlstate 'RF007' then
+  raise exception using errcode = 'RF003', message = 'outcome unknown; the entry may still commit',
+    detail = sqlerrm, hint = 'replicate() with the same request_id, or a look at the key, tells.';
 end
 $$;
 comment on function pgreplica.write(text, jsonb) is

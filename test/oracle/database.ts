@@ -76,7 +76,7 @@ async function withoutDblink(work: (root: string) => Promise<unknown>): Promise<
     for (const folder of ["migrations", "sql"]) {
       await cp(join(PACKAGE_ROOT, folder), join(root, folder), { recursive: true });
     }
-    const path = join(root, "sql/40_pg_replica/01_dblink.sql");
+    const path = join(root, "sql/05_pgreplica/01_dblink.sql");
     const body =
       "language plpgsql volatile as $$ begin raise 'no dblink in this database'; end $$;";
     const text = await readFile(path, "utf8");
@@ -84,7 +84,7 @@ async function withoutDblink(work: (root: string) => Promise<unknown>): Promise<
       /^language c volatile(?: strict)? as '\$libdir\/dblink'.*;$/gm,
       () => body,
     );
-    if (bound === text) throw new Error("sql/40_pg_replica/01_dblink.sql binds nothing any more");
+    if (bound === text) throw new Error("sql/05_pgreplica/01_dblink.sql binds nothing any more");
     await writeFile(path, bound);
     await work(root);
   } finally {

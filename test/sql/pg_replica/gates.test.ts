@@ -129,7 +129,7 @@ test("the role that hands in can do nothing by itself", async () => {
     ],
     ["select pg_replica.replicate('x')", []],
     ["select * from pg_replica.status()", []],
-    ["select node.dblink('x', 'y')", []],
+    ["select pgreplica.dblink('x', 'y')", []],
   ];
   for (const [call, values] of calls) {
     expect((await errorOf(service.query(call, values))).code, call).toBe("42501");

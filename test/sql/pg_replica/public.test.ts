@@ -233,7 +233,7 @@ test("a peer may call the wire protocol and nothing else", async () => {
       "select * from raft.hard_state",
       "select * from cluster.member",
       "select node.own_conninfo()",
-      "select node.dblink_connect('x', 'host=/tmp')",
+      "select pgreplica.dblink_connect('x', 'host=/tmp')",
       "select raft.now()",
       "create temporary table t ()",
       "create table public.t ()",

@@ -14,3 +14,9 @@ language c volatile strict as '$libdir/dblink', 'dblink_is_busy';
 
 create or replace function pgreplica.dblink_get_result(p_name text) returns setof record
 language c volatile strict as '$libdir/dblink', 'dblink_get_result';
+
+create or replace function pgreplica.dblink(p_name text, p_sql text) returns setof record
+language c volatile strict as '$libdir/dblink', 'dblink_record';
+
+create or replace function pgreplica.dblink_get_connections() returns text[]
+language c volatile as '$libdir/dblink', 'dblink_get_connections';
