@@ -16,7 +16,8 @@ import { createWriterTable, startWriter } from "../support/writer.ts";
 vi.setConfig({ testTimeout: 180_000 });
 
 const IDS = [1, 2, 3] as const;
-const members = useMembers(3);
+/** Nine restarts of workers beside a writer: each has the lease of a slower network to come back in. */
+const members = useMembers(3, { preset: "wan" });
 
 /** Another file for a node, and another worker for its servers. */
 async function set(id: number, mode: TlsMode): Promise<void> {
@@ -28,8 +29,8 @@ async function set(id: number, mode: TlsMode): Promise<void> {
   members.workers.set(id, await members.all.run(id));
   await until(`node ${id} runs with ${mode}`, { limitMs: 20_000, everyMs: 50 }, async () => {
     const shown = await value(members.all.node(id).control.uri, "show ssl");
-    const starts = (await readFile(members.all.logOf(id), "utf8")).match(/worker\.started/g) ?? [];
-    return shown === "on" && starts.length === 2 + MODES.indexOf(mode);
+    const adopted = (await readFile(members.all.logOf(id), "utf8")).match(/data\.adopted/g) ?? [];
+    return shown === "on" && adopted.length === 1 + MODES.indexOf(mode);
   });
   await untilHealthy(members.present(...IDS), 30_000);
 }

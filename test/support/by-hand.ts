@@ -39,7 +39,7 @@ export interface NodePorts {
 export function nodeFile(
   nodes: readonly NodePorts[],
   id: number,
-  { cluster = "byhand", founders = nodes.length, tls = false } = {},
+  { cluster = "byhand", founders = nodes.length, tls = false, preset = "lan" } = {},
 ): Record<string, unknown> {
   const me = nodes.find((node) => node.id === id);
   const host = "127.0.0.1";
@@ -59,6 +59,7 @@ export function nodeFile(
     control: { dir: "control", host, port: me?.control, ...clients },
     ...(tls ? { tls: { ca: "node.ca", cert: "node.crt", key: "node.key" } } : {}),
     ...(isFounder ? { peers } : {}),
+    timing: { preset },
     watchdog: "off",
     peer_password_file: "../peer.password",
     superuser_password_file: "../superuser.password",
@@ -72,11 +73,13 @@ export interface Layout {
   readonly witnesses?: readonly number[];
   /** Everything in TLS, by its certificates. */
   readonly authority?: Authority;
+  /** Default: lan. */
+  readonly preset?: "lan" | "wan";
 }
 
 /** Write the files of `size` nodes into a new folder; nothing is started. */
 export async function prepareByHand(size = 3, layout: Layout = {}): Promise<ByHand> {
-  const { founders = size, witnesses = [], authority } = layout;
+  const { founders = size, witnesses = [], authority, preset } = layout;
   const top = await temporaryFolder("byhand");
   const base = await freeDemoPorts(size);
   const ids = Array.from({ length: size }, (_, index) => index + 1);
@@ -93,7 +96,11 @@ export async function prepareByHand(size = 3, layout: Layout = {}): Promise<ByHa
     // JSON is YAML.
     await writeFile(
       join(top, `node${id}`, "node.yaml"),
-      JSON.stringify(nodeFile(written, id, { founders, tls: authority !== undefined }), null, 2),
+      JSON.stringify(
+        nodeFile(written, id, { founders, tls: authority !== undefined, preset }),
+        null,
+        2,
+      ),
     );
     if (authority !== undefined) await certify(top, id, authority);
   }
