@@ -1,4 +1,5 @@
--- What is granted on the control store alone.  Nothing is public: who is in none of the groups can call nothing of ours.
+-- What is granted on the control store alone.  Nothing is public: who is in none of the groups can call nothing of
+-- ours.
 revoke all on all functions in schema raft, peer, cluster, node, pg_replica, pgreplica from public;
 revoke create on schema public from public;
 -- A temporary type or table could pose as PostgreSQL's own to functions that run as their owner.

@@ -1,6 +1,6 @@
 -- Run statements, each of which answers with one jsonb value, one after the other in a session of another server, each
--- within its limit; the last answer.  No answer to the last is RF007; to one before it is as if nobody was there (08001),
--- for what matters was not asked.
+-- within its limit; the last answer.  No answer to the last is RF007; to one before it is as if nobody was there
+-- (08001), for what matters was not asked.
 --
 -- The connection never outlives the call: it may belong to a superuser.
 create or replace function pgreplica.ask_each(p_conninfo text, p_sql text[], p_limits_ms integer[]) returns jsonb
