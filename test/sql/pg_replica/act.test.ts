@@ -275,7 +275,9 @@ test("a caller who gives up leaves no connection behind", async () => {
   await db.query("set statement_timeout = '700ms'");
   expect((await errorOf(db.query("select pg_replica.failover()"))).code).toBe("57014");
   await db.query("set statement_timeout = 0");
-  const names = await db.query("select pgreplica.dblink_is_busy('none')").catch((error) => error.code);
+  const names = await db
+    .query("select pgreplica.dblink_is_busy('none')")
+    .catch((error) => error.code);
   expect(names).toBe("08003");
   for (;;) {
     const { rows } = await follower.db.query(
