@@ -155,7 +155,8 @@ function tellLeader(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void
 }
 
 function callHandlers(parts: Parts, signal: AbortSignal): Promise<void> {
-  const hints = { control: parts.hints.fork("applied"), data: parts.hints.fork("applied") };
+  const rung = () => parts.hints.fork("applied", "served");
+  const hints = { control: rung(), data: rung() };
   return applyHandlers({ ...parts, hints, signal });
 }
 
