@@ -9,3 +9,4 @@ language sql immutable set search_path = '', pg_temp as $$
                           + case p_args ->> 'function' when 'remove_node' then 65000 when 'add_node' then 8000 else 0 end
                      else 0 end;
 $$;
+comment on function pgreplica.limit_ms(text, jsonb) is 'How long an answer may take, in ms.';

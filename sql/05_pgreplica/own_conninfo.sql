@@ -11,3 +11,4 @@ language sql stable set search_path = '', pg_temp as $$
              ' -c default_transaction_isolation=read\ committed -c default_transaction_read_only=off',
              p_limit_ms)));
 $$;
+comment on function pgreplica.own_conninfo(integer) is 'How this server reaches itself in a session of its own.';

@@ -2,7 +2,7 @@
 create or replace function raft.sample() returns table (
   boot_id text, heard bigint, term bigint, voted_for integer, leader_id integer,
   last_index bigint, last_term bigint, commit_index bigint, applied_index bigint,
-  silent boolean, alarm text, inbox bigint, transfer_term bigint,
+  silent boolean, alarm text, transfer_term bigint,
   epoch bigint, primary_id integer, lease_asked bigint, members jsonb
 )
 language plpgsql volatile set search_path = '' as $$
@@ -13,7 +13,6 @@ begin
          exists (select from raft.silence as q
                   where q.boot_id = b.boot_id and q.heard = b.heard),
          s.alarm,
-         (select count(*) from raft.inbox),
          (select t.term from raft.transfer as t),
          coalesce(e.epoch, 0), e.node_id,
          (select case when q.is_called then q.last_value else 0 end from raft.lease_asked as q),

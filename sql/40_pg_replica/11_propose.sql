@@ -34,7 +34,7 @@ begin
           perform node.hand_in(jsonb_build_object('key', p_key, 'kind', p_kind, 'body', p_body));
         else
           v_gate := null;
-          perform pgreplica.ask(node.own_conninfo(3000),
+          perform pgreplica.ask(pgreplica.own_conninfo(3000),
             format('select to_jsonb(true) from node.submit(%s, %L, %L, %L)', v_leader, p_key, p_kind, p_body),
             least(p_limit_ms, 2000));
         end if;

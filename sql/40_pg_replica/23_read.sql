@@ -5,6 +5,6 @@ begin
   if p_args ->> 'consistency' = 'local' then
     return node.serve(p_function, p_args, session_user);
   end if;
-  return node.serve_caller(p_function, p_args);
+  return pgreplica.serve_caller(p_function, p_args);
 end
 $$;

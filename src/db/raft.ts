@@ -28,7 +28,6 @@ const SampleRow = z
     commit_index: int8,
     applied_index: int8,
     alarm: z.string().nullable(),
-    inbox: int8,
     transfer_term: int8.nullable(),
     epoch: int8,
     primary_id: z.int().nullable(),
@@ -45,7 +44,6 @@ const SampleRow = z
     commitIndex: row.commit_index,
     appliedIndex: row.applied_index,
     alarm: row.alarm ?? undefined,
-    inbox: row.inbox,
     transferTerm: row.transfer_term ?? undefined,
     /** The newest epoch applied, 0 before the first, and its primary. */
     epoch: row.epoch,
@@ -62,7 +60,7 @@ export function sample(db: Queryable): Promise<StoreSample> {
   return callOne(db, SampleRow, {
     name: "raft.sample",
     text: `select boot_id, heard, term, leader_id, last_index, last_term, commit_index,
-                  applied_index, alarm, inbox, transfer_term, epoch, primary_id, lease_asked, members
+                  applied_index, alarm, transfer_term, epoch, primary_id, lease_asked, members
              from raft.sample()`,
   });
 }

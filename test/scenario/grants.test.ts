@@ -39,7 +39,6 @@ const seen = (leaseAsked: bigint, more: Partial<StoreSample> = {}): StoreSample 
   commitIndex: 5n,
   appliedIndex: 5n,
   alarm: undefined,
-  inbox: 0n,
   transferTerm: undefined,
   epoch: 2n,
   primaryId: 3,

@@ -18,7 +18,6 @@ export function sampleOf(durable: Durable, volatile: Volatile): StoreSample {
     commitIndex: state.commitIndex,
     appliedIndex: state.appliedIndex,
     alarm: state.alarm,
-    inbox: BigInt(volatile.inbox.length),
     transferTerm: volatile.transferTerm,
     epoch: newest?.epoch ?? 0n,
     primaryId: newest?.node_id ?? undefined,

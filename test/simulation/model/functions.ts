@@ -256,7 +256,6 @@ export const OWN: Readonly<Record<string, Call>> = {
         commit_index: seen.commitIndex,
         applied_index: seen.appliedIndex,
         alarm: seen.alarm,
-        inbox: seen.inbox,
         transfer_term: seen.transferTerm,
         epoch: seen.epoch,
         primary_id: seen.primaryId,

@@ -1,27 +1,16 @@
 /** Apply handlers: which functions may be one, and that each entry is taken once, in order, with what it does. */
 import type pg from "pg";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { install } from "../../../src/db/install.ts";
-import { openScratch, type Scratch, type ScratchServer } from "../../support/scratch.ts";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { errorOf } from "../../support/sql.ts";
-import { another, openStore } from "./stores.ts";
+import { KINDS, useBothServers } from "./both-servers.ts";
+import { another } from "./stores.ts";
 
-let scratch: Scratch;
-const servers: { [kind: string]: ScratchServer } = {};
+const servers = useBothServers("pgraft-handler");
 
-beforeAll(async () => {
-  scratch = await openScratch("pgraft-handler");
-  servers["control store"] = (await openStore(scratch, 1)).server;
-  const data = await scratch.start();
-  servers["data server"] = data;
-  await install(await data.connect(), "data");
-}, 90_000);
-afterAll(() => scratch.close());
-
-describe.each(["control store", "data server"])("on the %s", (kind) => {
+describe.each(KINDS)("on the %s", (kind) => {
   let db: pg.Client;
   beforeAll(async () => {
-    db = (await servers[kind]?.connect()) as pg.Client;
+    db = await servers(kind).connect();
     await db.query(
       `create role operator login in role pgreplica_admin; create role mallory login;
        create role watcher login in role pgreplica_monitor;
@@ -114,7 +103,7 @@ describe.each(["control store", "data server"])("on the %s", (kind) => {
        create or replace procedure proc(index bigint, term bigint, data text) language sql as 'select 1'`,
     );
     const set = async (user: string, handler: string) => {
-      const session = await another({ server: servers[kind] as ScratchServer }, user);
+      const session = await another({ server: servers(kind) }, user);
       const code = await session
         .query("select pgraft_set_apply_handler($1)", [`${handler}(bigint,bigint,text)`])
         .then(
@@ -125,7 +114,7 @@ describe.each(["control store", "data server"])("on the %s", (kind) => {
       return code;
     };
     const make = async (user: string, rights: string) => {
-      const session = await another({ server: servers[kind] as ScratchServer }, user);
+      const session = await another({ server: servers(kind) }, user);
       await session.query(
         `create or replace function theirs(index bigint, term bigint, data text) returns text language sql
            ${rights} as 'select current_user'`,

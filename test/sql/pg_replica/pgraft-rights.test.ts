@@ -1,10 +1,10 @@
 /** Who may call what of the pgraft interface: every function and every role, on control store and data server. */
 import type pg from "pg";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { install } from "../../../src/db/install.ts";
-import { openScratch, type Scratch } from "../../support/scratch.ts";
 import { errorOf } from "../../support/sql.ts";
-import { another, openStore } from "./stores.ts";
+import { KINDS, useBothServers } from "./both-servers.ts";
+import { another } from "./stores.ts";
 
 /** By the contract: everything that changes nothing. */
 const READS = [
@@ -53,22 +53,12 @@ const ACTS = [
 ];
 const ALL = [...READS, ...ACTS].sort();
 
-let scratch: Scratch;
-const servers: { [kind: string]: Awaited<ReturnType<Scratch["start"]>> } = {};
+const servers = useBothServers("pgraft-rights");
 
-beforeAll(async () => {
-  scratch = await openScratch("pgraft-rights");
-  servers["control store"] = (await openStore(scratch, 1)).server;
-  const data = await scratch.start();
-  servers["data server"] = data;
-  await install(await data.connect(), "data");
-}, 90_000);
-afterAll(() => scratch.close());
-
-describe.each(["control store", "data server"])("on the %s", (kind) => {
+describe.each(KINDS)("on the %s", (kind) => {
   let db: pg.Client;
   beforeAll(async () => {
-    db = (await servers[kind]?.connect()) as pg.Client;
+    db = await servers(kind).connect();
     // The article's own roles and grants, word for word.
     await db.query(
       `create role nobody login; create role watcher login in role pgreplica_monitor;
@@ -113,7 +103,7 @@ describe.each(["control store", "data server"])("on the %s", (kind) => {
 
   test("a right is what its holder can do, and no more", async () => {
     const calls = async (user: string, statements: readonly string[]) => {
-      const session = await another({ server: servers[kind] as never }, user);
+      const session = await another({ server: servers(kind) }, user);
       const codes: string[] = [];
       for (const statement of statements) {
         const code = await session.query(statement).then(

@@ -232,7 +232,7 @@ test("a peer may call the wire protocol and nothing else", async () => {
       "select * from node.secret",
       "select * from raft.hard_state",
       "select * from cluster.member",
-      "select node.own_conninfo()",
+      "select pgreplica.own_conninfo()",
       "select pgreplica.dblink_connect('x', 'host=/tmp')",
       "select raft.now()",
       "create temporary table t ()",
