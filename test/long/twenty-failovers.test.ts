@@ -1,7 +1,7 @@
 /**
  * Writers and a consumer through twenty random failovers: no acknowledged row lost, none written twice (its key would
  * be refused), none missing from the stream. `SEED` repeats a run, `ROUNDS` shortens it. What fits into the minutes of
- * `npm test` is test/cluster/change-stream.
+ * `npm test` is test/cluster/change-stream-17.
  */
 import { test } from "vitest";
 import { type Fault, throughFaults } from "../support/change-stream.ts";
