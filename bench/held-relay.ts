@@ -1,9 +1,9 @@
 /**
- * Stands between a server and a client, and holds back what the server streams until it has sent all there is; then
- * lets it go as fast as the client takes it: what is measured behind it is the client alone.
+ * A relay that holds back what the server streams until it has sent all there is; then lets it go as fast as the client
+ * takes it: what is measured behind it is the client alone.
  */
-import { once } from "node:events";
-import { createServer, connect as dial, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { openRelay, type Relay } from "../test/support/relay.ts";
 
 /** What begins the stream, and its answer's length. */
 const START = "START_REPLICATION";
@@ -11,65 +11,45 @@ const COPY_BOTH_BYTES = 8;
 /** A server that has been silent for so long has sent its backlog. */
 const SILENCE_MS = 400;
 
-export interface HeldRelay {
-  readonly port: number;
-  close(): Promise<void>;
-}
-
-export async function openHeldRelay(to: {
+export function openHeldRelay(to: {
   readonly host: string;
   readonly port: number;
-}): Promise<HeldRelay> {
-  const sockets = new Set<Socket>();
-  const listener = createServer((client) => {
-    const server = dial(to);
-    for (const socket of [client, server]) {
-      sockets.add(socket);
-      // Whoever measures ends its process without a farewell.
-      socket.on("error", () => undefined).on("close", () => sockets.delete(socket));
-    }
-    const holdBack = passing(server, client);
-    client
-      .on("close", () => server.destroy())
-      .on("data", (chunk) => {
-        if (chunk.includes(START)) holdBack();
+}): Promise<Relay> {
+  return openRelay(to, (client, server) => {
+    let held: Held | undefined;
+    return {
+      fromClient: (chunk) => {
+        if (chunk.includes(START)) held = new Held(client);
         server.write(chunk);
-      });
-    server.on("close", () => client.end());
+      },
+      fromServer: (chunk) => {
+        if (held === undefined || held.over) client.write(chunk);
+        else held.keep(chunk);
+      },
+    };
   });
-  listener.listen(0, "127.0.0.1");
-  await once(listener, "listening");
-  const address = listener.address();
-  return {
-    port: typeof address === "object" && address !== null ? address.port : 0,
-    close: async () => {
-      for (const socket of sockets) socket.destroy();
-      listener.close();
-      await once(listener, "close");
-    },
-  };
 }
 
-/** Passes everything on, until what it answers is called. */
-function passing(server: Socket, client: Socket): () => void {
-  let held: Buffer[] | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  const letGo = () => {
-    const all = Buffer.concat(held ?? []);
-    held = undefined;
-    client.write(all.subarray(COPY_BOTH_BYTES));
-  };
-  server.on("data", (chunk) => {
-    if (held === undefined) client.write(chunk);
-    else {
-      // The client is told that the stream begins, and no more.
-      if (held.length === 0) client.write(chunk.subarray(0, COPY_BOTH_BYTES));
-      held.push(chunk);
-      clearTimeout(timer);
-      timer = setTimeout(letGo, SILENCE_MS);
-    }
-  });
-  return () => {
-    held = [];
-  };
+class Held {
+  readonly #client: Socket;
+  readonly #chunks: Buffer[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  over = false;
+
+  constructor(client: Socket) {
+    this.#client = client;
+  }
+
+  keep(chunk: Buffer): void {
+    // The client is told that the stream begins, and no more.
+    if (this.#chunks.length === 0) this.#client.write(chunk.subarray(0, COPY_BOTH_BYTES));
+    this.#chunks.push(chunk);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#letGo(), SILENCE_MS);
+  }
+
+  #letGo(): void {
+    this.over = true;
+    this.#client.write(Buffer.concat(this.#chunks).subarray(COPY_BOTH_BYTES));
+  }
 }

@@ -12,8 +12,9 @@ import { createRequire } from "node:module";
 import { readOptions } from "../scripts/options.ts";
 import { type Lab, type LabServer, openLab } from "../test/replication/lab.ts";
 import { mustRun } from "../test/support/programs.ts";
+import type { Relay } from "../test/support/relay.ts";
 import { conditionsOf, describeConditions, positive, writeResult } from "./conditions.ts";
-import { type HeldRelay, openHeldRelay } from "./held-relay.ts";
+import { openHeldRelay } from "./held-relay.ts";
 import type { Contestant, Drained, Task } from "./replication-drain.ts";
 import { median } from "./stats.ts";
 
@@ -69,8 +70,8 @@ const WORKLOADS: readonly Workload[] = [
   payload(64),
   payload(256),
   payload(1024, 2),
-  payload(4096, 8),
-  payload(16_384, 32),
+  payload(4096, 4),
+  payload(16_384, 10),
   {
     name: "toasted updates",
     fewer: 4,
@@ -176,11 +177,7 @@ function print(name: string, { perSecond, cpuSecondsPerMillion, peakMb }: Figure
 }
 
 async function measure(
-  {
-    lab,
-    server,
-    relay,
-  }: { readonly lab: Lab; readonly server: LabServer; readonly relay: HeldRelay },
+  { lab, server, relay }: { readonly lab: Lab; readonly server: LabServer; readonly relay: Relay },
   { name, sql, fewer = 1 }: Workload,
   {
     rows,
@@ -264,7 +261,7 @@ const { values: args } = readOptions({
 });
 const rival = isInstalled();
 const lab = await openLab(undefined);
-let relay: HeldRelay | undefined;
+let relay: Relay | undefined;
 try {
   const server = await prepare(lab);
   relay = await openHeldRelay(server);

@@ -1,5 +1,7 @@
 /** Frames between socket and consumer: bounded in number and bytes; past a bound the socket is held back. */
 
+import type { Cursor } from "./cursor.ts";
+
 export interface Valve {
   pause(): void;
   resume(): void;
@@ -12,7 +14,10 @@ export interface Bounds {
 
 export class FrameBuffer {
   readonly #bounds: Bounds;
-  #frames: Buffer[] = [];
+  /** Of each frame the bytes it came in, and where it stands in them. */
+  #bytesOf: Buffer[] = [];
+  #from: number[] = [];
+  #end: number[] = [];
   #taken = 0;
   #bytes = 0;
   #valve: Valve | undefined;
@@ -31,37 +36,43 @@ export class FrameBuffer {
   }
 
   get length(): number {
-    return this.#frames.length - this.#taken;
+    return this.#bytesOf.length - this.#taken;
   }
 
-  put(frame: Buffer): void {
-    this.#frames.push(frame);
-    this.#bytes += frame.length;
+  put(bytes: Buffer, from: number, end: number): void {
+    this.#bytesOf.push(bytes);
+    this.#from.push(from);
+    this.#end.push(end);
+    this.#bytes += end - from;
     if (this.#stalledSince !== undefined || !this.#isFull(1)) return;
     this.#stalledSince = performance.now();
     this.stallCount += 1;
     this.#valve?.pause();
   }
 
-  take(): Buffer | undefined {
-    const frame = this.#frames[this.#taken];
-    if (frame === undefined) return undefined;
+  /** Sets `cursor` on the next frame; false: there is none. */
+  take(cursor: Cursor): boolean {
+    const bytes = this.#bytesOf[this.#taken];
+    if (bytes === undefined) return false;
+    const [from, end] = [this.#from[this.#taken] as number, this.#end[this.#taken] as number];
+    cursor.begin(bytes, from, end);
     this.#taken += 1;
-    this.#bytes -= frame.length;
-    if (this.#taken === this.#frames.length) {
-      this.#frames = [];
-      this.#taken = 0;
-    } else if (this.#taken >= 1024) {
-      this.#frames = this.#frames.slice(this.#taken);
-      this.#taken = 0;
-    }
+    this.#bytes -= end - from;
+    if (this.#taken === this.#bytesOf.length) this.#keepFrom(Number.POSITIVE_INFINITY);
+    else if (this.#taken >= 1024) this.#keepFrom(this.#taken);
     if (this.#stalledSince !== undefined && !this.#isFull(2)) this.#flow();
-    return frame;
+    return true;
+  }
+
+  #keepFrom(index: number): void {
+    this.#bytesOf = this.#bytesOf.slice(index);
+    this.#from = this.#from.slice(index);
+    this.#end = this.#end.slice(index);
+    this.#taken = 0;
   }
 
   clear(): void {
-    this.#frames = [];
-    this.#taken = 0;
+    this.#keepFrom(Number.POSITIVE_INFINITY);
     this.#bytes = 0;
     this.#flow();
   }

@@ -96,7 +96,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
       { lsn, resuming, from },
       {
         onOpen: (session) => this.#onOpen(session),
-        onFrame: (frame) => this.#take(frame),
+        onFrame: (bytes, from, end) => this.#take(bytes, from, end),
         onConfirmed: () => this.#rouse(),
         onServerEnd: () => this.#onServerEnd(),
         onFailure: (error) => this.#onLost(error),
@@ -114,16 +114,16 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   }
 
   /** A frame has arrived; feedback never waits for the consumer. */
-  #take(frame: Buffer): void {
+  #take(bytes: Buffer, from: number, end: number): void {
     if (this.#phase !== "running") return;
-    this.#counts.bytesReceived += frame.length;
-    const keepalive = isKeepalive(frame);
-    this.#received.raiseFrom(frame, POSITION_AT);
-    if (keepalive && wantsReply(frame)) {
+    this.#counts.bytesReceived += end - from;
+    const keepalive = isKeepalive(bytes, from, end);
+    this.#received.raiseFrom(bytes, from + POSITION_AT);
+    if (keepalive && wantsReply(bytes, from)) {
       this.#counts.keepaliveReplies += 1;
       this.#sendStatus(false);
     }
-    this.#buffer.put(frame);
+    this.#buffer.put(bytes, from, end);
     this.#rouse();
   }
 

@@ -1,5 +1,6 @@
 /** Frames to events, and where a bounded replay ends. */
 import type { FrameBuffer } from "./buffer.ts";
+import { Cursor } from "./cursor.ts";
 import type { ReplicationEvent, StoppedAt, WalEvent, XLogData } from "./events.ts";
 import { Lsn } from "./lsn.ts";
 import type { Settings } from "./options.ts";
@@ -21,6 +22,7 @@ export class EventReader {
   readonly #raw: boolean;
   readonly #stopAt: Lsn | undefined;
   readonly #output: PgOutput;
+  readonly #cursor = new Cursor();
   #reached: Lsn | undefined;
   /** The bound was reached and said: nothing more comes. */
   finished = false;
@@ -55,9 +57,10 @@ export class EventReader {
     this.justEnded = undefined;
     if (this.finished) return undefined;
     if (this.#reached !== undefined) return this.#finish(this.#reached);
-    const frame = buffer.take();
-    if (frame === undefined) return undefined;
-    return isKeepalive(frame) ? this.#keepalive(frame) : this.#wal(frame);
+    const cursor = this.#cursor;
+    if (!buffer.take(cursor)) return undefined;
+    const { bytes, from, end } = cursor;
+    return isKeepalive(bytes, from, end) ? this.#keepalive(cursor) : this.#wal(cursor);
   }
 
   #finish(reached: Lsn): StoppedAt {
@@ -65,28 +68,29 @@ export class EventReader {
     return { kind: "stoppedAt", reached };
   }
 
-  #keepalive(frame: Buffer): ReplicationEvent {
-    const event = keepaliveOf(frame);
+  #keepalive({ bytes, from }: Cursor): ReplicationEvent {
+    const event = keepaliveOf(bytes, from);
     const passed = this.#stopAt !== undefined && event.walEnd >= this.#stopAt;
     return passed && this.#output.betweenTransactions ? this.#finish(event.walEnd) : event;
   }
 
-  #wal(frame: Buffer): WalEvent | XLogData {
-    const type = frame[XLOG_HEADER_BYTES] as number;
+  #wal(cursor: Cursor): WalEvent | XLogData {
+    const { bytes, from, end } = cursor;
+    const type = bytes[from + XLOG_HEADER_BYTES] as number;
     if (!this.#raw) {
-      const event = this.#output.decode(frame);
+      const event = this.#output.decode(cursor);
       if (type !== INSERT && type !== UPDATE && type !== DELETE) return this.#passed(event);
       this.rowsDecoded += 1;
       return event;
     }
-    if (BOUNDARIES.has(type)) this.#passed(this.#output.decode(frame));
-    const walStart = walStartOf(frame);
+    if (BOUNDARIES.has(type)) this.#passed(this.#output.decode(cursor));
+    const walStart = walStartOf(bytes, from);
     return {
       kind: "xlogData",
       walStart,
-      walEnd: walEndOf(frame, walStart),
-      serverTimeMicros: sentAtOf(frame),
-      data: frame.subarray(XLOG_HEADER_BYTES),
+      walEnd: walEndOf(bytes, from, walStart),
+      serverTimeMicros: sentAtOf(bytes, from),
+      data: bytes.subarray(from + XLOG_HEADER_BYTES, end),
     };
   }
 

@@ -4,7 +4,7 @@
  * Within a streamed block every change begins with the xid of its (sub)transaction.
  */
 import { ProtocolError } from "../replication/errors.ts";
-import { Cursor } from "./cursor.ts";
+import type { Cursor } from "./cursor.ts";
 import type { Column, Relation, WalEvent } from "./events.ts";
 import type { Lsn } from "./lsn.ts";
 import { RowReader, type TypeParsers } from "./tuple.ts";
@@ -26,7 +26,6 @@ export class PgOutput {
   readonly #types: TypeParsers;
   readonly #parallel: boolean;
   #readers = new Map<number, RowReader>();
-  readonly #cursor = new Cursor();
   #xid: number | undefined;
   /** Between streamStart and streamStop. */
   #streamed = false;
@@ -49,13 +48,14 @@ export class PgOutput {
   }
 
   /** Throws ProtocolError on what pgoutput does not send. */
-  decode(frame: Buffer): WalEvent {
-    const cursor = this.#cursor.begin(frame, XLOG_HEADER_BYTES);
-    const walStart = walStartOf(frame);
+  decode(cursor: Cursor): WalEvent {
+    const { bytes, from } = cursor;
+    cursor.skip(XLOG_HEADER_BYTES);
+    const walStart = walStartOf(bytes, from);
     const place: Place = {
       walStart,
-      walEnd: walEndOf(frame, walStart),
-      serverTimeMicros: sentAtOf(frame),
+      walEnd: walEndOf(bytes, from, walStart),
+      serverTimeMicros: sentAtOf(bytes, from),
     };
     const type = cursor.byte();
     // The frequent ones first.
@@ -283,6 +283,7 @@ function readColumn(cursor: Cursor): Column {
 
 /** A count that the message cannot hold is found out before room is made for it. */
 function repeat<T>(count: number, cursor: Cursor, read: () => T): T[] {
-  if (count < 0 || count > cursor.bytes.length) throw new ProtocolError(`a list of ${count} parts`);
+  if (count < 0 || count > cursor.end - cursor.at)
+    throw new ProtocolError(`a list of ${count} parts`);
   return Array.from({ length: count }, read);
 }

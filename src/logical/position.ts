@@ -1,4 +1,5 @@
 /** The highest position of many, without a bigint for each: a frame's two halves are compared as numbers. */
+import { uint32At } from "../replication/bytes.ts";
 import { Lsn } from "./lsn.ts";
 import { lsnOf } from "./wal-message.ts";
 
@@ -7,9 +8,9 @@ export class Highest {
   #low = 0;
   #lsn: Lsn | undefined = Lsn.ZERO;
 
-  /** The position that stands at `at` of a frame. */
-  raiseFrom(frame: Buffer, at: number): void {
-    this.#raise(frame.readUInt32BE(at), frame.readUInt32BE(at + 4));
+  /** The position that stands at `at`. */
+  raiseFrom(bytes: Buffer, at: number): void {
+    this.#raise(uint32At(bytes, at), uint32At(bytes, at + 4));
   }
 
   raise(lsn: Lsn): void {

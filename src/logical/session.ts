@@ -23,7 +23,8 @@ export interface SessionEvents {
   onOpen(opened: Opened): void;
   /** Standbys hold more than they did. */
   onConfirmed(): void;
-  onFrame(frame: Buffer): void;
+  /** A frame stands in `bytes` from `from` up to `end`. */
+  onFrame(bytes: Buffer, from: number, end: number): void;
   /** The server ended the stream, and all it sent has been handed over. */
   onServerEnd(): void;
   onFailure(error: ReplicationError): void;
@@ -85,8 +86,8 @@ export class Session implements UpstreamSink {
     return this.#connection.flushed();
   }
 
-  data(frame: Buffer): void {
-    if (this.#phase === "streaming") this.#events.onFrame(frame);
+  data(bytes: Buffer, from: number, end: number): void {
+    if (this.#phase === "streaming") this.#events.onFrame(bytes, from, end);
   }
 
   message(message: wire.BackendMessage): void {

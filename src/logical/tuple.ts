@@ -1,7 +1,7 @@
 /** Rows as pgoutput sends them: a column count, then each value as null, unchanged, text or binary. */
 import { ProtocolError } from "../replication/errors.ts";
 import type { Cursor } from "./cursor.ts";
-import { type Column, type Relation, type Row, UNCHANGED } from "./events.ts";
+import { type Relation, type Row, UNCHANGED } from "./events.ts";
 
 /** Makes a value of its text, or of its binary form; by the type's OID. */
 export type TypeParsers = Readonly<Record<number, (value: string | Buffer) => unknown>>;
@@ -13,65 +13,71 @@ const BINARY = 0x62;
 
 type Parse = ((value: string | Buffer) => unknown) | undefined;
 
+type MakeRow = (values: RowReader, cursor: Cursor) => Row;
+
+/**
+ * Reads all columns in order, and leaves out those without a name. The row is written out as a literal: it costs a tenth
+ * of putting in value after value under names that are known only now, and all rows of a table have one shape.
+ */
+function rowMaker(names: readonly (string | undefined)[]): MakeRow {
+  const reads = names.map((_, index) => `const v${index} = values.value(cursor, ${index});`);
+  const fields = names.flatMap((name, index) =>
+    name === undefined ? [] : `${key(name)}: v${index}`,
+  );
+  try {
+    return new Function("values", "cursor", `${reads.join("")} return {${fields}}`) as MakeRow;
+  } catch (error) {
+    // Node.js was told --disallow-code-generation-from-strings.
+    if (!(error instanceof EvalError)) throw error;
+    return (values, cursor) => {
+      const all = names.map((name, index) => [name, values.value(cursor, index)] as const);
+      return Object.fromEntries(all.filter(([name]) => name !== undefined));
+    };
+  }
+}
+
+/** A column called `__proto__` must not become a prototype: in brackets it is a name like any other. */
+const key = (name: string) => (name === "__proto__" ? '["__proto__"]' : JSON.stringify(name));
+
 /** How the rows of one relation are read: worked out once, used for each row. */
 export class RowReader {
   readonly relation: Relation;
-  readonly #names: readonly string[];
   readonly #parse: readonly Parse[];
   readonly #anyParser: boolean;
-  /** A column called `__proto__` must not become a prototype. */
-  readonly #plain: boolean;
+  readonly #whole: MakeRow;
+  readonly #keyOnly: MakeRow;
 
   constructor(relation: Relation, types: TypeParsers) {
     this.relation = relation;
-    this.#names = relation.columns.map(({ name }) => name);
     this.#parse = relation.columns.map(({ typeId }) => types[typeId]);
     this.#anyParser = this.#parse.some((parse) => parse !== undefined);
-    this.#plain = !this.#names.includes("__proto__");
+    this.#whole = rowMaker(relation.columns.map(({ name }) => name));
+    this.#keyOnly = rowMaker(relation.columns.map(({ name, key }) => (key ? name : undefined)));
   }
 
   /** The whole row. */
   row(cursor: Cursor): Row {
-    const count = this.#count(cursor);
-    const row: Record<string, unknown> = {};
-    for (let index = 0; index < count; index += 1)
-      this.#put(row, index, this.#value(cursor, index));
-    return row;
+    this.#expectCount(cursor);
+    return this.#whole(this, cursor);
   }
 
   /** Of an old row only the replica identity is sent; the other columns say null and mean nothing. */
   key(cursor: Cursor): Row {
-    const count = this.#count(cursor);
-    const row: Record<string, unknown> = {};
-    for (let index = 0; index < count; index += 1) {
-      const value = this.#value(cursor, index);
-      if ((this.relation.columns[index] as Column).key) this.#put(row, index, value);
-    }
-    return row;
+    this.#expectCount(cursor);
+    return this.#keyOnly(this, cursor);
   }
 
-  #count(cursor: Cursor): number {
+  #expectCount(cursor: Cursor): void {
     const count = cursor.int16();
-    if (count === this.#names.length) return count;
-    const { schema, table } = this.relation;
+    const { schema, table, columns } = this.relation;
+    if (count === columns.length) return;
     throw new ProtocolError(
-      `a row of ${schema}.${table} has ${count} columns, the table ${this.#names.length}`,
+      `a row of ${schema}.${table} has ${count} columns, the table ${columns.length}`,
     );
   }
 
-  #put(row: Record<string, unknown>, index: number, value: unknown): void {
-    const name = this.#names[index] as string;
-    if (this.#plain) row[name] = value;
-    else
-      Object.defineProperty(row, name, {
-        value,
-        enumerable: true,
-        configurable: true,
-        writable: true,
-      });
-  }
-
-  #value(cursor: Cursor, index: number): unknown {
+  /** The next value of the row. */
+  value(cursor: Cursor, index: number): unknown {
     const format = cursor.byte();
     if (format === TEXT) {
       const text = cursor.text(cursor.int32());

@@ -1,4 +1,5 @@
 /** What flows within the copy: WAL data and keepalives from the server, status updates from us. */
+import { int32At, uint32At } from "../replication/bytes.ts";
 import { ProtocolError } from "../replication/errors.ts";
 import { copyData } from "../replication/wire.ts";
 import type { Keepalive } from "./events.ts";
@@ -16,16 +17,16 @@ const STATUS_BYTES = 34;
 const TWO_32 = 4_294_967_296;
 
 /** Throws ProtocolError on anything but WAL data and keepalives, or on one that is too short. */
-export function isKeepalive(frame: Buffer): boolean {
-  const type = frame[0];
+export function isKeepalive(bytes: Buffer, from = 0, end = bytes.length): boolean {
+  const type = from < end ? bytes[from] : undefined;
   const needed = type === XLOG_DATA ? XLOG_HEADER_BYTES : KEEPALIVE_BYTES;
   if (type !== XLOG_DATA && type !== KEEPALIVE) {
     throw new ProtocolError(`unknown message ${type ?? "without a type"} in the stream`);
   }
-  if (frame.length < needed) {
+  if (end - from < needed) {
     const what = type === XLOG_DATA ? "WAL data" : "keepalive";
     throw new ProtocolError(
-      `${what} of ${Math.max(frame.length - 1, 0)} bytes, at least ${needed - 1} are needed`,
+      `${what} of ${end - from - 1} bytes, at least ${needed - 1} are needed`,
     );
   }
   return type === KEEPALIVE;
@@ -44,36 +45,37 @@ export function lsnOf(high: number, low: number): Lsn {
 }
 
 export function lsnAt(bytes: Buffer, at: number): Lsn {
-  return lsnOf(bytes.readUInt32BE(at), bytes.readUInt32BE(at + 4));
+  return lsnOf(uint32At(bytes, at), uint32At(bytes, at + 4));
 }
 
-export const walStartOf = (frame: Buffer): Lsn => lsnAt(frame, POSITION_AT);
-export const sentAtOf = (frame: Buffer): number => microsAt(frame, 17);
+/** Of a frame that begins at `from`, as in all that follow. */
+export const walStartOf = (bytes: Buffer, from = 0): Lsn => lsnAt(bytes, from + POSITION_AT);
+export const sentAtOf = (bytes: Buffer, from = 0): number => microsAt(bytes, from + 17);
 
 /** Nearly always the same as the start, which may be given. */
-export function walEndOf(frame: Buffer, walStart: Lsn = walStartOf(frame)): Lsn {
-  const high = frame.readUInt32BE(END_AT);
-  const low = frame.readUInt32BE(END_AT + 4);
+export function walEndOf(bytes: Buffer, from = 0, walStart: Lsn = walStartOf(bytes, from)): Lsn {
+  const high = uint32At(bytes, from + END_AT);
+  const low = uint32At(bytes, from + END_AT + 4);
   const same =
-    high === frame.readUInt32BE(POSITION_AT) && low === frame.readUInt32BE(POSITION_AT + 4);
+    high === uint32At(bytes, from + POSITION_AT) && low === uint32At(bytes, from + POSITION_AT + 4);
   return same ? walStart : lsnOf(high, low);
 }
 
 /** Of a keepalive: the server wants an answer at once. */
-export const wantsReply = (frame: Buffer): boolean => frame[17] === 1;
+export const wantsReply = (bytes: Buffer, from = 0): boolean => bytes[from + 17] === 1;
 
-export function keepaliveOf(frame: Buffer): Keepalive {
+export function keepaliveOf(bytes: Buffer, from = 0): Keepalive {
   return {
     kind: "keepalive",
-    walEnd: lsnAt(frame, POSITION_AT),
-    serverTimeMicros: microsAt(frame, 9),
-    replyRequested: wantsReply(frame),
+    walEnd: lsnAt(bytes, from + POSITION_AT),
+    serverTimeMicros: microsAt(bytes, from + 9),
+    replyRequested: wantsReply(bytes, from),
   };
 }
 
 /** A 64-bit time of the server; exact until the year 2255. */
 export function microsAt(bytes: Buffer, at: number): number {
-  return bytes.readInt32BE(at) * TWO_32 + bytes.readUInt32BE(at + 4) + PG_EPOCH_MICROS;
+  return int32At(bytes, at) * TWO_32 + uint32At(bytes, at + 4) + PG_EPOCH_MICROS;
 }
 
 /** Now, in microseconds since 1970; for the server's display alone. */

@@ -35,8 +35,8 @@ export interface ConnectOptions extends Address {
 
 /** Takes a copy in both directions as it arrives: nothing is kept for it here. */
 export interface StreamSink {
-  /** One piece of the copy; it shares memory with what arrived. */
-  data(bytes: Buffer): void;
+  /** One piece of the copy: what stands in `bytes`, which arrived together, from `from` up to `end`. */
+  data(bytes: Buffer, from: number, end: number): void;
   /** Any other message: the end of the copy, an error, the end of the statement. */
   message(message: wire.BackendMessage): void;
   /** The connection is gone. */
@@ -158,9 +158,9 @@ export class Connection {
 
   #read(chunk: Buffer): void {
     try {
-      this.#splitter.push(chunk, (type, body) => {
-        if (this.#streaming && type === COPY_DATA) this.#sink?.data(body);
-        else this.#deliver(wire.decode(type, body));
+      this.#splitter.push(chunk, (type, bytes, from, end) => {
+        if (this.#streaming && type === COPY_DATA) this.#sink?.data(bytes, from, end);
+        else this.#deliver(wire.decode(type, bytes.subarray(from, end)));
       });
     } catch (error) {
       // We lost step with the server: nothing that follows can be understood.

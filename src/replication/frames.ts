@@ -1,11 +1,13 @@
 /** Cuts the byte stream of a session into frames: a type byte and a body, whatever the pieces it comes in. */
+import { int32At } from "./bytes.ts";
 import { ProtocolError } from "./errors.ts";
 
 const HEADER_BYTES = 5;
 /** PostgreSQL's own limit (PQ_LARGE_MESSAGE_LIMIT); a longer one means that we lost step. */
 export const MAX_MESSAGE_BYTES = 0x3fffffff;
 
-export type OnFrame = (type: number, body: Buffer) => void;
+/** The body is what stands in `bytes` from `from` up to `end`: no object is made for a frame. */
+export type OnFrame = (type: number, bytes: Buffer, from: number, end: number) => void;
 
 /**
  * A frame that lies whole within one chunk is not copied; one that spans chunks is copied once.
@@ -34,10 +36,10 @@ export class FrameSplitter {
     let at = this.#headerFilled > 0 ? this.#resume(chunk, onFrame) : 0;
     while (chunk.length - at >= HEADER_BYTES) {
       const type = chunk[at] as number;
-      const length = this.#checked(type, chunk.readInt32BE(at + 1));
+      const length = this.#checked(type, int32At(chunk, at + 1));
       const end = at + HEADER_BYTES + length;
       if (end > chunk.length) break;
-      onFrame(type, chunk.subarray(at + HEADER_BYTES, end));
+      onFrame(type, chunk, at + HEADER_BYTES, end);
       at = end;
     }
     if (at < chunk.length) this.#keep(chunk, at);
@@ -63,7 +65,7 @@ export class FrameSplitter {
     const body = this.#body;
     this.#headerFilled = 0;
     this.#body = Buffer.alloc(0);
-    onFrame(this.#header[0] as number, body);
+    onFrame(this.#header[0] as number, body, 0, body.length);
     return at;
   }
 
@@ -79,7 +81,7 @@ export class FrameSplitter {
     chunk.copy(this.#header, this.#headerFilled, from, from + wanted);
     this.#headerFilled += wanted;
     if (this.#headerFilled === HEADER_BYTES) {
-      this.#length = this.#checked(this.#header[0] as number, this.#header.readInt32BE(1));
+      this.#length = this.#checked(this.#header[0] as number, int32At(this.#header, 1));
       this.#filled = 0;
       this.#body = Buffer.allocUnsafe(this.#length);
     }

@@ -1,5 +1,5 @@
 /** Stands between a client and a server, and loses what the test says: an answer, or the question itself. */
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { openRelay } from "../support/relay.ts";
 
 export type Loss =
   /** The message is not passed on: the server sees a client that went away. */
@@ -27,44 +27,32 @@ export async function openProxy(target: {
     delayMs: 0,
     losses: 0,
   };
-  const sockets = new Set<Socket>();
   const later = (act: () => void) => (state.delayMs === 0 ? act() : setTimeout(act, state.delayMs));
-  const server: Server = createServer((client) => {
-    const upstream = connect(target);
+  const relay = await openRelay(target, (client, server) => {
     let deaf = false;
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on("error", () => undefined);
-      socket.on("close", () => {
-        sockets.delete(socket);
-        client.destroy();
-        upstream.destroy();
-      });
-    }
-    client.on("data", (bytes) => {
-      const wanted = state.loss;
-      if (wanted !== undefined && bytes.includes(wanted.text)) {
-        state.loss = undefined;
-        state.losses += 1;
-        if (wanted.then === "refuse") server.close();
-        if (wanted.loss === "question") {
-          upstream.destroy();
-          return;
+    return {
+      fromClient: (bytes) => {
+        const wanted = state.loss;
+        if (wanted !== undefined && bytes.includes(wanted.text)) {
+          state.loss = undefined;
+          state.losses += 1;
+          if (wanted.then === "refuse") relay.refuse();
+          if (wanted.loss === "question") {
+            server.destroy();
+            return;
+          }
+          deaf = true;
         }
-        deaf = true;
-      }
-      later(() => upstream.write(bytes));
-    });
-    upstream.on("data", (bytes) => {
-      if (deaf) client.destroy();
-      else later(() => client.write(bytes));
-    });
+        later(() => server.write(bytes));
+      },
+      fromServer: (bytes) => {
+        if (deaf) client.destroy();
+        else later(() => client.write(bytes));
+      },
+    };
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the proxy has no port");
   return {
-    port: address.port,
+    port: relay.port,
     lose: (loss, text, then = "go on") => {
       state.loss = { loss, text, then };
     },
@@ -74,9 +62,6 @@ export async function openProxy(target: {
     get losses() {
       return state.losses;
     },
-    close: async () => {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    },
+    close: () => relay.close(),
   };
 }

@@ -1,7 +1,5 @@
 /** A server that decodes, tables to watch, and short words for what the tests of a stream say again and again. */
 
-import { once } from "node:events";
-import { createServer, connect as dial, type Socket } from "node:net";
 import {
   type Commit,
   type Insert,
@@ -79,39 +77,6 @@ export const inserts = (events: readonly ReplicationEvent[]): Insert[] =>
   events.filter((event): event is Insert => event.kind === "insert");
 export const ids = (events: readonly ReplicationEvent[]): number[] =>
   inserts(events).map((event) => Number(event.new.id));
-
-export interface Relay {
-  readonly port: number;
-  close(): Promise<void>;
-}
-
-/** Between client and server; `forward` decides how the server's bytes reach the client. */
-export async function relay(
-  to: { readonly host: string; readonly port: number },
-  forward: (chunk: Buffer, client: Socket, server: Socket) => void,
-): Promise<Relay> {
-  const sockets = new Set<Socket>();
-  const listener = createServer((client) => {
-    const server = dial(to);
-    for (const socket of [client, server]) {
-      sockets.add(socket);
-      socket.on("error", () => undefined).on("close", () => sockets.delete(socket));
-    }
-    client.on("data", (chunk) => server.write(chunk)).on("close", () => server.destroy());
-    server.on("data", (chunk) => forward(chunk, client, server)).on("close", () => client.end());
-  });
-  listener.listen(0, "127.0.0.1");
-  await once(listener, "listening");
-  const address = listener.address();
-  return {
-    port: typeof address === "object" && address !== null ? address.port : 0,
-    close: async () => {
-      for (const socket of sockets) socket.destroy();
-      listener.close();
-      await once(listener, "close");
-    },
-  };
-}
 
 export const within = async <T>(
   ms: number,

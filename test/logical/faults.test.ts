@@ -1,5 +1,4 @@
 /** A stream over a bad wire, from a server that dies, into a slow consumer: nothing is missing, nothing hangs. */
-import type { Socket } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   ReplicationClient,
@@ -10,8 +9,9 @@ import {
 import { clock } from "../replication/lab.ts";
 import { fully } from "../support/fully.ts";
 import { Random } from "../support/random.ts";
+import { openRelay } from "../support/relay.ts";
 import { until } from "../support/until.ts";
-import { type Bench, collect, commits, openBench, relay } from "./bench.ts";
+import { type Bench, collect, commits, openBench } from "./bench.ts";
 
 const SEED = process.env.SEED ?? String(Date.now() % 100_000);
 const CUTS = fully ? 200 : 25;
@@ -60,16 +60,19 @@ test(`cut ${CUTS} times at a random byte: no transaction is missing, SEED=${SEED
 }, async () => {
   const config = await bench.slot();
   const random = new Random(SEED);
-  const left = new WeakMap<Socket, number>();
   let [cuts, armed] = [0, false];
-  const wire = await relay(bench.server, (chunk, client, server) => {
-    const budget = (left.get(server) ?? random.int(500, 6000)) - chunk.length;
-    left.set(server, budget);
-    if (!armed || cuts >= CUTS || budget > 0) return void client.write(chunk);
-    cuts += 1;
-    client.write(chunk.subarray(0, chunk.length + budget));
-    client.destroySoon();
-    server.destroy();
+  const wire = await openRelay(bench.server, (client, server) => {
+    let budget = random.int(500, 6000);
+    return {
+      fromServer: (chunk) => {
+        budget -= chunk.length;
+        if (!armed || cuts >= CUTS || budget > 0) return void client.write(chunk);
+        cuts += 1;
+        client.write(chunk.subarray(0, chunk.length + budget));
+        client.destroySoon();
+        server.destroy();
+      },
+    };
   });
   const follower = new Follower(random);
   const client = await ReplicationClient.connect({
@@ -144,15 +147,20 @@ test("every message split at every byte, with pauses longer than the idle interv
   const straight = await bench.slot();
   const slow = await bench.slot();
   let sending = Promise.resolve();
-  const wire = await relay(bench.server, (chunk, client) => {
-    sending = sending.then(async () => {
+  const wire = await openRelay(bench.server, (client) => {
+    const dribble = async (chunk: Buffer) => {
       client.setNoDelay(true);
       for (const [at, byte] of chunk.entries()) {
         if (client.destroyed) return;
         client.write(Buffer.of(byte));
         await (at % 97 === 96 ? clock.sleep(25) : new Promise<void>((next) => setImmediate(next)));
       }
-    });
+    };
+    return {
+      fromServer: (chunk) => {
+        sending = sending.then(() => dribble(chunk));
+      },
+    };
   });
   const clients = [
     await ReplicationClient.connect(straight),
@@ -189,12 +197,14 @@ test(`one byte garbled, ${GARBLED} times: events or a typed error, never a hang,
     await bench.server.sql("insert into t select i, 'row ' || i from generate_series(1, 20) i");
     await bench.server.sql("truncate t");
     let target = -1;
-    const wire = await relay(bench.server, (chunk, client) => {
-      const at = target;
-      if (at >= 0 && at < chunk.length) chunk[at] = (chunk[at] as number) ^ random.int(1, 255);
-      target = at < 0 ? at : at - chunk.length;
-      client.write(chunk);
-    });
+    const wire = await openRelay(bench.server, (client) => ({
+      fromServer: (chunk) => {
+        const at = target;
+        if (at >= 0 && at < chunk.length) chunk[at] = (chunk[at] as number) ^ random.int(1, 255);
+        target = at < 0 ? at : at - chunk.length;
+        client.write(chunk);
+      },
+    }));
     const events: ReplicationEvent[] = [];
     const more = { maxMessageBytes: 100_000, unconfirmed: "deliver" } as const;
     const opened = ReplicationClient.connect({ ...config, ...more, port: wire.port });

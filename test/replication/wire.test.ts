@@ -99,7 +99,9 @@ function parse(bytes: Buffer, chunkBytes: number): BackendMessage[] {
 
 function messages(splitter: FrameSplitter, chunk: Buffer): BackendMessage[] {
   const found: BackendMessage[] = [];
-  splitter.push(chunk, (type, body) => found.push(decode(type, body)));
+  splitter.push(chunk, (type, bytes, from, end) => {
+    found.push(decode(type, bytes.subarray(from, end)));
+  });
   return found;
 }
 
