@@ -16,8 +16,8 @@ type Parse = ((value: string | Buffer) => unknown) | undefined;
 type MakeRow = (values: RowReader, cursor: Cursor) => Row;
 
 /**
- * Reads all columns in order, and leaves out those without a name. The row is written out as a literal: it costs a tenth
- * of putting in value after value under names that are known only now, and all rows of a table have one shape.
+ * Reads all columns in order, and leaves out those without a name. The row is written out as a literal: that costs a
+ * tenth of putting in value after value under names known only now, and all rows of a table have one shape.
  */
 function rowMaker(names: readonly (string | undefined)[]): MakeRow {
   const reads = names.map((_, index) => `const v${index} = values.value(cursor, ${index});`);
