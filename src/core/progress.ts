@@ -31,8 +31,56 @@ export function onConflict(progress: Progress, hint: LogIndex): Progress {
 }
 
 /** It has not heard yet that an entry it holds is committed. */
-export function owesCommit(progress: Progress, commit: LogIndex): boolean {
+function owesCommit(progress: Progress, commit: LogIndex): boolean {
   return progress.commit < (commit < progress.match ? commit : progress.match);
+}
+
+/** Of these no node takes notice but for its users. */
+const OF_USERS: ReadonlySet<string> = new Set(["entry", "kv_set", "kv_compact", "kv_reset"]);
+
+/** Whether the nodes themselves go by a command of this kind. */
+export function isPressing(kind: string): boolean {
+  return !OF_USERS.has(kind);
+}
+
+/** What the log of a leader is at. */
+export interface LogState {
+  readonly lastIndex: LogIndex;
+  readonly commit: LogIndex;
+  /** The last pressing entry. */
+  readonly pressing: LogIndex;
+}
+
+/** When an acceptor is to be sent what it lacks; `soon`: with what else comes until then. */
+export type Due = "now" | "soon" | "never";
+
+/** Another node's store: entries now, and the word that users' entries are committed, with those behind them. */
+export function dueElsewhere(progress: Progress, { lastIndex, commit, pressing }: LogState): Due {
+  if (progress.next <= lastIndex) return "now";
+  if (!owesCommit(progress, commit)) return "never";
+  return progress.commit < pressing ? "now" : "soon";
+}
+
+/**
+ * The own store, which applies what is committed for those who wait. While the others commit without it (`spared`), it
+ * takes entries once they are committed, so each in one transaction, not two: nothing comes later for that, since what
+ * is applied here must be committed first (Raft thesis §10.2.1: a leader's own copy may come last).
+ */
+export function dueHere(progress: Progress, { lastIndex, commit }: LogState, spared: boolean): Due {
+  if (owesCommit(progress, commit)) return "now";
+  if (progress.next > lastIndex) return "never";
+  return spared && commit < progress.next ? "soon" : "now";
+}
+
+/** Whether a majority of the voters are others, known, that hold all that is committed. */
+export function othersSuffice(
+  me: NodeId,
+  voters: readonly NodeId[],
+  progress: ReadonlyMap<NodeId, Progress>,
+  commit: LogIndex,
+): boolean {
+  const inStep = (id: NodeId) => id !== me && (progress.get(id)?.match ?? -1n) >= commit;
+  return voters.filter(inStep).length > voters.length / 2;
 }
 
 /**

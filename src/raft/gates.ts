@@ -80,7 +80,7 @@ export class Gates {
     }
   }
 
-  /** False when nothing was handed in. */
+  /** Whether more was handed in than one turn takes. What comes meanwhile rings by itself. */
   async #turn(): Promise<boolean> {
     const { turn, open, clock, hints, signal } = this.#options;
     const { gate, ticket, proposals } = await turn(MOST);
@@ -95,7 +95,7 @@ export class Gates {
     } finally {
       await open(gate);
     }
-    return proposals.length > 0 || ticket > 0n;
+    return proposals.length === MOST;
   }
 
   /** What fails leaves no outcome, or one that its caller finds. */

@@ -5,64 +5,39 @@
  * while an append is under way share the next one (group commit).
  */
 import { randomUUID } from "node:crypto";
-import { type Clock, untilBeat } from "../clock/clock.ts";
-import type { LogIndex, NodeId, Term } from "../core/ids.ts";
+import { untilBeat } from "../clock/clock.ts";
+import type { LogIndex, NodeId } from "../core/ids.ts";
 import { isChange } from "../core/membership.ts";
 import {
   committedIndex,
+  type Due,
+  dueElsewhere,
+  dueHere,
   initialProgress,
+  isPressing,
   onAppended,
   onConflict,
-  owesCommit,
+  othersSuffice,
   type Progress,
 } from "../core/progress.ts";
 import { newestOfMajority } from "../core/quorum.ts";
-import type { Queryable } from "../db/call.ts";
 import { type Hints, quietHints } from "../db/hints.ts";
-import { appendEntries, heartbeat, type Sender } from "../db/peer.ts";
-import { type Entry, type InboxProposal, outcome, readLog, termAt } from "../db/raft.ts";
-import type { Log } from "../log/logger.ts";
+import { appendEntries, heartbeat } from "../db/peer.ts";
+import { type Entry, type InboxProposal, outcome } from "../db/raft.ts";
 import { Awaited } from "./awaited.ts";
 import { Changes } from "./changes.ts";
 import { type AcceptorLink, NO_ANSWER } from "./links.ts";
 import { NotLeader, type Outcome, UnknownOutcome } from "./raft.ts";
 import { matchOf, Snapshots } from "./snapshots.ts";
-import type { Books, Counts } from "./standing.ts";
-import { Wakeup } from "./wakeup.ts";
-import { type Batch, Window } from "./window.ts";
-
-export interface ReplicatorOptions {
-  readonly me: Sender;
-  readonly term: Term;
-  readonly last: {
-    readonly lastIndex: LogIndex;
-    readonly lastTerm: Term;
-    readonly commitIndex: LogIndex;
-  };
-  /** As the own store has applied it. */
-  readonly voters: () => readonly NodeId[];
-  /** How far the own store had applied the log when it told these voters. */
-  readonly votersAt: () => LogIndex;
-  /** Whether this peer's store is the one the log knows: what any other holds counts for nothing (H56). */
-  readonly isKnown: (id: NodeId) => boolean;
-  readonly links: ReadonlyMap<NodeId, AcceptorLink>;
-  readonly store: Queryable;
-  readonly heartbeatMs: number;
-  /** What is kept of the log for those that lag: in memory no more than that, either. */
-  readonly keep: { readonly maxLogEntries: number; readonly maxLogBytes: number };
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Aborts when the term is over. */
-  readonly signal: AbortSignal;
-  readonly onAcked: (peer: NodeId) => void;
-  readonly counts?: Counts;
-  readonly onHigherTerm: (term: Term) => void;
-}
+import type { Books } from "./standing.ts";
+import { entriesFrom } from "./stored.ts";
+import type { ReplicatorOptions } from "./term.ts";
+import { Window } from "./window.ts";
 
 /** One acceptor while it is followed: what wakes its loops, `bell` for a heartbeat, and what ends them. */
 interface Followed {
   readonly link: AcceptorLink;
-  readonly wakeup: Wakeup;
+  readonly wakeup: Hints;
   readonly bell: Hints;
   readonly end: AbortController;
 }
@@ -70,6 +45,8 @@ interface Followed {
 /** One append: at most so many entries and bytes. */
 const BATCH = { entries: 512, bytes: 1_000_000 } as const;
 const APPEND_LIMIT_MS = 2000;
+/** What is not pressing waits so long for company. */
+const SOON_MS = 5;
 const HEARTBEAT_LIMIT_MS = 300;
 const OWN_BEATS = 4; // of the other stores' heartbeats, one in so many goes to the own store too
 const FIRST_ENTRY_MS = 100; // a new leader's coordinator decides within this: no empty entry is needed before
@@ -90,6 +67,7 @@ export class Replicator {
   readonly #greeted = new Set<NodeId>();
   readonly #firstOfTerm: LogIndex;
   readonly #window: Window;
+  #pressing: LogIndex;
   readonly #proposed = new AbortController();
   /** Settles with the first entry of the term: nothing is sent before it. */
   #opened: Promise<void> = Promise.resolve();
@@ -105,6 +83,7 @@ export class Replicator {
     this.#firstOfTerm = options.last.lastIndex + 1n;
     this.#window = new Window(options.term, options.last, options.keep);
     this.#epochIndex = this.#firstOfTerm;
+    this.#pressing = this.#firstOfTerm;
     this.#changes = new Changes(this.#firstOfTerm, options.votersAt);
     this.#commit = options.last.commitIndex;
     const read = (sequence: bigint) => outcome(options.store, this.#client, sequence);
@@ -126,8 +105,8 @@ export class Replicator {
     const { signal, clock } = this.#options;
     this.#leave(link.id);
     if (signal.aborted) return;
-    const [bell, end] = [quietHints(clock), new AbortController()];
-    const followed = { link, wakeup: new Wakeup(), bell, end };
+    const [bell, wakeup, end] = [quietHints(clock), quietHints(clock), new AbortController()];
+    const followed = { link, wakeup, bell, end };
     this.#followed.set(link.id, followed);
     this.#progress.set(link.id, initialProgress(this.#window.lastIndex));
     const own = AbortSignal.any([signal, followed.end.signal]);
@@ -156,7 +135,7 @@ export class Replicator {
     this.#begun.delete(id);
     this.#greeted.delete(id);
     followed?.end.abort();
-    followed?.wakeup.wake();
+    followed?.wakeup.nudge();
   }
 
   look(): void {
@@ -164,7 +143,7 @@ export class Replicator {
   }
 
   #wakeAll(): void {
-    for (const { wakeup } of this.#followed.values()) wakeup.wake();
+    for (const { wakeup } of this.#followed.values()) wakeup.nudge();
   }
 
   /**
@@ -229,7 +208,7 @@ export class Replicator {
     this.#progress.set(id, initialProgress(this.#window.lastIndex));
     this.#begun.delete(id);
     this.#greeted.delete(id);
-    this.#followed.get(id)?.wakeup.wake();
+    this.#followed.get(id)?.wakeup.nudge();
   }
 
   /** Holds everything there is, in the store that the log knows. */
@@ -275,6 +254,7 @@ export class Replicator {
   #push(entry: Omit<Entry, "index" | "term">): LogIndex {
     const index = this.#window.push(entry);
     if (entry.kind === "open_epoch" || entry.kind === "found") this.#epochIndex = index;
+    if (isPressing(entry.kind)) this.#pressing = index;
     this.#proposed.abort(null);
     this.#wakeAll();
     return index;
@@ -295,7 +275,7 @@ export class Replicator {
         else {
           // It has not accepted this term yet: say hello with an append.
           this.#greeted.delete(link.id);
-          this.#followed.get(link.id)?.wakeup.wake();
+          this.#followed.get(link.id)?.wakeup.nudge();
         }
       }
       // The own store hears it often enough to refuse a vote meanwhile (raft.may_vote).
@@ -307,21 +287,43 @@ export class Replicator {
   /** Keep one acceptor's log equal to ours: what it lacks, then the commit index, then rest. */
   async #send({ link, wakeup }: Followed, signal: AbortSignal): Promise<void> {
     const { clock, heartbeatMs } = this.#options;
+    let at: number | undefined;
     await this.#opened;
     while (!signal.aborted) {
       const progress = this.#progress.get(link.id) as Progress;
-      const behind = progress.next <= this.#window.lastIndex || owesCommit(progress, this.#commit);
-      if (this.#greeted.has(link.id) && !behind) await wakeup.wait(signal);
+      const due = this.#greeted.has(link.id) ? this.#due(link.id, progress) : "now";
+      const now = clock.now();
+      at = due === "soon" ? (at ?? now + SOON_MS) : now;
+      if (due === "never") await wakeup.next(signal);
+      else if (at > now) await wakeup.within(at - now, signal);
       else if (await this.#sendOnce(link, progress, signal)) this.#greeted.add(link.id);
       else await clock.sleep(heartbeatMs / 2, signal);
+      if (at <= now) at = undefined;
     }
+  }
+
+  #due(id: NodeId, progress: Progress): Due {
+    const { me, voters } = this.#options;
+    const commit = this.#commit;
+    const log = { lastIndex: this.#window.lastIndex, commit, pressing: this.#pressing };
+    if (id !== me.nodeId) return dueElsewhere(progress, log);
+    return dueHere(progress, log, othersSuffice(id, voters(), this.#known(), commit));
+  }
+
+  /** Of the stores that count (H56). */
+  #known(): Map<NodeId, Progress> {
+    return new Map([...this.#progress].filter(([id]) => this.#options.isKnown(id)));
   }
 
   /** True when the acceptor answered, whatever it said. */
   async #sendOnce(link: AcceptorLink, progress: Progress, signal: AbortSignal): Promise<boolean> {
     const { me, term, onHigherTerm } = this.#options;
     const prevIndex = progress.next - 1n;
-    const batch = await this.#entriesFrom(progress.next);
+    const batch = await entriesFrom(
+      progress.next,
+      { ...this.#options, window: this.#window },
+      BATCH,
+    );
     if (batch === "unknown" || signal.aborted) return false;
     if (batch === "compacted") return await this.#sendSnapshot(link, signal);
     const commit = this.#commit;
@@ -359,31 +361,13 @@ export class Replicator {
     return true;
   }
 
-  /** Entries to send from `next` on, and the term before them; unknown when the own store does not tell. */
-  async #entriesFrom(next: LogIndex): Promise<Batch | "unknown" | "compacted"> {
-    const { store, log } = this.#options;
-    const fresh = this.#window.from(next, BATCH);
-    if (fresh !== undefined) return fresh;
-    try {
-      const prevTerm = await termAt(store, next - 1n);
-      const stored = await readLog(store, next, BATCH);
-      // It may have been compacted in between.
-      if (prevTerm === undefined || stored[0]?.index !== next) return "compacted";
-      return { entries: stored.filter(({ index }) => index < this.#window.start), prevTerm };
-    } catch (error) {
-      log.debug({ event: "control.gone" }, String(error));
-      return "unknown";
-    }
-  }
-
   #acked(id: NodeId): void {
     if (this.#options.isKnown(id)) this.#options.onAcked(id);
   }
 
   #count(): void {
-    const { me, voters, isKnown } = this.#options;
-    const known = new Map([...this.#progress].filter(([id]) => isKnown(id)));
-    const commit = committedIndex(voters(), known, this.#firstOfTerm);
+    const { me, voters } = this.#options;
+    const commit = committedIndex(voters(), this.#known(), this.#firstOfTerm);
     if (commit <= this.#commit) return;
     this.#commit = commit;
     this.#wakeAll();

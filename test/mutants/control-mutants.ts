@@ -147,8 +147,8 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: REPLICATOR,
-        find: "const known = new Map([...this.#progress].filter(([id]) => isKnown(id)));",
-        replace: "const known = this.#progress;\n    void isKnown;",
+        find: "return new Map([...this.#progress].filter(([id]) => this.#options.isKnown(id)));",
+        replace: "return this.#progress;",
       },
     ],
   },
@@ -160,9 +160,9 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: REPLICATOR,
-        find: "const commit = committedIndex(voters(), known, this.#firstOfTerm);",
-        replace: `const own = { next: 0n, match: this.#lastIndex(), commit: 0n };
-    const early = new Map(known).set(this.#options.me.nodeId, own);
+        find: "const commit = committedIndex(voters(), this.#known(), this.#firstOfTerm);",
+        replace: `const own = { next: 0n, match: this.#window.lastIndex, commit: 0n };
+    const early = this.#known().set(this.#options.me.nodeId, own);
     const commit = committedIndex(voters(), early, this.#firstOfTerm);`,
       },
     ],
