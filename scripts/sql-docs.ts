@@ -32,6 +32,7 @@ const SECTIONS: readonly { readonly title: string; readonly names: readonly stri
     ],
   },
   { title: "Members come and go", names: ["add_node", "remove_node", "set_node", "invitation"] },
+  { title: "What the cluster is set to", names: ["settings", "set", "reset"] },
   { title: "Single values", names: ["leader", "is_leader", "term", "version"] },
 ];
 
@@ -64,6 +65,7 @@ const MEANINGS: Readonly<Record<keyof typeof OURS, string>> = {
     "No leader is known, it does not answer, or no majority commits. Told within five seconds.",
   RF003: "The outcome is unknown: look before asking again.",
   RF004: "The term that was named is over; the pgraft interface only.",
+  RF005: "What is asked for is forgotten: older than what the cluster keeps.",
   RF006: "No such member; the detail lists those there are.",
   RF007: "No answer within the limit.",
   RF008: "Not a member, another cluster, or an older incarnation; between nodes only.",

@@ -4,6 +4,7 @@
 -- snapshot: outcomes of proposals, and a retry is applied again (H60); an epoch, and with it a pledge.
 create or replace view cluster.state_row as
 select 'state' as of_table, to_jsonb(t) as content from cluster.state as t
+union all select 'setting', to_jsonb(t) from cluster.setting as t
 union all select 'member', to_jsonb(t) from cluster.member as t
 union all select 'former_incarnation', to_jsonb(t) from cluster.former_incarnation as t
 union all select 'former_member', to_jsonb(t) from cluster.former_member as t

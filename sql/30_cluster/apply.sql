@@ -1,7 +1,8 @@
 -- Apply one committed entry and remember its outcome: `ok`, or why it was refused.
 --
 -- A pure function of the entry and the replicated state: no clock, no chance, no settings (H62).
--- A proposal that was retried is applied once (H60).
+-- A proposal that was retried is applied once (H60): where it may have been forgotten since it was first made (`since`:
+-- what its maker had applied then), it is refused, as nobody can tell any more.
 create or replace function cluster.apply(
   p_index bigint, p_term bigint, p_kind text, p_client uuid, p_sequence bigint, p_body jsonb
 ) returns void
@@ -12,7 +13,9 @@ begin
   if exists (select from cluster.proposal where client = p_client and sequence = p_sequence) then
     return;
   end if;
-  v_outcome := case p_kind
+  v_outcome := case
+    when (p_body ->> 'since')::bigint < (select s.proposals_through from cluster.state as s) then 'too_late'
+    else case p_kind
     when 'noop'          then cluster.apply_noop(p_term, p_body)
     when 'register'      then cluster.apply_register(p_term, p_body)
     when 'readmit'       then cluster.apply_readmit(p_term, p_body)
@@ -45,7 +48,9 @@ begin
     when 'kv_set'        then cluster.apply_kv_set(p_index, p_body)
     when 'kv_compact'    then cluster.apply_kv_compact(p_index, p_body)
     when 'kv_reset'      then cluster.apply_kv_reset(p_index, p_body)
-  end;
+    when 'set'           then cluster.apply_set(p_term, p_body)
+    when 'forget'        then cluster.apply_forget(p_index, p_body)
+  end end;
   if v_outcome is null then
     raise exception using errcode = 'RF015',
       message = format('command %s is unknown to this version', p_kind);

@@ -18,6 +18,9 @@ begin
   delete from cluster.state;
   insert into cluster.state select r.* from raft.arrived(p_snapshot, 'state') as a,
     jsonb_populate_recordset(null::cluster.state, a) as r;
+  delete from cluster.setting;
+  insert into cluster.setting select r.* from raft.arrived(p_snapshot, 'setting') as a,
+    jsonb_populate_recordset(null::cluster.setting, a) as r;
   delete from cluster.member;
   insert into cluster.member select r.* from raft.arrived(p_snapshot, 'member') as a,
     jsonb_populate_recordset(null::cluster.member, a) as r;

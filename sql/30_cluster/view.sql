@@ -24,6 +24,8 @@ begin
         select jsonb_agg(to_jsonb(r) order by r.request_id)
           from cluster.request as r
          where r.state in ('waiting', 'running') and r.kind not in ('add_node', 'remove_node')), '[]'),
+      -- Nothing is forgotten while a primary is being made.
+      'forget', case when (cluster.newest_epoch()).state = 'serving' then cluster.forgettable() end,
       'observed', coalesce((
         select jsonb_agg(to_jsonb(o) order by o.node_id) from node.observed as o), '[]'))
       from node.identity as i, cluster.state as c);

@@ -7,7 +7,8 @@ begin
   return query
   select a.key, jsonb_build_object(
            'at', to_char(a.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-           'node_id', i.node_id, 'event', a.event, 'reason', a.reason, 'detail', a.detail)
+           'node_id', i.node_id, 'event', a.event, 'reason', a.reason, 'detail', a.detail,
+           'since', a.since::text)
     from node.act as a, node.identity as i order by a.id limit 20;
 end
 $$;

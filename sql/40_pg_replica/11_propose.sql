@@ -1,13 +1,14 @@
 -- Hand a command to the leader and wait until this node has applied it; its outcome, `ok` or why it was refused.
 --
 -- Raises RF002 within p_limit_ms, by default five seconds at most, while there is no leader, or no majority that
--- commits.  A new leader gets the same proposal again: (p_key, 1) is applied once (H60).  Time is counted step by step
--- (pgreplica.passed_ms).
+-- commits.  A new leader gets the same proposal again: (p_key, 1) is applied once (H60), or refused where that cannot
+-- be told any more (`since`, cluster.apply).  Time is counted step by step (pgreplica.passed_ms).
 create or replace function node.propose(
   p_key uuid, p_kind text, p_body jsonb, p_limit_ms integer default 3800
 ) returns text
 language plpgsql volatile set search_path = '', pg_temp as $$
 declare
+  v_body    jsonb := p_body || jsonb_build_object('since', (select h.applied_index::text from raft.hard_state as h));
   v_outcome text;
   v_leader  integer;
   v_term    bigint;
@@ -31,11 +32,11 @@ begin
       begin
         if v_leader = v_me then
           v_gate := (select g.last_value from raft.gate as g);
-          perform node.hand_in(jsonb_build_object('key', p_key, 'kind', p_kind, 'body', p_body));
+          perform node.hand_in(jsonb_build_object('key', p_key, 'kind', p_kind, 'body', v_body));
         else
           v_gate := null;
           perform pgreplica.ask(pgreplica.own_conninfo(3000),
-            format('select to_jsonb(true) from node.submit(%s, %L, %L, %L)', v_leader, p_key, p_kind, p_body),
+            format('select to_jsonb(true) from node.submit(%s, %L, %L, %L)', v_leader, p_key, p_kind, v_body),
             least(p_limit_ms, 2000));
         end if;
         v_taken := v_term;
@@ -56,8 +57,8 @@ begin
     end if;
     v_spent := v_spent + pgreplica.passed_ms(v_started, 1, v_most);
   end loop;
-  if v_outcome is null then
-    if v_taken is not null or v_doubt then
+  if v_outcome is null or v_outcome = 'too_late' then
+    if v_outcome = 'too_late' or v_taken is not null or v_doubt then
       perform node.raise_unknown(p_kind, v_leader, v_spent);
     end if;
     perform node.raise_no_leader(v_leader, v_taken is not null, v_why);

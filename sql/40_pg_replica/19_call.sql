@@ -15,6 +15,7 @@ begin
     when 'events'    then (select jsonb_agg(to_jsonb(r))
                              from pg_replica.events((p_args ->> 'after_id')::bigint,
                                                     (p_args ->> 'max_rows')::integer) as r)
+    when 'settings'  then (select jsonb_agg(to_jsonb(r)) from pg_replica.settings() as r)
     when 'explain'   then (select jsonb_agg(to_jsonb(r)) from pg_replica.explain(p_args ->> 'node') as r)
     when 'version'   then to_jsonb(pg_replica.version())
     when 'invitation' then pg_replica.invitation()
@@ -33,6 +34,7 @@ begin
     when 'add_node'    then to_jsonb(node.add_node(p_args, p_by))
     when 'remove_node' then to_jsonb(node.remove_node(p_args, p_by))
     when 'set_node'    then to_jsonb(node.set_node(p_args, p_by))
+    when 'set'         then to_jsonb(node.set(p_args, p_by))
     else node.serve(p_function, p_args, p_by)
   end;
 end

@@ -6,7 +6,7 @@ grant usage on schema pg_replica to pgreplica_monitor;
 grant select on all tables in schema pg_replica to pgreplica_monitor;
 grant execute on function
   pg_replica.status(), pg_replica.cluster(), pg_replica.primary(), pg_replica.members(),
-  pg_replica.requests(integer), pg_replica.events(bigint, integer), pg_replica.history(),
+  pg_replica.requests(integer), pg_replica.events(bigint, integer), pg_replica.history(), pg_replica.settings(),
   pg_replica.progress(), pg_replica.explain(text), pg_replica.explain(integer),
   pg_replica.version(), pg_replica.leader(), pg_replica.is_leader(), pg_replica.term(),
   pg_replica.entries(bigint, integer), pg_replica.kv_get(text, text), pg_replica.kv_get_entry(text, text),
@@ -23,5 +23,5 @@ grant execute on function
   pg_replica.add_node(text, integer, text, boolean, integer),
   pg_replica.remove_node(text, boolean), pg_replica.remove_node(integer, boolean),
   pg_replica.set_node(text, integer, boolean, boolean), pg_replica.set_node(integer, integer, boolean, boolean),
-  pg_replica.invitation()
+  pg_replica.invitation(), pg_replica.set(text, text), pg_replica.reset(text)
   to pgreplica_admin;

@@ -12,4 +12,4 @@ language sql stable security definer set search_path = '', pg_temp as $$
   proposed_at timestamptz, applied boolean);
 $$;
 comment on function public.pgraft_log_get_entries(bigint, bigint, integer) is
-  'Committed entries from one place to another, in order, at most max_entries. kind: user, kv, member, settings, noop. Where the log is compacted those of users alone are there. A batch is told as a JSON list.';
+  'Committed entries from one place to another, in order, at most max_entries. kind: user, kv, member, settings, noop. Where the log is compacted those of users alone are there. A batch is told as a JSON list. RF005: those of users from there are forgotten (kept_entries).';

@@ -39,6 +39,7 @@ const NAMES = [
   "rule",
   "formed",
   "remove",
+  "forget",
   "run_request",
   "fail_request",
   "finish_request",
@@ -154,6 +155,10 @@ export const ACTS: Readonly<Record<Act, (reading: Reading) => Order>> = {
   remove: ({ facts }) => {
     const id = departing(facts);
     return propose("remove", { node_id: id }, nameOf(facts.view, id));
+  },
+  forget: ({ facts: { view } }) => {
+    invariant(view.forget !== null, "nothing to forget");
+    return propose("forget", view.forget);
   },
   run_request: ({ facts: { view }, request }) => {
     invariant(request.step === "start", "start without a request");

@@ -66,6 +66,8 @@ export interface View {
   readonly highest_timeline: number;
   /** Waiting and running, oldest first. */
   readonly requests: readonly RequestFact[];
+  /** Places up to which the cluster should forget; null: nothing is worth a command. */
+  readonly forget: Readonly<Record<string, string>> | null;
 }
 
 /** What a member's worker last said of its data server. */

@@ -72,6 +72,7 @@ export const RULES: readonly RuleRow[] = [
   { pos: 840, when: { chore: "formed" }, act: "formed", why: "every data member has attached, and the commit rule is raised" },
   { pos: 850, when: { chore: "transfer" }, act: "transfer_to_primary", why: "one heartbeat covers both when the leader is on the primary's node" },
   { pos: 860, when: { chore: "remove" }, act: "remove", why: "it is to leave, and nothing depends on it any more" },
+  { pos: 870, when: { chore: "forget" }, act: "forget", why: "the cluster holds more of its history than is kept" },
   { pos: 890, when: {}, act: "wait", why: "the primary serves, and nothing is due" },
 ];
 

@@ -41,7 +41,17 @@ export const WORDS = {
   handover: ["none", "under_way", "done", "refused", "late"],
   request: REQUEST,
   /** Steady work while the primary serves, most useful first. */
-  chore: ["none", "attached", "rule", "rule_back", "rule_next", "formed", "transfer", "remove"],
+  chore: [
+    "none",
+    "attached",
+    "rule",
+    "rule_back",
+    "rule_next",
+    "formed",
+    "transfer",
+    "remove",
+    "forget",
+  ],
 } as const;
 
 export type Situation = { readonly [Word in keyof typeof WORDS]: (typeof WORDS)[Word][number] };
@@ -201,7 +211,8 @@ function choreOf(facts: Facts): Situation["chore"] {
   if (facts.view.next_rule !== null) return "none";
   if (!facts.view.formed && isWhole(facts)) return "formed";
   if (shouldTransfer(facts)) return "transfer";
-  return departing(facts) === undefined ? "none" : "remove";
+  if (departing(facts) !== undefined) return "remove";
+  return facts.view.forget === null ? "none" : "forget";
 }
 
 /**

@@ -80,6 +80,8 @@ export const ClusterView = z.object({
   highest_timeline: z.int(),
   /** Waiting and running, oldest first. */
   requests: z.array(RequestRow),
+  /** What the cluster should forget next; null: nothing is worth a command. */
+  forget: z.record(z.string(), z.string()).nullable(),
   /** What this node's gossip table says of each member. */
   observed: z.array(Observed),
 });

@@ -7,6 +7,7 @@ export const OURS = {
   RF002: "no_leader",
   RF003: "unknown_outcome",
   RF004: "stale_term",
+  RF005: "forgotten",
   RF006: "unknown_member",
   RF007: "too_slow",
   RF008: "refused_stranger",

@@ -140,7 +140,7 @@ class Leading {
     this.#said = key;
     const epoch = newest(view)?.epoch ?? 0n;
     const fields = { event: "coordinator.decided", pos, act, epoch, situation } as const;
-    if (act === "wait" && pos === QUIET_POS) this.#log.debug(fields, why);
+    if (QUIET.has(pos)) this.#log.debug(fields, why);
     else this.#log.info(fields, why);
   }
 
@@ -205,8 +205,8 @@ class Leading {
   }
 }
 
-/** The row that says nothing is due: not worth a line at each return to it. */
-const QUIET_POS = 890;
+/** Rows that say that nothing is due, or something that is done all the time: not worth a line at each return. */
+const QUIET = new Set([870, 890]);
 
 function quietMs({ view, self }: Facts): number {
   const home = primaryOf(view) === self && view.requests.length === 0 && view.formed;

@@ -65,6 +65,7 @@ export class World {
       epochs: [],
       highest_timeline: 1,
       requests: [],
+      forget: null,
     };
     for (const { node_id } of members) {
       const store = { reach: "ok", sinceMs: 0 } as const;

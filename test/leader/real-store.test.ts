@@ -190,10 +190,13 @@ test("every command of a founding, a forming and a switchover is one that the lo
     await until("done", { limitMs: 20_000 }, async () => (await state()).state === "done");
     expect(await state()).toMatchObject({ from_node: 1, to_node: 2, epoch: "2", sqlstate: null });
     expect((await state()).write_gap_ms).toBeGreaterThan(0);
-    expect(players.entries.slice(formed.length + 1).map(({ kind }) => kind)).toEqual([
-      ...["request_state", "hand_over", "open_epoch", "appoint", "promoted", "serving"],
-      "request_state",
-    ]);
+    // What the store says is applied, they may be about to note.
+    await expect
+      .poll(() => players.entries.slice(formed.length + 1).map(({ kind }) => kind))
+      .toEqual([
+        ...["request_state", "hand_over", "open_epoch", "appoint", "promoted", "serving"],
+        "request_state",
+      ]);
     expect(players.entries.filter(({ outcome }) => outcome !== "ok")).toEqual([]);
   } finally {
     term.abort();

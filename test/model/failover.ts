@@ -170,6 +170,7 @@ function viewOf(state: State, wrong: Wrong): View {
     epochs: [open],
     highest_timeline: Math.max(...state.epochs.map(({ timeline }) => timeline)),
     requests: [],
+    forget: null,
   };
 }
 

@@ -1,7 +1,8 @@
-/** All of them, M01 to M50. */
+/** All of them, M01 to M52. */
 import { CONTROL_MUTANTS } from "./control-mutants.ts";
 import { DATA_MUTANTS } from "./data-mutants.ts";
 import { FAILOVER_MUTANTS } from "./failover-mutants.ts";
+import { FORGET_MUTANTS } from "./forget-mutants.ts";
 import { isLive, type Mutant } from "./mutant.ts";
 import { SNAPSHOT_MUTANTS } from "./snapshot-mutants.ts";
 
@@ -10,6 +11,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...FAILOVER_MUTANTS,
   ...DATA_MUTANTS,
   ...SNAPSHOT_MUTANTS,
+  ...FORGET_MUTANTS,
 ];
 
 export const LIVE = MUTANTS.filter(isLive);

@@ -173,6 +173,7 @@ const MAKERS: Readonly<Record<string, (random: Random, cluster: Cluster) => Body
     node_id: random.int(1, 3),
     ...(random.chance(0.3) ? { term: String(random.int(1, 4)) } : {}),
     ...(random.chance(0.3) ? { request_id: `order ${random.int(1, 9)}` } : {}),
+    ...(random.chance(0.4) ? { since: String(random.int(0, 40)) } : {}),
   }),
   kv_set: (random, { kv }) => {
     const key = random.pick(["a", "b/1", "b/2", "\u00fc"]);
@@ -188,6 +189,17 @@ const MAKERS: Readonly<Record<string, (random: Random, cluster: Cluster) => Body
   },
   kv_compact: () => ({}),
   kv_reset: () => ({}),
+  set: (random) => ({
+    name: `kept_${random.pick(["entries", "entry_bytes", "proposals", "events", "requests"])}`,
+    value: random.pick(["2", "20", "2000000", null]),
+    by: "op",
+  }),
+  forget: (random, { entries, events, eventsThrough }) => ({
+    entries: String(entries.at(random.int(-3, 2))?.index ?? 0n),
+    proposals: String(random.int(0, 30)),
+    events: String(eventsThrough + random.int(0, events.length)),
+    requests: String(random.int(0, 5)),
+  }),
 };
 
 /** The kinds random commands are drawn from: all there are. */

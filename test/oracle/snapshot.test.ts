@@ -26,6 +26,7 @@ const COMMANDS: readonly (readonly [string, Readonly<Record<string, unknown>>])[
   ["found", { node_id: 1, system_identifier: "7000000000000000001", mode: "quorum" }],
   ["entry", { data: ["one", "zwö \\ \" '"], node_id: 1, request_id: "r" }],
   ["kv_set", { key: "k", value: "v" }],
+  ["set", { name: "kept_events", value: "1000", by: "op" }],
   ["open_epoch", { epoch: "2", cause: "node_gone", reason: "gone" }],
   ["recover", { node_id: 1, key: incarnationOf(8), by: "op", reason: "fire", lost_bytes: 7 }],
 ];

@@ -61,6 +61,8 @@ export const NEWEST = 40;
 
 /** The replicated state of a store: rows without the columns that only people read. */
 export const ClusterRows = z.object({
+  settings: z.array(z.unknown()),
+  forgettable: z.unknown(),
   state: z.unknown(),
   members: z.array(z.unknown()),
   epochs: z.array(z.unknown()),
@@ -101,6 +103,9 @@ const FOR_PEOPLE = `array['opened_at', 'appointed_at', 'serving_at', 'requested_
 const CLUSTER_ROWS = `
   create or replace function oracle.cluster_rows() returns jsonb language plpgsql as $$ begin return (
   select jsonb_build_object(
+    'settings', coalesce((select jsonb_agg(jsonb_build_array(s.name, s.value) order by s.name)
+                            from cluster.setting as s), '[]'),
+    'forgettable', cluster.forgettable(),
     'state', (select to_jsonb(s) - 'singleton' from cluster.state as s),
     'members', (select jsonb_agg(to_jsonb(m) - ${FOR_PEOPLE} order by m.node_id) from cluster.member as m),
     'epochs', coalesce((select jsonb_agg(to_jsonb(e) - ${FOR_PEOPLE} order by e.epoch) from cluster.epoch as e), '[]'),

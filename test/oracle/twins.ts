@@ -15,6 +15,7 @@ import {
 import { Acceptor, type Durable } from "./twin/acceptor.ts";
 import type { Cluster, Member } from "./twin/cluster.ts";
 import { chainHash } from "./twin/entry-hash.ts";
+import { forgettable } from "./twin/forget.ts";
 import { SqlError } from "./twin/sql-error.ts";
 
 /** The SQL and the twin disagree. */
@@ -122,12 +123,13 @@ export class Twins {
 
   /** Hard state and log after every call; the replicated state whenever something was applied. */
   async compare(what: string): Promise<void> {
-    const state = await limited(`state after ${what}`, this.store.snapshot());
-    same(`state after ${what}`, state, snapshotOf(this.acceptor));
-    if (this.acceptor.state.appliedIndex === this.#compared) return;
+    const held = await limited(`state after ${what}`, this.store.snapshot());
+    same(`state after ${what}`, held, snapshotOf(this.acceptor));
+    const { cluster, state } = this.acceptor;
+    if (state.appliedIndex === this.#compared) return;
     const rows = await limited(`replicated state after ${what}`, this.store.clusterRows());
-    same(`replicated state after ${what}`, rows, rowsOf(this.acceptor.cluster));
-    this.#compared = this.acceptor.state.appliedIndex;
+    same(`replicated state after ${what}`, rows, rowsOf(cluster, state.appliedIndex));
+    this.#compared = state.appliedIndex;
   }
 }
 
@@ -202,10 +204,14 @@ const byEpoch = ([a]: readonly [bigint, unknown], [b]: readonly [bigint, unknown
   a < b ? -1 : 1;
 
 /** The twin's replicated state as rows of the tables. */
-function rowsOf(cluster: Cluster): ClusterRows {
+function rowsOf(cluster: Cluster, applied: bigint): ClusterRows {
   const { members, rule, nextRule } = cluster;
   return {
+    forgettable: forgettable(cluster, applied),
+    settings: [...cluster.settings].sort(([a], [b]) => (a < b ? -1 : 1)),
     state: {
+      entries_through: Number(cluster.entriesThrough),
+      proposals_through: Number(cluster.proposalsThrough),
       system_identifier: cluster.systemIdentifier,
       formed: cluster.formed,
       paused_why: cluster.pausedWhy,
@@ -233,7 +239,11 @@ function rowsOf(cluster: Cluster): ClusterRows {
       epoch: number(one.epoch),
     })),
     events: cluster.events
-      .map((one, position) => ({ ...one, event_id: position + 1, epoch: Number(one.epoch) }))
+      .map((one, position) => ({
+        ...one,
+        event_id: cluster.eventsThrough + position + 1,
+        epoch: Number(one.epoch),
+      }))
       .slice(-NEWEST)
       .reverse(),
     proposals: [...cluster.proposals]

@@ -11,6 +11,11 @@ export interface WorkloadOptions {
   readonly readEvery: number;
 }
 
+const KEPT = [
+  ["kept_proposals", "20"],
+  ["kept_events", "10"],
+] as const;
+
 export class Workload {
   readonly #cluster: Cluster;
   readonly #options: WorkloadOptions;
@@ -40,6 +45,11 @@ export class Workload {
       await engine.sleep(random.between(100, 400), "client.rest");
       const { id, store } = host;
       if (store?.proc.dead !== false || store.acceptor.state.leaderId !== id) continue;
+      // Little is kept: forgetting is met by every fault.
+      for (const [name, value] of KEPT) {
+        if (store.acceptor.cluster.settings.get(name) === value) continue;
+        store.handIn(store.uuid(), "set", { name, value, by: "op", at: store.displayTime() });
+      }
       const key = String(random.below(4));
       store.handIn(store.uuid(), "kv_set", {
         key,

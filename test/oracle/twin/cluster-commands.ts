@@ -16,11 +16,13 @@ import {
   memberOf,
   NO_EPOCH,
   newestOf,
+  nextRequest,
   refused,
   text,
   withMember,
   withNewest,
 } from "./effects.ts";
+import { forget, isTooLate, set } from "./forget.ts";
 import {
   addMember,
   closing,
@@ -211,7 +213,7 @@ const rule: Command = (cluster, body) => {
 const request: Command = (cluster, body) => {
   if (cluster.requests.some(({ key }) => key === body.key)) return done(cluster, {});
   const row: RequestFacts = {
-    request_id: BigInt(cluster.requests.length) + 1n,
+    request_id: nextRequest(cluster),
     key: String(body.key),
     kind: body.kind as RequestFacts["kind"],
     state: "waiting",
@@ -328,6 +330,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   kv_set: kvSet,
   kv_compact: kvCompact,
   kv_reset: kvReset,
+  set,
+  forget,
 };
 
 /** cluster.apply. Throws SqlError for an entry that cannot be applied. */
@@ -335,12 +339,16 @@ export function apply(cluster: Cluster, committed: Entry): Omit<Effect, "outcome
   const { index, kind, term } = committed;
   const key = `${committed.client}/${committed.sequence}`;
   if (cluster.proposals.has(key)) return { cluster };
+  const body = committed.body as Record<string, unknown>;
+  const answered = (after: Cluster, outcome: string): Cluster => ({
+    ...after,
+    proposals: new Map(after.proposals).set(key, { index, outcome }),
+  });
+  if (isTooLate(cluster, big(body.since))) return { cluster: answered(cluster, "too_late") };
   const command = COMMANDS[kind];
   if (command === undefined) {
     throw new SqlError("RF015", `command ${kind} is unknown to this version`);
   }
-  const body = committed.body as Record<string, unknown>;
   const { outcome, ...effect } = command(cluster, body, index, term);
-  const proposals = new Map(cluster.proposals).set(key, { index, outcome });
-  return { ...effect, cluster: { ...effect.cluster, proposals } };
+  return { ...effect, cluster: answered(effect.cluster, outcome) };
 }

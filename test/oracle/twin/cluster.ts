@@ -42,6 +42,9 @@ export interface EntryFacts {
   readonly index: bigint;
   readonly item: number;
   readonly data: string;
+  /** Since the first that was ever put in, this one included. */
+  readonly number: number;
+  readonly total_bytes: number;
   readonly request_id: string | null;
   readonly node_id: NodeId;
 }
@@ -62,6 +65,10 @@ export interface KvTotal {
 }
 
 export interface Cluster {
+  /** What an operator has set. */
+  readonly settings: ReadonlyMap<string, string>;
+  readonly entriesThrough: bigint;
+  readonly proposalsThrough: bigint;
   readonly systemIdentifier: string | null;
   readonly formed: boolean;
   readonly pausedWhy: string | null;
@@ -77,8 +84,9 @@ export interface Cluster {
   /** Oldest first. */
   readonly epochs: readonly EpochFacts[];
   readonly requests: readonly RequestFacts[];
-  /** Event i has id i + 1. */
+  /** Event i has id eventsThrough + i + 1. */
   readonly events: readonly EventFacts[];
+  readonly eventsThrough: number;
   readonly entries: readonly EntryFacts[];
   /** In the order of their making. */
   readonly kv: readonly KvRow[];
@@ -92,6 +100,9 @@ export function initialCluster(
   mode: Cluster["mode"] = "quorum",
 ): Cluster {
   return {
+    settings: new Map(),
+    entriesThrough: 0n,
+    proposalsThrough: 0n,
     systemIdentifier: null,
     formed: false,
     pausedWhy: null,
@@ -105,6 +116,7 @@ export function initialCluster(
     epochs: [],
     requests: [],
     events: [],
+    eventsThrough: 0,
     entries: [],
     kv: [],
     kvTotal: { puts: 0, deletes: 0, compacted_version: 0n },
@@ -170,6 +182,7 @@ export function viewOf(
       .map((epoch) => ({ ...epoch, reason: "" })),
     highest_timeline: epochs.reduce((max, { timeline }) => Math.max(max, timeline ?? 0), 0) || 1,
     requests: requests.filter(isAwaited),
+    forget: null,
     observed: [],
   };
 }

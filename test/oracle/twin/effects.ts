@@ -14,6 +14,9 @@ export const text = (value: unknown) => (absent(value) ? null : String(value));
 export const lsnOf = (value: unknown) => (absent(value) ? null : parseLsn(String(value)));
 
 export const newestOf = ({ epochs }: Cluster): EpochFacts | undefined => epochs.at(-1);
+/** The number of the next request. */
+export const nextRequest = ({ requests }: Cluster): bigint =>
+  (requests.at(-1)?.request_id ?? 0n) + 1n;
 export const refused = (cluster: Cluster, outcome: string): Effect => ({ cluster, outcome });
 
 /** The same state with some of it changed, and an event about it. */

@@ -8,6 +8,7 @@ import {
   int,
   memberOf,
   newestOf,
+  nextRequest,
   refused,
   text,
   withMember,
@@ -224,7 +225,7 @@ function opened(
   const key = String(body.key);
   if (cluster.requests.some((row) => row.key === key)) return cluster;
   const request: RequestFacts = {
-    request_id: BigInt(cluster.requests.length) + 1n,
+    request_id: nextRequest(cluster),
     key,
     kind,
     state: "running",

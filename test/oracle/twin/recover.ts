@@ -7,6 +7,7 @@ import {
   memberOf,
   NO_EPOCH,
   newestOf,
+  nextRequest,
   refused,
   withNewest,
 } from "./effects.ts";
@@ -24,7 +25,7 @@ export const recover: Command = (cluster, body) => {
     row.state === "waiting" || row.state === "running" ? { ...row, state: "failed" as const } : row,
   );
   const asked: RequestFacts = {
-    request_id: BigInt(cluster.requests.length) + 1n,
+    request_id: nextRequest(cluster),
     key: String(body.key),
     kind: "recover",
     state: "running",

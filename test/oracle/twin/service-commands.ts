@@ -5,11 +5,16 @@ import { big, type Command, done, int, refused, text } from "./effects.ts";
 export const entry: Command = (cluster, body, index, term) => {
   const named = big(body.term);
   if (named !== null && named !== term) return refused(cluster, "stale_term");
-  const items = (body.data as readonly string[]).map(
+  const last = cluster.entries.at(-1);
+  const texts = body.data as readonly string[];
+  const items = texts.map(
     (data, position): EntryFacts => ({
       index,
       item: position + 1,
       data,
+      number: (last?.number ?? 0) + position + 1,
+      total_bytes:
+        (last?.total_bytes ?? 0) + Buffer.byteLength(texts.slice(0, position + 1).join("")),
       request_id: text(body.request_id),
       node_id: int(body.node_id) ?? 0,
     }),

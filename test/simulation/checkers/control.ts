@@ -204,6 +204,8 @@ export class ControlChecks {
       const key = `${entry.client}/${entry.sequence}`;
       const found = acceptor.cluster.proposals.get(key);
       const first = before.cluster.proposals.get(key);
+      // Applied and forgotten in one call: what is left says nothing of it.
+      if (first === undefined && found === undefined) continue;
       if (first !== undefined && first.index !== found?.index) {
         this.#report("R10", `${key} took effect at entry ${first.index}, and again at ${index}`);
       }
@@ -214,7 +216,9 @@ export class ControlChecks {
         this.#report("R5", `entry ${index}: "${other}" on one node, "${said}" on another`);
       }
       this.#outcomes.set(index, said);
-      if (!again) this.#appliedOnce(`${incarnation} ${key}`, index);
+      // A refusal for coming too late is no effect.
+      if (!again && found?.outcome !== "too_late")
+        this.#appliedOnce(`${incarnation} ${key}`, index);
       told.push({ index, kind: entry.kind, outcome: again ? "again" : String(found?.outcome) });
     }
     return told;

@@ -5,6 +5,7 @@
 import { formatLsn, parseLsn } from "../../../src/core/ids.ts";
 import type { Sender, VoteRequest } from "../../../src/db/peer.ts";
 import { type Cluster, standbyNames, viewOf } from "../../oracle/twin/cluster.ts";
+import { forgetNow } from "../../oracle/twin/forget.ts";
 import { SqlError } from "../../oracle/twin/sql-error.ts";
 import type { Row } from "./network.ts";
 import type { Store } from "./store.ts";
@@ -226,6 +227,7 @@ function clusterView(store: Store): Row {
     rule: texts(view.rule),
     epochs: cluster.epochs.slice(-5).toReversed().map(epochJson),
     requests: view.requests.map(texts),
+    forget: forgetNow(cluster, acceptor.state.appliedIndex),
     observed: seen.rows(),
   };
 }
@@ -233,9 +235,10 @@ function clusterView(store: Store): Row {
 function announcements({ acceptor: { cluster }, seen }: Store, after: bigint): readonly Row[] {
   const own = seen.own();
   if (own?.role !== "primary" || own.gate_open !== true) return [];
-  const from = Math.max(Number(after), cluster.events.length - 20);
-  return cluster.events.slice(from).map(({ event }, place) => ({
-    event_id: String(from + place + 1),
+  const { events, eventsThrough } = cluster;
+  const from = Math.max(Number(after) - eventsThrough, events.length - 20, 0);
+  return events.slice(from).map(({ event }, place) => ({
+    event_id: String(eventsThrough + from + place + 1),
     channel: "pg_replica_event",
     payload: event,
   }));

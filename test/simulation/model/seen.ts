@@ -14,7 +14,7 @@ interface ObservedRow {
 /** What survives a crash of the store. */
 export interface Kept {
   beats: number;
-  acts: { key: string; event: string; reason: string; detail: unknown }[];
+  acts: { key: string; since: string; event: string; reason: string; detail: unknown }[];
 }
 
 const DEFAULTS = {
@@ -118,7 +118,8 @@ export class Seen {
   }
 
   note(act: { readonly event: string; readonly reason: string; readonly detail: unknown }): void {
-    this.#kept.acts.push({ key: this.#store.uuid(), ...act });
+    const since = `${this.#store.acceptor.state.appliedIndex}`;
+    this.#kept.acts.push({ key: this.#store.uuid(), since, ...act });
   }
 
   /** Those that became an event are forgotten. */

@@ -24,6 +24,7 @@ const READS = [
   "leader()",
   "is_leader()",
   "term()",
+  "settings()",
   "entries()",
   "kv_get('x', 'local')",
   "kv_get_entry('x', 'local')",
@@ -53,6 +54,8 @@ const ACTS = [
   "remove_node(9)",
   "set_node('x')",
   "set_node(9)",
+  "set(null, null)",
+  "reset(null)",
 ];
 const VIEWS = [
   "status",
@@ -63,6 +66,7 @@ const VIEWS = [
   "events",
   "history",
   "progress",
+  "settings",
 ];
 
 /** On the data server alone: each tells of the server it is asked on. */

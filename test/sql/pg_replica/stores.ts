@@ -42,7 +42,9 @@ export async function threeMembers(
          cluster.kv, cluster.kv_total, node.observed, node.progress, node.worker, raft.inbox, raft.hard_state;
        insert into cluster.kv_total default values;
        insert into raft.hard_state (current_term) values (7);
-       update cluster.state set system_identifier = '7000000000000000001', formed = true, paused_why = null,
+       truncate cluster.setting;
+       update cluster.state set entries_through = 0, proposals_through = 0,
+         system_identifier = '7000000000000000001', formed = true, paused_why = null,
          rule_version = 1, rule_k = 1, rule_cohort = '{1,2,3}', next_k = null, next_cohort = null`,
     );
     for (const id of [1, 2, 3]) {
