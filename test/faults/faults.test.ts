@@ -64,7 +64,7 @@ async function expectPromises(fault: Fault, window: Window, verdict: Verdict): P
   expect(verdict.lost).toEqual([]);
   expect(verdict.invented).toEqual([]);
   expect(verdict.twoWriters).toEqual([]);
-  expect(verdict.listFaults).toEqual([]);
+  expect(verdict.listAnomalies).toEqual([]);
   expect(window.forgotten).toEqual([]);
   for (const tries of Object.values(verdict.samples)) expect(tries).toBeGreaterThan(5);
   expect(await differences(theBed(), window.after.primary)).toEqual([]);
@@ -108,7 +108,7 @@ if (fully)
     expect(verdict.lost).toEqual([]);
     expect(verdict.invented).toEqual([]);
     expect(verdict.twoWriters).toEqual([]);
-    expect(verdict.listFaults).toEqual([]);
+    expect(verdict.listAnomalies).toEqual([]);
     expect(next.node_id).not.toBe(orphan.node_id);
     expect(next.timeline).not.toBe(orphan.timeline); // never given out twice (H02, D3)
     const { uri } = bed.node(after.primary).data;

@@ -34,7 +34,7 @@ const SEQUENCE: readonly (readonly [string, number])[] = [
 test("partition, freeze, kill, clock, slow disk, freeze, rolling restart: nothing acknowledged is lost", async () => {
   bed = await openBed({ seed: SEED });
   console.log(bed.host.describe());
-  const load = await startLoad(bed, new Random(SEED));
+  const load = await startLoad(bed, new Random(SEED), { with: ["service"] });
   const random = new Random(`${SEED}/chaos`);
   for (const [name, lastsMs] of SEQUENCE) {
     const fault = CATALOGUE.find((one) => one.name === name);
@@ -54,7 +54,8 @@ test("partition, freeze, kill, clock, slow disk, freeze, rolling restart: nothin
   expect(verdict.lost).toEqual([]);
   expect(verdict.invented).toEqual([]);
   expect(verdict.twoWriters).toEqual([]);
-  expect(verdict.listFaults).toEqual([]);
+  expect(verdict.listAnomalies).toEqual([]);
+  expect(verdict.service?.anomalies).toEqual([]);
   const [primary = 0, ...more] = await primaries(bed);
   expect(more).toEqual([]);
   expect(await differences(bed, primary)).toEqual([]);

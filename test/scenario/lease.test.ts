@@ -31,7 +31,7 @@ test("the lease is granted, renewed and ended as lease.txt says", async () => {
 const nonceOf = ({ nonce = "0", epoch = "1" }: Command["args"]) =>
   makeNonce(BigInt(epoch), 0) + BigInt(nonce);
 
-function eventOf({ name, args }: Command): LeaseEvent {
+function eventOf({ name, args }: Omit<Command, "body">): LeaseEvent {
   const epoch = BigInt(args.epoch ?? 1);
   switch (name) {
     case "taken":

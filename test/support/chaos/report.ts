@@ -1,6 +1,8 @@
 /** What a chaos run says at its end: counts, gaps, and every reason why it failed or proves nothing. */
 import { histogram, summarize } from "../../../bench/stats.ts";
+import type { ServiceVerdict } from "../load/judge-service.ts";
 import type { Verdict } from "../load/load.ts";
+import type { Counts } from "../load/service.ts";
 import type { Window } from "./window.ts";
 
 export interface FaultCount {
@@ -103,16 +105,28 @@ function gaps(windows: readonly WindowReport[]): string[] {
 
 function counts(verdict: Verdict): string[] {
   const samples = Object.entries(verdict.samples).map(([node, count]) => `node ${node}: ${count}`);
-  const { transactions, listFaults } = verdict;
+  const { transactions, listAnomalies, listEdges, service } = verdict;
   const { ok, fail, unknown } = transactions;
+  const { ww, wr, rw, rt } = listEdges;
   return [
     `acknowledged      ${verdict.acknowledged} of ${verdict.attempted}`,
     `unknown           ${verdict.unknown}`,
     `refused           ${verdict.refused}`,
     `lost              ${verdict.lost.length}`,
     `invented          ${verdict.invented.length}`,
-    `transactions      ${ok} ok, ${fail} failed, ${unknown} unknown; faults in lists: ${listFaults.length}`,
+    `transactions      ${ok} ok, ${fail} failed, ${unknown} unknown; anomalies: ${listAnomalies.length}`,
+    `order of lists    ${ww} ww, ${wr} wr, ${rw} rw, ${rt} in real time`,
+    ...(service === undefined ? [] : servedCounts(service)),
     `two writers       ${verdict.twoWriters.length} (tries: ${samples.join(", ")})`,
+  ];
+}
+
+function servedCounts({ counts, keys, entries, looks, anomalies }: ServiceVerdict): string[] {
+  const of = ({ ok, fail, unknown }: Counts) => `${ok} ok, ${fail} failed, ${unknown} unknown`;
+  return [
+    `calls on ${keys} keys`.padEnd(18) + of(counts.keys),
+    `replicated        ${of(counts.log)}; ${entries} entries, ${looks} looks`,
+    `service anomalies ${anomalies.length}`,
   ];
 }
 
@@ -123,7 +137,7 @@ function list(head: string, lines: readonly string[]): string[] {
 
 /** What broke a promise. */
 export function brokenPromises(verdict: Verdict, differences: readonly string[]): string[] {
-  const { lost, invented, twoWriters, listFaults } = verdict;
+  const { lost, invented, twoWriters, listAnomalies, service } = verdict;
   const entry = ({ node, epoch }: { node: number; epoch: bigint }) =>
     `node ${node}, epoch ${epoch}`;
   return [
@@ -132,7 +146,8 @@ export function brokenPromises(verdict: Verdict, differences: readonly string[])
     ...twoWriters.map(
       ({ why, first, second }) => `two writers: ${why}: ${entry(first)}; ${entry(second)}`,
     ),
-    ...listFaults.map((one) => `lists: ${one}`),
+    ...listAnomalies.map((one) => `lists: ${one.class}: ${one.what}`),
+    ...(service?.anomalies ?? []).map((one) => `service: ${one.class}: ${one.what}`),
     ...differences.map((one) => `data differ at rest: ${one}`),
   ];
 }
@@ -151,5 +166,16 @@ export function vacuous(report: Pick<ChaosReport, "quiet" | "verdict" | "windows
   for (const [node, tries] of Object.entries(verdict?.samples ?? {})) {
     if (tries < 5) found.push(`the probe of node ${node} has ${tries} samples`);
   }
+  if (verdict !== undefined) {
+    const { transactions, listEdges, service } = verdict;
+    if (transactions.ok < MANY) found.push(`${transactions.ok} transactions on lists`);
+    if (Math.min(...Object.values(listEdges)) < MANY) found.push("the lists have no order");
+    if (service !== undefined && Math.min(service.counts.keys.ok, service.counts.log.ok) < MANY) {
+      found.push(`${service.counts.keys.ok} calls on keys, ${service.counts.log.ok} on the log`);
+    }
+  }
   return found;
 }
+
+/** Fewer than so many of anything are none. */
+const MANY = 50;

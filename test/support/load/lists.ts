@@ -1,32 +1,20 @@
 /**
- * W1: transactions that append to lists and read them, at three isolation levels, through whoever is primary. The
- * history is what a checker of list-append reads.
+ * W1: transactions that append to lists and read them, at three isolation levels, through whoever is primary.
  */
 import type pg from "pg";
 import { monotonicClock } from "../../../src/clock/clock.ts";
+import {
+  type FinalLists,
+  ISOLATIONS,
+  type Isolation,
+  type ListTransaction,
+  type Micro,
+} from "../../histories/lists.ts";
 import type { ClusterView } from "../cluster.ts";
 import { onPrimary } from "../health.ts";
 import type { Random } from "../random.ts";
 import { nextWriter } from "../round.ts";
 import { hangUp, open, rows, sqlstate } from "../sql.ts";
-
-export const ISOLATIONS = ["read committed", "repeatable read", "serializable"] as const;
-export type Isolation = (typeof ISOLATIONS)[number];
-
-export type Micro =
-  | { readonly f: "append"; readonly key: number; readonly value: number }
-  /** `value` is what was read; undefined where the transaction did not get so far. */
-  | { readonly f: "read"; readonly key: number; readonly value: readonly number[] | undefined };
-
-export interface ListTransaction {
-  readonly process: number;
-  readonly isolation: Isolation;
-  readonly micros: readonly Micro[];
-  /** `fail`: it certainly did not happen. `unknown`: COMMIT was sent, and nothing certain heard (H13). */
-  readonly outcome: "ok" | "fail" | "unknown";
-  readonly startedAt: number;
-  readonly endedAt: number;
-}
 
 export interface Lists {
   /** Each load has its own. */
@@ -37,7 +25,7 @@ export interface Lists {
 
 const KEYS = 8;
 
-/** One client per isolation level. */
+/** Two clients at each isolation level: what serializable ones forbid they forbid each other. */
 export async function startLists(cluster: ClusterView, random: Random): Promise<Lists> {
   const table = `lists_${nextWriter()}`;
   await onPrimary(cluster, `create table ${table} (key integer primary key, items integer[])`);
@@ -81,7 +69,8 @@ export async function startLists(cluster: ClusterView, random: Random): Promise<
     if (connection !== undefined) hangUp(connection);
   }
 
-  const clients = ISOLATIONS.map((isolation, index) => client(index, isolation));
+  const levels = [...ISOLATIONS, ...ISOLATIONS];
+  const clients = levels.map((isolation, index) => client(index, isolation));
   return {
     table,
     history,
@@ -146,50 +135,10 @@ async function perform(client: pg.Client, table: string, micro: Micro): Promise<
 }
 
 /** What the lists hold in the end. */
-export async function finalLists(
-  uri: string,
-  table: string,
-): Promise<ReadonlyMap<number, readonly number[]>> {
+export async function finalLists(uri: string, table: string): Promise<FinalLists> {
   const found = await rows<{ key: number; items: number[] }>(
     uri,
     `select key, items from ${table}`,
   );
   return new Map(found.map(({ key, items }) => [key, items]));
-}
-
-/**
- * What a linear scan can tell: an acknowledged append that is missing or doubled, one that failed and is there, a read
- * that saw what is no beginning of the final list. Pure.
- */
-export function listFaults(
-  history: readonly ListTransaction[],
-  final: ReadonlyMap<number, readonly number[]>,
-): string[] {
-  const found: string[] = [];
-  const places = new Map<number, number>();
-  for (const items of final.values()) {
-    for (const item of items) places.set(item, (places.get(item) ?? 0) + 1);
-  }
-  for (const [item, count] of places)
-    if (count > 1) found.push(`item ${item} stands ${count} times`);
-  for (const { outcome, micros } of history) {
-    for (const micro of micros) {
-      if (micro.f === "append" && outcome === "ok" && !places.has(micro.value)) {
-        found.push(`acknowledged item ${micro.value} of list ${micro.key} is lost`);
-      }
-      if (micro.f === "append" && outcome === "fail" && places.has(micro.value)) {
-        found.push(`item ${micro.value} of list ${micro.key} failed, and is there`);
-      }
-      if (micro.f === "read" && outcome === "ok" && micro.value !== undefined) {
-        const own = new Set(micros.flatMap((one) => (one.f === "append" ? [one.value] : [])));
-        const items = final.get(micro.key) ?? [];
-        const wrong = micro.value.findIndex(
-          (item, index) => items[index] !== item && !own.has(item),
-        );
-        if (wrong >= 0)
-          found.push(`a read of list ${micro.key} saw [${micro.value}], it is [${items}]`);
-      }
-    }
-  }
-  return found;
 }

@@ -1,11 +1,15 @@
-/** Clients at work on a cluster, and what became of everything they did: W1, W2 twice, W6. */
+/** Clients at work on a cluster, and what became of everything they did: W1, W2 twice, W6, and W4 where asked for. */
+import type { Counts } from "../../histories/list-graph.ts";
+import { judgeLists, type ListAnomaly } from "../../histories/lists.ts";
 import type { ClusterView } from "../cluster.ts";
 import { untilHealthy } from "../health.ts";
 import type { Random } from "../random.ts";
 import { nextWriter } from "../round.ts";
 import { createWriterTable, startWriter, type Writer } from "../writer.ts";
+import { judgeService, type ServiceVerdict } from "./judge-service.ts";
 import { type Ledger, openLedger, twoWriters, type Violation } from "./ledger.ts";
-import { finalLists, type Lists, listFaults, startLists } from "./lists.ts";
+import { finalLists, type Lists, startLists } from "./lists.ts";
+import { type Service, startService } from "./service.ts";
 
 export interface Load {
   /** Waits a quarter of a second for an answer: it measures gaps. */
@@ -14,6 +18,7 @@ export interface Load {
   readonly patient: Writer;
   readonly ledger: Ledger;
   readonly lists: Lists;
+  readonly service: Service | undefined;
   stop(): Promise<void>;
   /** After `stop`, and once the cluster is whole: what is there, against what was promised. */
   judge(cluster: ClusterView): Promise<Verdict>;
@@ -32,13 +37,20 @@ export interface Verdict {
   readonly twoWriters: readonly Violation[];
   /** Transactions of W1, and what is wrong with them. */
   readonly transactions: Readonly<Record<"ok" | "fail" | "unknown", number>>;
-  readonly listFaults: readonly string[];
+  readonly listAnomalies: readonly ListAnomaly[];
+  /** What the lists' order was found from. */
+  readonly listEdges: Counts;
+  readonly service: ServiceVerdict | undefined;
   /** Writes tried by the ledger, per node. */
   readonly samples: Readonly<Record<number, number>>;
 }
 
-/** Start all of it; the cluster must be healthy. */
-export async function startLoad(cluster: ClusterView, random: Random): Promise<Load> {
+/** Start all of it, the log as a service `with` it or not; the cluster must be healthy. */
+export async function startLoad(
+  cluster: ClusterView,
+  random: Random,
+  { with: more = [] }: { readonly with?: readonly "service"[] } = {},
+): Promise<Load> {
   const table = "written";
   const hosts = cluster.dataUris();
   const { primary } = await untilHealthy(cluster);
@@ -54,23 +66,26 @@ export async function startLoad(cluster: ClusterView, random: Random): Promise<L
   });
   const ledger = await openLedger(cluster);
   const lists = await startLists(cluster, random);
+  const service = more.includes("service") ? startService(cluster, random) : undefined;
   const writers = [hasty, patient];
   return {
     hasty,
     patient,
     ledger,
     lists,
+    service,
     stop: async () => {
-      await Promise.all([...writers.map((writer) => writer.stop()), ledger.stop(), lists.stop()]);
+      const others = [ledger.stop(), lists.stop(), service?.stop()];
+      await Promise.all([...writers.map((writer) => writer.stop()), ...others]);
     },
-    judge: (view) => judge(view, writers, { ledger, lists }),
+    judge: (view) => judge(view, writers, { ledger, lists, service }),
   };
 }
 
 async function judge(
   cluster: ClusterView,
   writers: readonly Writer[],
-  { ledger, lists }: Pick<Load, "ledger" | "lists">,
+  { ledger, lists, service }: Pick<Load, "ledger" | "lists" | "service">,
 ): Promise<Verdict> {
   const { primary } = await untilHealthy(cluster);
   const { uri } = cluster.node(primary).data;
@@ -81,6 +96,7 @@ async function judge(
     results.reduce((total, one) => total + one[key], 0);
   const named = (key: "lost" | "invented") =>
     results.flatMap((one, index) => one[key].map((id) => `writer ${index + 1}, id ${id}`));
+  const { anomalies, edges } = judgeLists(lists.history, await finalLists(uri, lists.table));
   return {
     attempted: sum("attempted"),
     acknowledged: sum("acknowledged"),
@@ -90,7 +106,9 @@ async function judge(
     invented: named("invented"),
     twoWriters: twoWriters(ledger.entries),
     transactions: { ok: outcomes("ok"), fail: outcomes("fail"), unknown: outcomes("unknown") },
-    listFaults: listFaults(lists.history, await finalLists(uri, lists.table)),
+    listAnomalies: anomalies,
+    listEdges: edges,
+    service: service === undefined ? undefined : await judgeService(cluster, service),
     samples: Object.fromEntries(ledger.attempts),
   };
 }
