@@ -2,8 +2,8 @@
  * Whether what clients saw of one object is linearizable: the search of Wing and Gong ("Testing and verifying
  * concurrent objects", 1993) with the memo of Lowe ("Testing for linearizability", 2017), laid out as in Porcupine.
  *
- * Calls and returns stand in one linked list, in order of time. An operation is tried where its call stands before every
- * return that is left; then both leave the list, and come back when nothing follows.
+ * Calls and returns stand in one linked list, in order of time. An operation is tried where its call stands before
+ * every return that is left; then both leave the list, and come back when nothing follows.
  */
 
 /** An operation's time; one whose outcome is unknown may take effect at any time later: it ends at infinity. */

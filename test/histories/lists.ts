@@ -32,10 +32,10 @@ export type FinalLists = ReadonlyMap<number, readonly number[]>;
 
 /**
  * Forbidden at every level but for these: `internal` (where it is about others' appends), `G-single` and `long fork`
- * from repeatable read on, `G2-item` among serializable transactions. PostgreSQL's repeatable read is snapshot isolation.
- * `-realtime`: the cycle has an edge from a transaction that was over to one that began later, and wrote: nothing is
- * promised of when a read-only one on an old primary reads (H31), nor of serializable ones that do not read each
- * other's writes.
+ * from repeatable read on, which in PostgreSQL is snapshot isolation; `G2-item` among serializable transactions.
+ * `-realtime`: the cycle has an edge from a transaction that was over to one that began later, and wrote. Nothing is
+ * promised of when a read-only one on an old primary reads (H31), nor of the order in real time of serializable ones
+ * that do not read each other's writes.
  */
 export type ListClass =
   | "duplicate"

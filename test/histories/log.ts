@@ -162,7 +162,7 @@ export function againstRealTime(changes: readonly Dated[]): LogAnomaly[] {
   return found;
 }
 
-/** A look on the node that had acknowledged shows it, if the node has lived since: its store may have been lost (H56). */
+/** A look on the node that had acknowledged shows it, if the node has lived since: its store may be another (H56). */
 function notApplied(puts: readonly Put[], looks: readonly Look[]): LogAnomaly[] {
   const byNode = Map.groupBy(looks, ({ node }) => node);
   return [...byNode].flatMap(([node, all]) => {

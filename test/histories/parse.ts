@@ -48,7 +48,7 @@ function held(word = "-"): Held {
   return word === "-" ? ABSENT : { value, version: Number(version) };
 }
 
-/** `0-10 put x a = 5`, `get x = a@5`, `delete x = yes`, `cas x 5 b = swapped b@7`; `= ?` where the outcome is unknown. */
+/** `0-10 put x a = 5`, `get x = a@5`, `delete x = yes`, `cas x 5 b = swapped b@7`; `= ?`: its outcome is unknown. */
 export function parseKeys(lines: readonly string[]): KeyOperation[] {
   return lines.map((line) => {
     const [, time, asked = "", told = ""] = /^(?:(\d+-\d+) )?(.+) = (.+)$/.exec(line) ?? [];
@@ -94,7 +94,7 @@ const entries = (words: readonly string[]): LogEntry[] =>
     return { requestId, index: Number(index), data: requestId };
   });
 
-/** `0-10 1 put r1 = 5` (`= ?` unknown, `= no` refused), `0-10 1 look r1@5`, and node 1's log at last: `1: r1@5 r2@6`. */
+/** `0-10 1 put r1 = 5` (`= ?` unknown, `= no` refused), `0-10 1 look r1@5`; node 1's log at last: `1: r1@5 r2@6`. */
 export function parseLog(lines: readonly string[]) {
   const puts: Put[] = [];
   const looks: Look[] = [];

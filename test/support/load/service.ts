@@ -24,6 +24,8 @@ export interface Service {
   readonly operations: readonly KeyOperation[];
   readonly puts: readonly Put[];
   readonly looks: readonly Look[];
+  /** Readings of keys that are promised to nobody: what a node has applied, maybe old. A control for the checker. */
+  readonly local: readonly KeyOperation[];
   readonly counts: Readonly<Record<"keys" | "log", Readonly<Counts>>>;
   stop(): Promise<void>;
 }
@@ -37,6 +39,7 @@ interface Run {
   readonly operations: KeyOperation[];
   readonly puts: Put[];
   readonly looks: Look[];
+  readonly local: KeyOperation[];
   readonly counts: Record<"keys" | "log", Counts>;
   readonly stopping: () => boolean;
 }
@@ -49,6 +52,12 @@ const CALLS = 150;
 const TRIES = 4;
 
 const now = () => monotonicClock.now();
+/** One of the keys in use now. */
+function someKey({ random, counts, name }: Run): string {
+  const generation = Math.floor((counts.keys.ok + counts.keys.unknown) / (3 * CALLS));
+  return `${name}/${generation}/${random.int(1, 3)}`;
+}
+
 const pause = ({ random }: Run) => monotonicClock.sleep(random.int(...PAUSE_MS));
 
 /** Two clients of keys and one who looks for each node, and two of the log. */
@@ -62,6 +71,7 @@ export function startService(cluster: ClusterView, random: Random): Service {
     operations: [],
     puts: [],
     looks: [],
+    local: [],
     counts: { keys: none(), log: none() },
     stopping: () => stopping,
   };
@@ -74,12 +84,12 @@ export function startService(cluster: ClusterView, random: Random): Service {
     put(run, 0),
     put(run, 1),
   ];
-  const { name, operations, puts, looks, counts } = run;
+  const { name, operations, puts, looks, local, counts } = run;
   const stop = async () => {
     stopping = true;
     await Promise.all(clients);
   };
-  return { name, operations, puts, looks, counts, stop };
+  return { name, operations, puts, looks, local, counts, stop };
 }
 
 /** A session on one server, opened again after its loss; undefined while nobody is there. */
@@ -110,8 +120,7 @@ async function useKeys(run: Run, node: number, server: Server): Promise<void> {
   for (let n = 0; !run.stopping(); n++) {
     const client = await session.use(uriOf(run, node, server));
     if (client === undefined) continue;
-    const generation = Math.floor((counts.keys.ok + counts.keys.unknown) / (3 * CALLS));
-    const key = `${run.name}/${generation}/${random.int(1, 3)}`;
+    const key = someKey(run);
     const action = plan(random, `${node} ${server} ${n}`, seen.get(key) ?? 0);
     const startedAt = now();
     try {
@@ -225,7 +234,7 @@ async function put(run: Run, writer: number): Promise<void> {
   session.drop();
 }
 
-/** What a node's control store shows, from the last place seen there on. */
+/** What a node's control store shows, from the last place seen there on, and what it holds of some key. */
 async function look(run: Run, node: number): Promise<void> {
   const session = new Session();
   let after = 0;
@@ -239,12 +248,22 @@ async function look(run: Run, node: number): Promise<void> {
       after = all.at(-1)?.index ?? after;
       const entries = all.filter(({ requestId }) => requestId?.startsWith(`${run.name}/`));
       run.looks.push({ node, connectedAt, startedAt, endedAt: now(), entries });
+      run.local.push(await readLocal(client, someKey(run)));
     } catch {
       session.drop(); // it shows nothing now
     }
     await pause(run);
   }
   session.drop();
+}
+
+async function readLocal(client: pg.Client, key: string): Promise<KeyOperation> {
+  const startedAt = now();
+  const { rows } = await client.query<{ version: string; value: string | null }>(
+    "select version, value from pg_replica.kv_get_entry($1, 'local')",
+    [key],
+  );
+  return { key, action: { f: "get", answer: heldOf(rows[0]) }, startedAt, endedAt: now() };
 }
 
 /** All of a node's log after a place. */
