@@ -45,6 +45,12 @@ describe("a valid history is never flagged", () => {
       expect(keyAnomalies(serialKeys(random, 500))).toEqual([]);
   });
 
+  test("a key of whose calls most are never answered", () => {
+    for (const random of seeds("doubt", 50)) {
+      expect(keyAnomalies(serialKeys(random, 150, { doubt: 0.6 }))).toEqual([]);
+    }
+  });
+
   test("the log", () => {
     const found = seeds("log", VALID).flatMap((random) => {
       const { puts, finals, looks } = serialLog(random, 12);
@@ -226,7 +232,7 @@ test("keys: the search says what trying every order says, of valid and of spoile
 test("keys: whatever is spoiled where calls do not overlap is flagged", () => {
   let [spoiled, flagged] = [0, 0];
   for (const random of seeds("stale", SPOILED)) {
-    const all = serialKeys(random, 40, 4).filter(({ endedAt }) => endedAt < 1e6);
+    const all = serialKeys(random, 40, { reach: 4 }).filter(({ endedAt }) => endedAt < 1e6);
     // A reading long after an acknowledged put answers with what was before it.
     const at = all.findIndex(({ action }, place) => place > 20 && action.f === "get");
     const one = all[at];

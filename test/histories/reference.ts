@@ -105,14 +105,18 @@ export function interleavedLists(random: Random, count: number): ListRun {
   return { history, final };
 }
 
-/** Calls on one key, one at a time; `reach` says how long they take. */
-export function serialKeys(random: Random, count: number, reach = 25): KeyOperation[] {
+/** Calls on one key, one at a time; `reach` says how long they take, `doubt` how many are never answered. */
+export function serialKeys(
+  random: Random,
+  count: number,
+  { reach = 25, doubt = 0.1 }: { readonly reach?: number; readonly doubt?: number } = {},
+): KeyOperation[] {
   let held = ABSENT;
   const told = new Set([0]);
   const all: KeyOperation[] = [];
   for (let place = 1; place <= count; place++) {
     const times = around(place * 10, random, reach);
-    const unknown = random.chance(0.1);
+    const unknown = random.chance(doubt);
     const happens = !unknown || random.chance(0.5);
     // Nobody expects a version that nobody was told.
     const expected =

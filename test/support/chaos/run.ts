@@ -1,4 +1,6 @@
 /** A random composition of faults under load, from one seed: safety while they last, convergence after each. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { monotonicClock } from "../../../src/clock/clock.ts";
 import type { Bed } from "../bed/bed.ts";
 import { CATALOGUE } from "../faults/catalogue.ts";
@@ -85,7 +87,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     failures.push(error.message);
     return { verdict: undefined, found: [] as string[] };
   });
-  return finish(run, { skipped, failures, ...end });
+  const report = finish(run, { skipped, failures, ...end });
+  if (report.failures.length > 0) await keepHistories(run);
+  return report;
 }
 
 /** Windows until the time is over, or each fault once. */
@@ -158,6 +162,15 @@ async function judge(run: Run): Promise<{ verdict: Verdict; found: string[] }> {
     const verdict = await run.load.judge(run.bed);
     return { verdict, found: await differences(run.bed, primary) };
   });
+}
+
+/** What clients saw, beside the logs. */
+async function keepHistories({ bed, load }: Run): Promise<void> {
+  const { lists, service, ledger } = load;
+  const text = JSON.stringify({ lists, service, ledger }, (_, one) =>
+    typeof one === "bigint" ? `${one}` : one,
+  );
+  await writeFile(join(bed.top, "histories.json"), text);
 }
 
 function finish(

@@ -1,5 +1,6 @@
 /**
- * W1: transactions that append to lists and read them, at three isolation levels, through whoever is primary.
+ * W1: transactions that append to lists and read them, at three isolation levels, through whoever of the
+ * hosts is primary.
  */
 import type pg from "pg";
 import { monotonicClock } from "../../../src/clock/clock.ts";
@@ -10,11 +11,10 @@ import {
   type ListTransaction,
   type Micro,
 } from "../../histories/lists.ts";
-import type { ClusterView } from "../cluster.ts";
-import { onPrimary } from "../health.ts";
 import type { Random } from "../random.ts";
 import { nextWriter } from "../round.ts";
-import { hangUp, open, rows, sqlstate } from "../sql.ts";
+import { firstAnswer, hangUp, open, rows, sqlstate } from "../sql.ts";
+import { until } from "../until.ts";
 
 export interface Lists {
   /** Each load has its own. */
@@ -26,13 +26,16 @@ export interface Lists {
 const KEYS = 8;
 
 /** Two clients at each isolation level: what serializable ones forbid they forbid each other. */
-export async function startLists(cluster: ClusterView, random: Random): Promise<Lists> {
+export async function startLists(hosts: readonly string[], random: Random): Promise<Lists> {
   const table = `lists_${nextWriter()}`;
-  await onPrimary(cluster, `create table ${table} (key integer primary key, items integer[])`);
+  await until("a server makes the table", { limitMs: 10_000 }, () =>
+    firstAnswer(hosts, (uri) =>
+      rows(uri, `create table if not exists ${table} (key integer primary key, items integer[])`),
+    ),
+  );
   const history: ListTransaction[] = [];
   let stopping = false;
   let appended = 0;
-  const hosts = cluster.dataUris();
 
   function plan(): Micro[] {
     return Array.from({ length: random.int(1, 4) }, (): Micro => {

@@ -65,7 +65,7 @@ export async function startLoad(
     answerMs: 5000,
   });
   const ledger = await openLedger(cluster);
-  const lists = await startLists(cluster, random);
+  const lists = await startLists(hosts, random);
   const service = more.includes("service") ? startService(cluster, random) : undefined;
   const writers = [hasty, patient];
   return {
