@@ -17,7 +17,7 @@ const classes = (found: readonly { readonly class: string }[]) => found.map((one
 describe("a valid history is never flagged", () => {
   test("lists, one transaction after the other", () => {
     const found = seeds("serial", VALID).flatMap((random) => {
-      const { history, final } = serialLists(random, 12);
+      const { history, final } = serialLists(random, 8);
       return judgeLists(history, final).anomalies;
     });
     expect(found).toEqual([]);
