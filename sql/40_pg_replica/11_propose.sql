@@ -43,17 +43,20 @@ begin
       -- It is not the leader any more, or does not answer: another may be known in a moment.
       exception when connection_exception or admin_shutdown or crash_shutdown or cannot_connect_now
                   or too_many_connections or sqlstate 'RF001' or sqlstate 'RF007' then
+        v_gate := null;
         v_why := sqlerrm;
         -- Not after these: it was refused, or nobody was reached.
         v_doubt := v_doubt or sqlstate not in ('RF001', '08000', '08001');
         perform pg_sleep(0.05);
       end;
-    elsif v_gate is not null then
-      v_most := 200;
-      v_gate := node.pass_gate(v_gate);
     else
-      v_most := 100;
-      perform pg_sleep(0.002);
+      v_most := 200;
+      if v_gate is null then
+        perform pg_sleep(0.002);
+      end if;
+    end if;
+    if v_gate is not null then
+      v_gate := node.pass_gate(v_gate);
     end if;
     v_spent := v_spent + pgreplica.passed_ms(v_started, 1, v_most);
   end loop;

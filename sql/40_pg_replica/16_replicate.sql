@@ -5,22 +5,23 @@ language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_data  jsonb := p_args -> 'data';
   v_key   uuid  := node.request_key(p_args ->> 'request_id');
-  v_bytes bigint;
+  v_items record;
   v_done  record;
 begin
-  if coalesce(jsonb_typeof(v_data), 'null') = 'null' or v_data @> '[null]' then
+  select count(*) as number, sum(octet_length(d #>> '{}')) as bytes,
+         bool_or(jsonb_typeof(d) = 'null') as any_null, bool_or(jsonb_typeof(d) not in ('null', 'string')) as any_list
+    into v_items from jsonb_array_elements(coalesce(nullif(v_data, 'null'), '[null]')) as d;
+  if v_items.any_null then
     raise exception using errcode = 'null_value_not_allowed', message = 'data is null',
       hint = 'An entry holds text; it may be empty.';
-  elsif v_data = '[]' then
+  elsif v_items.number = 0 then
     raise exception using errcode = 'invalid_parameter_value', message = 'data has no items',
       hint = 'A batch holds one item or more.';
-  elsif v_data @? 'strict $[*] ? (@.type() != "string")' then
+  elsif v_items.any_list then
     raise exception using errcode = 'invalid_parameter_value', message = 'data has more than one dimension',
       hint = 'A batch is a plain list.';
-  end if;
-  select sum(octet_length(d.data)) into v_bytes from jsonb_array_elements_text(v_data) as d (data);
-  if v_bytes > node.bytes_limit() then
-    raise exception using errcode = 'invalid_parameter_value', message = format('data has %s bytes', v_bytes),
+  elsif v_items.bytes > node.bytes_limit() then
+    raise exception using errcode = 'invalid_parameter_value', message = format('data has %s bytes', v_items.bytes),
       hint = format('An entry holds at most %s bytes, all items of a batch together.', node.bytes_limit());
   end if;
   select * into v_done from node.commit(v_key, 'entry', jsonb_build_object(
