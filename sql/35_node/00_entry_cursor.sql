@@ -9,7 +9,7 @@ begin
     raise exception using errcode = 'RF005',
       message = format('entries up to %s are forgotten', v_through),
       detail = format('The next one after %s may be among them.', p_after),
-      hint = 'What is missed is not in the log any more. entries(null) begins with the oldest that is kept; kept_entries and kept_entry_bytes in pg_replica.settings() say how many are.';
+      hint = 'What is missed is not in the log any more. entries(0) begins with the oldest that is kept; kept_entries and kept_entry_bytes in pg_replica.settings() say how many are.';
   end if;
   return coalesce(p_after, v_through);
 end

@@ -7,7 +7,7 @@ begin
   if p_after < v_through then
     raise exception using errcode = 'RF005',
       message = format('events up to %s are forgotten', v_through),
-      hint = 'events(null) begins with the oldest that is kept; kept_events in pg_replica.settings() says how many are.';
+      hint = 'events(0) begins with the oldest that is kept; kept_events in pg_replica.settings() says how many are.';
   end if;
   return coalesce(p_after, v_through);
 end
