@@ -173,6 +173,7 @@ async function fast(servers: Servers, n: number): Promise<Record<string, Summary
     const found = await byTurns(1, n, {
       "fast, 2 of 3": of({ fast: true }),
       "fast, 3 of 3": of({ fast: true, fastFanout: 3 }),
+      "fast, 2 of 3 at once": of({ fast: true, fastAfterMs: 0 }),
       "pinned to the first": of({ pin: hosts[0] }),
       "pinned to the second": of({ pin: hosts[1] }),
       nearest: of({}),

@@ -14,6 +14,7 @@ import type { QueryOptions, QueryResult, TransactionOptions } from "./surface.ts
 import type { Target, Topology } from "./topology.ts";
 import { type Done, transact } from "./transact.ts";
 import { typeMaps } from "./types.ts";
+import { Usual } from "./usual.ts";
 
 /** A statement as the caller gave it. */
 export interface Asked {
@@ -30,6 +31,7 @@ export class Executor {
   readonly leases = new Set<Lease>();
   /** What outlives its call: losers of races, listeners. */
   readonly background = new Set<Promise<unknown>>();
+  readonly #usual = new Usual();
 
   constructor(settings: Settings, topology: Topology) {
     this.#settings = settings;
@@ -53,10 +55,10 @@ export class Executor {
       backoff: this.#backoff(retry === false ? 1 : undefined),
     };
     const run = { statement, isRead, wantsLsn: options.lsn === true };
-    if (fast) return await this.#fast<T>(call, plan, { ...run, fanout: options.fastFanout ?? 2 });
+    if (fast) return await this.#fast<T>(call, plan, { ...run, options });
     return await attempting(this.#topology, call, plan, (lease, progress) =>
       this.#holding(lease, async () => {
-        await lease.link.setReadOnly(isRead);
+        if (lease.link.isReadOnly !== isRead) await lease.link.setReadOnly(isRead);
         progress.phase = "first";
         return await this.#run<T>(lease, call, run);
       }),
@@ -69,9 +71,11 @@ export class Executor {
     run: { readonly statement: Statement; readonly isRead: boolean; readonly wantsLsn: boolean },
   ): Promise<QueryResult<T>> {
     link.waitCancelled = false;
-    const result = await stoppable(link, { call, isRead: run.isRead }, () =>
-      runStatement(link, run.statement, "alone"),
-    );
+    const work = () => runStatement(link, run.statement, "alone");
+    const result =
+      call.stop === undefined
+        ? await work()
+        : await stoppable(link, { call, stop: call.stop, isRead: run.isRead }, work);
     if (link.waitCancelled) throw new WaitCancelled("the wait for standbys was cancelled");
     const { rows, rowCount, fields, command } = result as unknown as Result<T>;
     const lsn = run.wantsLsn ? await lsnOf(link) : undefined;
@@ -81,13 +85,21 @@ export class Executor {
   async #fast<T>(
     call: Call,
     { target, ...plan }: Plan,
-    run: { readonly statement: Statement; readonly wantsLsn: boolean; readonly fanout: number },
+    run: {
+      readonly statement: Statement;
+      readonly wantsLsn: boolean;
+      readonly options: QueryOptions;
+    },
   ): Promise<QueryResult<T>> {
     const mode = target.mode === "read-write" ? "any" : target.mode;
+    const { text } = run.statement;
+    const { fastFanout = 2, fastAfterMs = this.#usual.limitMs(text) } = run.options;
     return await raced(this.#topology, {
       call,
       target: { ...target, mode },
-      fanout: run.fanout,
+      fanout: fastFanout,
+      afterMs: fastAfterMs,
+      onWon: (tookMs) => this.#usual.learn(text, tookMs),
       plan: { ...plan, work: "read" },
       acquireTimeoutMs: this.#settings.acquireTimeoutMs,
       run: (lease, own) =>

@@ -2,7 +2,15 @@
  * One statement in pg's extended protocol, as pg wants it handed in: prepared once per connection, described once, its
  * rows parsed as they come. Always one statement: the simple protocol would take several.
  */
+import type { Socket } from "node:net";
 import type pg from "pg";
+import {
+  bindMessage,
+  DESCRIBE,
+  EXECUTE_AND_SYNC,
+  parseMessage,
+  send,
+} from "../db/extended-message.ts";
 import type { Wire } from "./params.ts";
 import type { Parse, TypeMap } from "./types.ts";
 
@@ -17,7 +25,26 @@ export interface Statement {
 export interface Prepared {
   readonly name: string;
   /** Its columns never change while it is prepared: the server refuses instead. */
-  fields?: readonly pg.FieldDef[];
+  shape?: Shape;
+}
+
+/** What rows are made with. */
+interface Shape {
+  readonly fields: readonly pg.FieldDef[];
+  readonly types: TypeMap;
+  readonly parsers: readonly Parse[];
+  /** Rows of one shape are made from one that has it. */
+  readonly blank: Readonly<Record<string, unknown>>;
+}
+
+function shapeOf(fields: readonly pg.FieldDef[], types: TypeMap): Shape {
+  const parsers = fields.map(({ dataTypeID }) => types.getTypeParser(dataTypeID));
+  return {
+    fields,
+    types,
+    parsers,
+    blank: Object.fromEntries(fields.map(({ name }) => [name, null])),
+  };
 }
 
 export interface Outcome {
@@ -29,19 +56,13 @@ export interface Outcome {
 
 /** What pg's connection can do. */
 interface Wired {
-  readonly stream: { cork(): void; uncork(): void };
+  readonly stream: Socket;
   readonly parsedStatements: Record<string, string>;
-  parse(message: { readonly name: string; readonly text: string }): void;
-  bind(message: {
-    readonly portal: "";
-    readonly statement: string;
-    readonly values: readonly Wire[];
-  }): void;
-  describe(message: { readonly type: "P"; readonly name: "" }): void;
-  execute(message: { readonly portal: "" }): void;
   sync(): void;
   sendCopyFail(why: string): void;
 }
+
+const NO_COLUMNS = shapeOf([], { getTypeParser: () => String });
 
 /** `INSERT 0 1`, `SELECT 5`, `CREATE TABLE`. */
 const TAG = /^([A-Z][A-Z ]*?)(?: (?:\d+ )?(\d+))?$/;
@@ -51,9 +72,7 @@ export class Extended {
   readonly #statement: Statement;
   readonly #prepared: Prepared | undefined;
   readonly #settle: (error: unknown, outcome?: Outcome) => void;
-  #fields: readonly pg.FieldDef[] = [];
-  #parsers: Parse[] = [];
-  #blank: Record<string, unknown> = {};
+  #shape: Shape | undefined;
   readonly #rows: unknown[] = [];
   #command = "";
   #rowCount: number | null = null;
@@ -69,7 +88,9 @@ export class Extended {
     this.#statement = statement;
     this.#prepared = prepared;
     this.#settle = settle;
-    if (prepared?.fields !== undefined) this.#expect(prepared.fields);
+    const shape = prepared?.shape;
+    if (shape === undefined) return;
+    this.#shape = shape.types === statement.types ? shape : shapeOf(shape.fields, statement.types);
   }
 
   /** pg keeps track of what was parsed by this. */
@@ -81,26 +102,18 @@ export class Extended {
     const to = connection as Wired;
     const name = this.#prepared?.name ?? "";
     const isParsed = name !== "" && to.parsedStatements[name] !== undefined;
-    to.stream.cork();
-    if (!isParsed) to.parse({ name, text: this.text });
-    to.bind({ portal: "", statement: name, values: this.#statement.values });
-    if (!isParsed || this.#prepared?.fields === undefined) to.describe({ type: "P", name: "" });
-    to.execute({ portal: "" });
-    to.sync();
-    to.stream.uncork();
+    const bind = bindMessage(name, this.#statement.values);
+    const isDescribed = isParsed && this.#prepared?.shape !== undefined;
+    if (isDescribed) send(to.stream, [bind, EXECUTE_AND_SYNC]);
+    else {
+      const parse = isParsed ? [] : [parseMessage(name, this.text)];
+      send(to.stream, [...parse, bind, DESCRIBE, EXECUTE_AND_SYNC]);
+    }
     return null;
   }
 
-  #expect(fields: readonly pg.FieldDef[]): void {
-    this.#fields = fields;
-    this.#parsers = fields.map(({ dataTypeID }) => this.#statement.types.getTypeParser(dataTypeID));
-    // Rows of one shape are made from one that has it.
-    if (!this.#statement.array)
-      this.#blank = Object.fromEntries(fields.map(({ name }) => [name, null]));
-  }
-
   handleRowDescription({ fields }: { readonly fields: pg.FieldDef[] }): void {
-    this.#expect(fields);
+    this.#shape = shapeOf(fields, this.#statement.types);
   }
 
   handleDataRow({ fields: values }: { readonly fields: readonly (string | null)[] }): void {
@@ -113,7 +126,7 @@ export class Extended {
   }
 
   #value(value: string | null, at: number): unknown {
-    const parse = this.#parsers[at];
+    const parse = this.#shape?.parsers[at];
     return value === null || parse === undefined ? value : parse(value);
   }
 
@@ -122,9 +135,9 @@ export class Extended {
   }
 
   #object(values: readonly (string | null)[]): Record<string, unknown> {
-    const row = { ...this.#blank };
+    const row: Record<string, unknown> = { ...this.#shape?.blank };
     for (let at = 0; at < values.length; at += 1) {
-      row[this.#fields[at]?.name ?? ""] = this.#value(values[at] ?? null, at);
+      row[this.#shape?.fields[at]?.name ?? ""] = this.#value(values[at] ?? null, at);
     }
     return row;
   }
@@ -158,11 +171,11 @@ export class Extended {
       this.#settle(this.#failed.error);
       return;
     }
-    if (this.#prepared !== undefined) this.#prepared.fields = this.#fields;
+    if (this.#prepared !== undefined) this.#prepared.shape = this.#shape ?? NO_COLUMNS;
     this.#settle(undefined, {
       rows: this.#rows,
       rowCount: this.#rowCount,
-      fields: this.#fields,
+      fields: this.#shape?.fields ?? [],
       command: this.#command,
     });
   }

@@ -166,6 +166,10 @@ export class Link extends pg.Client {
     return undefined;
   }
 
+  get isReadOnly(): boolean {
+    return this.#readOnly;
+  }
+
   /** Transactions of this session are read-only from now on, or again as they were at its begin. */
   async setReadOnly(wanted: boolean): Promise<void> {
     const target = wanted || this.startsReadOnly;

@@ -49,16 +49,19 @@ export class Pool {
     params?: readonly unknown[],
     options: QueryOptions = {},
   ): Promise<T[]> {
-    return (await this.queryResult<T>(sql, params, options)).rows;
+    const { rows } = await this.#called(options, sql, (call) =>
+      this.#executor.statement<T>(call, { sql, params, options }),
+    );
+    return rows;
   }
 
   /** The same with its fields, its count, and who answered. */
-  async queryResult<T = Record<string, unknown>>(
+  queryResult<T = Record<string, unknown>>(
     sql: string,
     params?: readonly unknown[],
     options: QueryOptions = {},
   ): Promise<QueryResult<T>> {
-    return await this.#called(options, sql, (call) =>
+    return this.#called(options, sql, (call) =>
       this.#executor.statement<T>(call, { sql, params, options }),
     );
   }

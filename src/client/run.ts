@@ -15,6 +15,8 @@ const ASK_AGAIN_MS = 25;
 
 export interface Running {
   readonly call: Call;
+  /** The call's own. */
+  readonly stop: AbortSignal;
   /** Reads are given up soon: nobody needs to know what became of them. */
   readonly isRead: boolean;
 }
@@ -25,11 +27,9 @@ export interface Running {
  */
 export async function stoppable<T>(
   link: Link,
-  { call, isRead }: Running,
+  { call, stop, isRead }: Running,
   work: () => Promise<T>,
 ): Promise<T> {
-  const { stop } = call;
-  if (stop === undefined) return await work();
   call.check();
   const over = new AbortController();
   let cancelling: Promise<void> | undefined;
@@ -96,19 +96,17 @@ function isStale(error: unknown): boolean {
 }
 
 /** One statement; outside a transaction one whose preparation went stale is prepared anew. */
-export async function runStatement(
+export function runStatement(
   link: Link,
   statement: Statement,
   where: "alone" | "in a transaction",
 ): Promise<Outcome> {
-  try {
-    return await link.run(statement);
-  } catch (error) {
+  return link.run(statement).catch((error: unknown) => {
     if (!isStale(error)) throw error;
     link.forget(statement.text);
-    if (where === "alone") return await link.run(statement);
+    if (where === "alone") return link.run(statement);
     throw error;
-  }
+  });
 }
 
 /** Thrown beside a success: it was committed here, and the wait for the standbys was given up. */

@@ -78,7 +78,10 @@ export class Session {
     const { call, lease, progress } = this.parts;
     const run = async () => {
       call.check();
-      const answer = await stoppable(lease.link, { call, isRead: false }, work);
+      const { stop } = call;
+      const answer = await (stop === undefined
+        ? work()
+        : stoppable(lease.link, { call, stop, isRead: false }, work));
       progress.phase = "later";
       return answer;
     };

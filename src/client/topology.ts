@@ -31,6 +31,8 @@ export class Topology {
   readonly #settings: Settings;
   readonly #clock: Clock;
   readonly #nodes = new Map<string, Node>();
+  /** The same, made anew whenever one comes or goes: it is wanted for every call. */
+  #list: readonly Node[] = [];
   readonly #wake = new Map<Node, AbortController>();
   readonly #ended = new AbortController();
   readonly #loops: Promise<void>[] = [];
@@ -54,7 +56,7 @@ export class Topology {
   }
 
   get nodes(): readonly Node[] {
-    return [...this.#nodes.values()];
+    return this.#list;
   }
 
   get primary(): Node | undefined {
@@ -70,6 +72,7 @@ export class Topology {
     node.onSign = () => this.nudge(node);
     node.onLink = (event, link, error) => this.onLink(event, link, error);
     this.#nodes.set(node.name, node);
+    this.#list = [...this.#nodes.values()];
     if (this.#started) this.#loops.push(this.#watch(node));
     return node;
   }
@@ -89,6 +92,7 @@ export class Topology {
     for (const node of this.nodes) {
       if (named.has(node.name)) continue;
       this.#nodes.delete(node.name);
+      this.#list = [...this.#nodes.values()];
       this.#wake.get(node)?.abort(null);
       node.drop(new Error(`${node.name} is no member any more`));
       void node.end();

@@ -6,6 +6,7 @@
  */
 import pg, { type Connection, type Submittable } from "pg";
 import type { Queryable } from "./call.ts";
+import { bindMessage, DESCRIBE, EXECUTE_AND_SYNC, parseMessage, send } from "./extended-message.ts";
 
 /** What needs no knowledge of its type to become text. */
 export type Value = string | number | bigint | boolean | null | undefined;
@@ -63,7 +64,7 @@ class Prepared implements Submittable {
   constructor(name: string, text: string, values: readonly Value[]) {
     this.name = name;
     this.text = text;
-    this.#bind = bindMessage(name, values);
+    this.#bind = bindMessage(name, values.map(textOf));
   }
 
   submit(connection: Connection): Error | null {
@@ -78,13 +79,12 @@ class Prepared implements Submittable {
     if (parsed !== undefined && parsed !== this.text) {
       return new Error(`${this.name} is the name of another statement`);
     }
-    const messages = [
+    send(wire.stream, [
       ...(parsed === undefined ? [parseMessage(this.name, this.text)] : []),
       this.#bind,
       ...(columns.has(this.name) ? [] : [DESCRIBE]),
       EXECUTE_AND_SYNC,
-    ];
-    wire.stream.write(messages.length === 1 ? messages[0] : Buffer.concat(messages));
+    ]);
     return null;
   }
 
@@ -123,47 +123,6 @@ class Prepared implements Submittable {
   handlePortalSuspended(): void {}
 }
 
-const text = (value: string) => Buffer.from(`${value}\0`);
-
-function message(type: string, body: Buffer): Buffer {
-  const head = Buffer.alloc(5);
-  head.write(type, 0, "latin1");
-  head.writeInt32BE(body.length + 4, 1);
-  return Buffer.concat([head, body]);
-}
-
-/** No parameter types: PostgreSQL finds them. */
-function parseMessage(name: string, sql: string): Buffer {
-  return message("P", Buffer.concat([text(name), text(sql), Buffer.alloc(2)]));
-}
-
-/** To the unnamed portal, all values and results as text. */
-function bindMessage(name: string, values: readonly Value[]): Buffer {
-  const texts = values.map(textOf);
-  const lengths = texts.map((value) => (value === null ? 0 : Buffer.byteLength(value)));
-  const size = lengths.reduce((sum, length) => sum + 4 + length, 0);
-  const bytes = Buffer.allocUnsafe(1 + 4 + 1 + Buffer.byteLength(name) + 1 + 2 + 2 + size + 2);
-  let at = bytes.write("B", 0, "latin1");
-  at = bytes.writeInt32BE(bytes.length - 1, at);
-  at = bytes.writeUInt8(0, at);
-  at += bytes.write(name, at);
-  at = bytes.writeUInt8(0, at);
-  at = bytes.writeInt16BE(0, at);
-  at = bytes.writeInt16BE(texts.length, at);
-  for (const [position, value] of texts.entries()) {
-    at = bytes.writeInt32BE(value === null ? -1 : (lengths[position] ?? 0), at);
-    if (value !== null) at += bytes.write(value, at);
-  }
-  bytes.writeInt16BE(0, at);
-  return bytes;
-}
-
 function textOf(value: Value): string | null {
   return value === null || value === undefined ? null : String(value);
 }
-
-const DESCRIBE = message("D", Buffer.from("P\0"));
-const EXECUTE_AND_SYNC = Buffer.concat([
-  message("E", Buffer.alloc(5)),
-  message("S", Buffer.alloc(0)),
-]);

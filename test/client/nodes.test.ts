@@ -241,6 +241,23 @@ describe("fast", () => {
     expect(Math.max(...times)).toBeLessThan(500);
   });
 
+  test("a quick answer is asked for once, a slow one of a second node; 0: of both at once", async () => {
+    const pool = open();
+    await pool.ready();
+    await allSeen(pool);
+    const busy = async (options: { readonly fastAfterMs?: number }, sql: string) => {
+      let most = 0;
+      const done = pool.query(sql, [], { fast: true, ...options }).then(() => true);
+      while (!(await Promise.race([done, new Promise<false>((go) => setImmediate(go, false))])))
+        most = Math.max(most, pool.status().inUse);
+      await until("all is given back", { limitMs: 2000 }, () => pool.status().inUse === 0);
+      return most;
+    };
+    expect(await busy({ fastAfterMs: 5000 }, "select pg_sleep(0.05)")).toBe(1);
+    expect(await busy({ fastAfterMs: 20 }, "select pg_sleep(0.5)")).toBe(2);
+    expect(await busy({ fastAfterMs: 0 }, "select pg_sleep(0.5)")).toBe(2);
+  });
+
   test("all fail: the last error; stopped by its caller: his", async () => {
     const pool = open();
     await pool.ready();

@@ -1,13 +1,7 @@
 /** The client on a cluster: it writes through failover and switchover, loses nothing, does nothing twice. */
-import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
-import {
-  createPool,
-  type Heard,
-  type Pool,
-  type PoolOptions,
-  type Primary,
-} from "../../src/client/index.ts";
+import { createPool, type Heard, type Primary } from "../../src/client/index.ts";
+import { clientOptions, expectAllThere, startLoad } from "../support/client-load.ts";
 import { expectWithin, useCluster } from "../support/fixture.ts";
 import { onPrimary, untilHealthy } from "../support/health.ts";
 import { watchLag } from "../support/lag.ts";
@@ -18,100 +12,10 @@ const cluster = useCluster();
 /** Bound of one sample, milliseconds: from the fault to the next acknowledged write. */
 const LIMIT_MS = 2500;
 
-function optionsOf(): PoolOptions {
-  const uris = cluster()
-    .dataUris()
-    .map((uri) => new URL(uri));
-  const [first] = uris;
-  return {
-    hosts: uris.map(({ hostname, port }) => `${hostname}:${port}`),
-    user: first?.username ?? "postgres",
-    password: decodeURIComponent(first?.password ?? ""),
-    database: "postgres",
-    acquireTimeoutMs: 20_000,
-    retry: { maxAttempts: 20 },
-  };
-}
-
-interface Load {
-  readonly acknowledged: Set<number>;
-  readonly unknown: Set<number>;
-  readonly failed: unknown[];
-  /** Monotonic milliseconds of the last acknowledgement. */
-  lastAck: number;
-  /** Reads that failed. */
-  readonly readErrors: unknown[];
-  stop(): Promise<void>;
-}
-
-let ids = 0;
-
-/** A third of the writers alone, a third in transactions, a third with keys; and a reader that prefers standbys. */
-function startLoad(pool: Pool, writers: number): Load {
-  const load = {
-    acknowledged: new Set<number>(),
-    unknown: new Set<number>(),
-    failed: [] as unknown[],
-    readErrors: [] as unknown[],
-    lastAck: performance.now(),
-  };
-  let stopping = false;
-  const insert = "insert into client_rows (id) values ($1)";
-  const ways = [
-    (id: number) => pool.query(insert, [id]),
-    (id: number) => pool.transaction((tx) => tx.query(insert, [id])),
-    (id: number) => pool.query(insert, [id], { idempotencyKey: randomUUID() }),
-  ];
-  const write = async (way: (id: number) => Promise<unknown>) => {
-    while (!stopping) {
-      ids += 1;
-      const id = ids;
-      try {
-        await way(id);
-        load.acknowledged.add(id);
-        load.lastAck = performance.now();
-      } catch (error) {
-        if ((error as { code?: string }).code === "IN_DOUBT") load.unknown.add(id);
-        else load.failed.push(error);
-      }
-    }
-  };
-  const read = async () => {
-    while (!stopping) {
-      await pool
-        .query("select count(*) from client_rows", [], { mode: "prefer-standby" })
-        .catch((error: unknown) => load.readErrors.push(error));
-    }
-  };
-  const running = ways.flatMap((way) => Array.from({ length: writers / 3 }, () => write(way)));
-  const all = Promise.all([...running, read()]);
-  return Object.assign(load, {
-    stop: async () => {
-      stopping = true;
-      await all;
-    },
-  });
-}
-
-async function expectAllThere(load: Load): Promise<void> {
-  const { primary } = await untilHealthy(cluster());
-  const { uri } = cluster().node(primary).data;
-  const stored = await rows<{ id: number; n: string }>(
-    uri,
-    "select id, count(*)::text as n from client_rows group by id",
-  );
-  const present = new Set(stored.map(({ id }) => id));
-  expect(stored.filter(({ n }) => n !== "1")).toEqual([]);
-  expect([...load.acknowledged].filter((id) => !present.has(id))).toEqual([]);
-  const known = (id: number) => load.acknowledged.has(id) || load.unknown.has(id);
-  expect([...present].filter((id) => !known(id))).toEqual([]);
-  expect(load.failed.map(sqlstate)).toEqual([]);
-}
-
 test("twelve writers through kills and a switchover: nothing acknowledged lost, nothing twice, reads never fail", async () => {
   await untilHealthy(cluster());
   await onPrimary(cluster(), "create table client_rows (id int)");
-  const pool = createPool({ ...optionsOf(), control: cluster().controlUris() });
+  const pool = createPool({ ...clientOptions(cluster()), control: cluster().controlUris() });
   const seen: Primary[] = [];
   pool.onPrimary((primary) => seen.push(primary));
   const heard: Heard[] = [];
@@ -154,7 +58,7 @@ test("twelve writers through kills and a switchover: nothing acknowledged lost, 
   } finally {
     await load.stop();
   }
-  await expectAllThere(load);
+  await expectAllThere(cluster(), load);
   console.log(
     `${load.acknowledged.size} acknowledged, ${load.unknown.size} in doubt, ${load.readErrors.length} reads failed`,
   );
@@ -170,7 +74,7 @@ test("twelve writers through kills and a switchover: nothing acknowledged lost, 
 
 test("by probing alone: a killed primary is followed all the same", async () => {
   const before = await untilHealthy(cluster());
-  const pool = createPool(optionsOf());
+  const pool = createPool(clientOptions(cluster()));
   const load = startLoad(pool, 3);
   try {
     await until("it writes", { limitMs: 10_000 }, () => load.acknowledged.size > 50);
