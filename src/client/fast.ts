@@ -1,7 +1,7 @@
 /**
- * One read that waits for no slow node: the nearest is asked, the next one once the answer takes unusually long or fails,
- * and so on. The first success wins, the others are cancelled on their servers. (Dean and Barroso, The Tail at Scale,
- * 2013: asked all at once, every read would cost its multiple, and servers without room would all be slower.)
+ * One read that waits for no slow node: the nearest is asked, the next one once the answer takes unusually long or
+ * fails, and so on. The first success wins, the others are cancelled on their servers. (Dean and Barroso, The Tail at
+ * Scale, 2013: asked all at once every read costs its multiple, and servers without room are all the slower for it.)
  */
 import { attempting, type Plan } from "./attempts.ts";
 import { Call } from "./call.ts";

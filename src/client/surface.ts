@@ -13,7 +13,7 @@ export interface QueryOptions extends CallLimits {
   readonly fast?: boolean;
   /** How many nodes at most; default 2. */
   readonly fastFanout?: number;
-  /** After so long the next node is asked; default: what 95 % of the answers to this statement take, 1 at least. 0: all at once. */
+  /** After so long the next is asked; default: what 95 % of this statement's answers take, 1 at least. 0: at once. */
   readonly fastAfterMs?: number;
   /** True: harmless twice, may be run again after a lost answer. False: never tried again. */
   readonly retry?: boolean;

@@ -1,6 +1,6 @@
 /**
- * A hundred clients, one of them a reader, through fifty kills of the primary: every acknowledged write is there, none is there
- * twice, no read fails. `ROUNDS` shortens it. What fits into the minutes of `npm test` is test/cluster/client.
+ * A hundred clients, one of them a reader, through fifty kills of the primary: every acknowledged write is there, none
+ * is there twice, no read fails. `ROUNDS` shortens it. What fits into the minutes of `npm test` is test/cluster/client.
  */
 import { expect, test } from "vitest";
 import { summarize } from "../../bench/stats.ts";

@@ -1,4 +1,4 @@
-/** A single value of 300 MB goes through a change stream whole, and one beyond maxMessageBytes is refused by its size. */
+/** A value of 300 MB goes through a change stream whole; one beyond maxMessageBytes is refused by its size. */
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { ReplicationClient } from "../../src/logical/index.ts";
