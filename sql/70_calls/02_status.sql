@@ -1,0 +1,24 @@
+-- status() as a view.
+create or replace view pg_replica.status as select * from pg_replica.status();
+comment on view pg_replica.status is 'pg_replica.status() as a view.';
+comment on column pg_replica.status.node_id is 'The member''s number.';
+comment on column pg_replica.status.name is 'The member''s name.';
+comment on column pg_replica.status.host is 'Where clients reach its data server; null for a witness.';
+comment on column pg_replica.status.port is 'Port of its data server.';
+comment on column pg_replica.status.raft_role is 'leader, follower, candidate, learner or unknown.';
+comment on column pg_replica.status.role is 'What its data server was seen to be: primary, standby or none.';
+comment on column pg_replica.status.goal is 'What it is ordered to be: primary, standby or fenced; null before the first primary, and for a witness.';
+comment on column pg_replica.status.state is 'running, streaming, catching_up, rewinding, cloning, starting, stopping, stopped, fenced or unreachable.';
+comment on column pg_replica.status.writable is 'Clients may write here now: the gate is open, the epoch is the newest, and enough standbys can confirm.';
+comment on column pg_replica.status.term is 'Raft term this node knows.';
+comment on column pg_replica.status.epoch is 'The epoch its data server leads or follows.';
+comment on column pg_replica.status.timeline is 'PostgreSQL''s timeline there.';
+comment on column pg_replica.status.wal_lsn is 'Primary: end of its WAL. Standby: WAL flushed there. Last known, see observed_at.';
+comment on column pg_replica.status.replay_lsn is 'Standby: WAL replayed. Last known.';
+comment on column pg_replica.status.lag_bytes is 'Standby: WAL of the primary not replayed yet, in bytes.';
+comment on column pg_replica.status.lag_ms is 'Standby: age of what was replayed last, in milliseconds.';
+comment on column pg_replica.status.sync_state is 'quorum: its confirmation counts for commits; async: it does not; null: not attached.';
+comment on column pg_replica.status.priority is 'Among equally good candidates the highest is promoted.';
+comment on column pg_replica.status.promotable is 'May become primary.';
+comment on column pg_replica.status.reason is 'One sentence, always.';
+comment on column pg_replica.status.observed_at is 'When the member was last seen.';
