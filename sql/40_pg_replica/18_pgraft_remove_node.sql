@@ -14,7 +14,7 @@ begin
 exception
   when sqlstate 'RF008' then
     raise exception using errcode = 'RF008', message = 'pgraft: ' || sqlerrm;
-  when sqlstate 'RF007' then
+  when sqlstate 'RFP07' then
     raise exception using errcode = 'RFP07', message = 'pgraft: ' || sqlerrm,
       hint = 'It goes on: see pgraft_get_nodes().';
 end

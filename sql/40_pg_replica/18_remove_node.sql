@@ -1,4 +1,5 @@
--- Take a member out: the primary role and leadership move off it first.  True once it is gone.
+-- Take a member out: the primary role and leadership move off it first.  True once it is gone; RFP07 (RF007 to callers,
+-- pgreplica.remove_node) when it is not in time.
 --
 -- p_args: node, force (it is gone for good and need not answer), server as in node.request.
 create or replace function node.remove_node(p_args jsonb, p_by text) returns boolean
@@ -44,7 +45,7 @@ begin
     v_spent := v_spent + pgreplica.passed_ms(v_looked, 5, 100);
   end loop;
   if exists (select from cluster.member as m where m.node_id = v_id) then
-    raise exception using errcode = 'RF007',
+    raise exception using errcode = 'RFP07',
       message = format('%s is on its way out, and not gone after %s s', v_name, v_spent / 1000),
       detail = (select w.why from node.why as w where w.node_id = v_id),
       hint = 'It goes on: see pg_replica.requests() and pg_replica.members().';
