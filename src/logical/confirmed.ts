@@ -13,6 +13,8 @@ const FIRST_PAUSE_MS = 1;
 const LAST_PAUSE_MS = 20;
 /** A server that asks no standby is asked at most so often whether it does by now. */
 const RULE_MS = 1000;
+/** It is asked so often though nothing waits: else a server that freezes while all is confirmed would not be noticed. */
+const PULSE_MS = 2000;
 /** A server that does not answer this in time is frozen, or cut off: the stream goes on elsewhere. */
 const ANSWER_LIMIT_MS = 5000;
 
@@ -72,6 +74,7 @@ export class Confirmed {
     this.#connection = connection;
     this.#last = first;
     this.#events = events;
+    void this.#keepAsking();
   }
 
   /** undefined where nothing is to be waited for: a single server that asks no standby. */
@@ -100,6 +103,14 @@ export class Confirmed {
     if (lsn > this.#waitsFor) this.#waitsFor = lsn;
     if (!this.#asking) void this.#askOn();
     return free;
+  }
+
+  async #keepAsking(): Promise<void> {
+    const { signal } = this.#life;
+    while (!signal.aborted) {
+      await monotonicClock.sleep(PULSE_MS, signal);
+      if (!signal.aborted && !this.#asking) void this.#askOn();
+    }
   }
 
   async #askOn(): Promise<void> {
