@@ -13,7 +13,7 @@ const FIRST_PAUSE_MS = 1;
 const LAST_PAUSE_MS = 20;
 /** A server that asks no standby is asked at most so often whether it does by now. */
 const RULE_MS = 1000;
-/** It is asked so often though nothing waits: else a server that freezes while all is confirmed would not be noticed. */
+/** It is asked so often though nothing waits: a server may freeze while all it sent is confirmed. */
 const PULSE_MS = 2000;
 /** A server that does not answer this in time is frozen, or cut off: the stream goes on elsewhere. */
 const ANSWER_LIMIT_MS = 5000;
