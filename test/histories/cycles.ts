@@ -37,8 +37,10 @@ const QUESTS: readonly Quest[] = [
 
 export function cycleAnomalies(graph: Graph, history: readonly ListTransaction[]): ListAnomaly[] {
   const found: { readonly places: ReadonlySet<number>; readonly anomaly: ListAnomaly }[] = [];
+  const edges = insideComponents(graph.edges);
+  if (edges.every((all) => all.length === 0)) return [];
   for (const quest of QUESTS) {
-    for (const cycle of cyclesOf(quest, graph, history)) {
+    for (const cycle of cyclesOf(quest, edges, history)) {
       const places = new Set(cycle.map(({ from }) => from));
       if (found.some((one) => [...one.places].every((place) => places.has(place)))) continue;
       const steps = cycle.map(
@@ -50,19 +52,24 @@ export function cycleAnomalies(graph: Graph, history: readonly ListTransaction[]
   return found.map(({ anomaly }) => anomaly);
 }
 
+type Edges = readonly (readonly Edge[])[];
+
+/** Edges that lie on some cycle. */
+function insideComponents(edges: Edges): Edges {
+  const component = components(edges);
+  return edges.map((all) => all.filter(({ from, to }) => component[from] === component[to]));
+}
+
 /** At most one in each strongly connected component. */
-function cyclesOf(quest: Quest, graph: Graph, history: readonly ListTransaction[]): Edge[][] {
+function cyclesOf(quest: Quest, all: Edges, history: readonly ListTransaction[]): Edge[][] {
   const { first, rest, readers = () => true, among = () => true, apart } = quest;
   const usable = ({ from, to, kind }: Edge) =>
     (kind === first || rest.includes(kind)) &&
     (kind !== "rw" || readers(history[from] as ListTransaction)) &&
     among(history[from] as ListTransaction) &&
     among(history[to] as ListTransaction);
-  const edges = graph.edges.map((all) => all.filter(usable));
-  const component = components(edges);
-  const inside = edges.map((all) =>
-    all.filter(({ from, to }) => component[from] === component[to]),
-  );
+  const inside = insideComponents(all.map((edges) => edges.filter(usable)));
+  const component = components(inside);
   const done = new Set<number>();
   return inside.flat().flatMap((edge) => {
     const place = component[edge.from] as number;
@@ -77,7 +84,7 @@ function cyclesOf(quest: Quest, graph: Graph, history: readonly ListTransaction[
 /** The shortest way from an edge's end to its start. */
 function wayBack(
   edge: Edge,
-  edges: readonly (readonly Edge[])[],
+  edges: Edges,
   rest: readonly EdgeKind[],
   apart: boolean,
 ): Edge[] | undefined {
@@ -112,7 +119,7 @@ function wayBack(
 }
 
 /** The strongly connected component of each node (Tarjan, 1972; without recursion: histories are long). */
-export function components(edges: readonly (readonly Edge[])[]): number[] {
+function components(edges: Edges): number[] {
   const index = new Int32Array(edges.length).fill(-1);
   const low = new Int32Array(edges.length);
   const component = new Array<number>(edges.length).fill(-1);
