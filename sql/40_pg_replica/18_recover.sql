@@ -50,7 +50,11 @@ begin
   select p.outcome into v_outcome from cluster.proposal as p where p.client = v_key;
   if v_outcome is distinct from 'ok' then
     raise exception using errcode = 'RF010',
-      message = format('this node cannot go on alone: %s', coalesce(v_outcome, (select alarm from raft.hard_state)));
+      message = format('this node cannot go on alone: %s', coalesce(v_outcome, (select alarm from raft.hard_state))),
+      hint = case when v_outcome = 'not_founded'
+        then 'This control store knows of no cluster. A member whose store was not lost can; where there is none, start '
+          'a copy of the best data directory by hand, and dump it into a new cluster.'
+        else 'See pg_replica.explain() on this node.' end;
   end if;
   perform pg_notify('pg_replica_wake', 'recovered');
   select * into strict v_row from cluster.request as r where r.key = v_key;
