@@ -20,6 +20,7 @@ const VIEWS = [
   "primary",
   "progress",
   "requests",
+  "settings",
   "status",
 ];
 /** On data servers only: how one is doing (docs/operations.md). */

@@ -26,7 +26,8 @@ const READS = [
   "members",
   "requests",
   "events",
-  "history",
+  "progress",
+  "settings",
   "progress",
 ];
 
