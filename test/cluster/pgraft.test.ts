@@ -2,7 +2,7 @@
 import type { ChildProcess } from "node:child_process";
 import { appendFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test, vi } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { endWorker } from "../support/by-hand.ts";
 import { untilHealthy } from "../support/health.ts";
 import { useMembers } from "../support/members.ts";
@@ -20,6 +20,13 @@ const everywhere = [1, 2, 3].flatMap((id) => [() => control(id), () => data(id)]
 const add = (by: string, id: number) =>
   value(by, "select pgraft_add_node($1, '127.0.0.1', $2)", [id, members.all.node(id).control.port]);
 
+/** The primary is there, so the leader is soon, wherever a machine that stood still has put it. */
+const untilNode1Leads = () =>
+  until("node 1 leads", { limitMs: 30_000 }, async () => {
+    return (await value(control(1), "select pgraft_is_leader()")) === "true";
+  });
+beforeEach(untilNode1Leads);
+
 test("nodes join by pgraft_add_node, which is true once they vote", async () => {
   expect(sqlstate(await errorOf(add(control(1), 2)))).toBe("RF006");
   for (const id of [2, 3]) {
@@ -32,6 +39,7 @@ test("nodes join by pgraft_add_node, which is true once they vote", async () => 
     });
   }
   await untilHealthy(present(1, 2, 3), 60_000);
+  await untilNode1Leads();
   expect(sqlstate(await errorOf(add(data(2), 3)))).toBe("RF001");
   const listed = "select node_id, address, port, is_leader, name, is_voter from pgraft_get_nodes";
   const seen = await rows(control(1), listed);

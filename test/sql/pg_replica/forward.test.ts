@@ -26,9 +26,9 @@ const READS = [
   "members",
   "requests",
   "events",
+  "history",
   "progress",
   "settings",
-  "progress",
 ];
 
 let scratch: Scratch;
