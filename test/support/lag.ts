@@ -23,7 +23,7 @@ function ticks(): { readonly all: number; readonly stolen: number } {
 
 const began = ticks();
 
-/** Since this file of tests began: the part of the time in which a processor was wanted, and the host gave it to others. */
+/** The part of the time, since this file of tests began, that the host gave to others while it was wanted here. */
 function stolenPart(): number {
   const now = ticks();
   return (now.stolen - began.stolen) / Math.max(1, now.all - began.all);
