@@ -1,40 +1,12 @@
 /** The acting functions: forwarded to the leader's store from any node, waited for, refused in words. */
 import type pg from "pg";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { monotonicClock } from "../../../src/clock/clock.ts";
-import { openScratch, type Scratch } from "../../support/scratch.ts";
 import { errorOf } from "../../support/sql.ts";
-import {
-  another,
-  type Entry,
-  elect,
-  lead,
-  newestRequest,
-  openStore,
-  type Store,
-  threeMembers,
-} from "./stores.ts";
+import { another, type Entry, elect, lead, newestRequest, type Store } from "./stores.ts";
+import { follower, leader, stores, useTwoStores, working } from "./two-stores.ts";
 
-let scratch: Scratch;
-let leader: Store;
-let follower: Store;
-let stores: Store[];
-const working: { stop(): Promise<void> }[] = [];
-
-beforeAll(async () => {
-  scratch = await openScratch("act");
-  leader = await openStore(scratch, 1);
-  follower = await openStore(scratch, 2);
-  stores = [leader, follower];
-}, 60_000);
-beforeEach(async () => {
-  await threeMembers(stores);
-  await elect(stores, 1);
-});
-afterEach(async () => {
-  for (const worker of working.splice(0)) await worker.stop();
-});
-afterAll(() => scratch.close());
+useTwoStores("act");
 
 /** The coordinator's answer to a new request: these changes of its state. */
 function leading(...states: Readonly<Record<string, unknown>>[]): void {

@@ -1,31 +1,14 @@
 /** History that stays bounded: what the cluster is set to keep, and what readers and retries of the rest are told. */
 import type pg from "pg";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { openScratch, type Scratch } from "../../support/scratch.ts";
+import { beforeEach, expect, test } from "vitest";
 import { errorOf } from "../../support/sql.ts";
-import { elect, lead, openStore, type Store, threeMembers } from "./stores.ts";
+import { lead } from "./stores.ts";
+import { follower, leader, stores, useTwoStores, working } from "./two-stores.ts";
 
-let scratch: Scratch;
-let leader: Store;
-let follower: Store;
-let stores: Store[];
-const working: { stop(): Promise<void> }[] = [];
-
-beforeAll(async () => {
-  scratch = await openScratch("forget");
-  leader = await openStore(scratch, 1);
-  follower = await openStore(scratch, 2);
-  stores = [leader, follower];
-}, 60_000);
-beforeEach(async () => {
-  await threeMembers(stores);
-  await elect(stores, 1);
+useTwoStores("forget");
+beforeEach(() => {
   working.push(lead(leader, stores));
 });
-afterEach(async () => {
-  for (const worker of working.splice(0)) await worker.stop();
-});
-afterAll(() => scratch.close());
 
 async function value(db: pg.Client, call: string, values: unknown[] = []) {
   const { rows } = await db.query(`select ${call} as v`, values);

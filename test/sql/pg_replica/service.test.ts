@@ -1,31 +1,12 @@
 /** The log as a service: what users put into it, and keys and values, asked on the leader's store and another's. */
 import type pg from "pg";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import { monotonicClock } from "../../../src/clock/clock.ts";
-import { openScratch, type Scratch } from "../../support/scratch.ts";
 import { errorOf } from "../../support/sql.ts";
-import { another, elect, lead, openStore, type Store, threeMembers } from "./stores.ts";
+import { another, elect, lead } from "./stores.ts";
+import { follower, leader, stores, useTwoStores, working } from "./two-stores.ts";
 
-let scratch: Scratch;
-let leader: Store;
-let follower: Store;
-let stores: Store[];
-const working: { stop(): Promise<void> }[] = [];
-
-beforeAll(async () => {
-  scratch = await openScratch("service");
-  leader = await openStore(scratch, 1);
-  follower = await openStore(scratch, 2);
-  stores = [leader, follower];
-}, 60_000);
-beforeEach(async () => {
-  await threeMembers(stores);
-  await elect(stores, 1);
-});
-afterEach(async () => {
-  for (const worker of working.splice(0)) await worker.stop();
-});
-afterAll(() => scratch.close());
+useTwoStores("service");
 
 const leading = () => working.push(lead(leader, stores));
 
