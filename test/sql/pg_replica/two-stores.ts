@@ -1,4 +1,4 @@
-/** Two of three members' control stores for a test file: node 1 leads, the third is nowhere. New state before each test. */
+/** Two of three control stores for a test file: node 1 leads, the third is nowhere. New state before each test. */
 import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import { openScratch, type Scratch } from "../../support/scratch.ts";
 import { elect, openStore, type Store, threeMembers } from "./stores.ts";
