@@ -287,18 +287,20 @@ export class Replicator {
   /** Keep one acceptor's log equal to ours: what it lacks, then the commit index, then rest. */
   async #send({ link, wakeup }: Followed, signal: AbortSignal): Promise<void> {
     const { clock, heartbeatMs } = this.#options;
-    let at: number | undefined;
+    let soonBy: number | undefined;
     await this.#opened;
     while (!signal.aborted) {
       const progress = this.#progress.get(link.id) as Progress;
       const due = this.#greeted.has(link.id) ? this.#due(link.id, progress) : "now";
       const now = clock.now();
-      at = due === "soon" ? (at ?? now + SOON_MS) : now;
+      soonBy = due === "soon" ? (soonBy ?? now + SOON_MS) : undefined;
       if (due === "never") await wakeup.next(signal);
-      else if (at > now) await wakeup.within(at - now, signal);
-      else if (await this.#sendOnce(link, progress, signal)) this.#greeted.add(link.id);
-      else await clock.sleep(heartbeatMs / 2, signal);
-      if (at <= now) at = undefined;
+      else if (soonBy !== undefined && soonBy > now) await wakeup.within(soonBy - now, signal);
+      else {
+        soonBy = undefined;
+        if (await this.#sendOnce(link, progress, signal)) this.#greeted.add(link.id);
+        else await clock.sleep(heartbeatMs / 2, signal);
+      }
     }
   }
 
