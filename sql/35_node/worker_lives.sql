@@ -8,7 +8,10 @@ language plpgsql volatile set search_path = '' as $$
 declare
   v_debug boolean;
 begin
-  update node.worker set beat_at = raft.now(), told = p_told where instance = p_instance returning debug into v_debug;
+  update node.worker
+     set beat_at = raft.now(), told = p_told, heartbeat_ms = p_heartbeat_ms, election_ms = p_election_ms
+   where instance = p_instance
+  returning debug into v_debug;
   if not found then
     insert into node.worker (instance, heard, beat_at, heartbeat_ms, election_ms, told)
     values (p_instance, raft.heard_count(), raft.now(), p_heartbeat_ms, p_election_ms, p_told)

@@ -1,6 +1,8 @@
--- The settings `pgraft.*` in this control server's configuration files, by name without the prefix: numbers for those
--- that the worker takes from here.  One that is unknown, out of range, or says otherwise than node.yaml is refused.
-create or replace function node.pgraft_settings() returns jsonb
+-- The settings `pgraft.*` in this control server's configuration files, by name without the prefix: those that the
+-- worker takes from here.  One that is unknown, out of range, or says otherwise than node.yaml is refused.
+--
+-- p_timing: the timers of node.yaml.
+create or replace function node.pgraft_settings(p_timing jsonb) returns jsonb
 language plpgsql stable set search_path = '', pg_temp as $$
 declare
   v_one    record;
@@ -25,7 +27,8 @@ begin
         ('port', null, null, array[me.port]::text, 'control.port'),
         ('max_value_bytes', null, null, '{1048576}', 'nowhere: it is fixed'),
         ('bootstrap', null, null, '{off,false}', 'peers, before pg-replica init'),
-        ('data_dir', null, null, '{}', 'control.dir'), ('log_level', null, null, '{}', 'log_level'),
+        ('data_dir', null, null, '{}', 'control.dir'),
+        ('log_level', null, null, '{debug,info,warn,error}', null),
         ('ssl_enabled', null, null, '{off,false}', 'tls'), ('ssl_cert_file', null, null, '{""}', 'tls'),
         ('ssl_key_file', null, null, '{""}', 'tls'), ('ssl_ca_file', null, null, '{""}', 'tls')
       ) as k (name, least, most, allowed, place) on f.name = 'pgraft.' || k.name
@@ -43,15 +46,23 @@ begin
         message = format('pgraft: %s is %s, must be between %s and %s',
                          v_one.name, v_one.setting, v_one.least, v_one.most),
         detail = format('%s, line %s.', v_one.sourcefile, v_one.sourceline);
+    elsif v_one.place is null and lower(v_one.setting) <> all (v_one.allowed::text[]) then
+      raise exception using errcode = 'invalid_parameter_value',
+        message = format('pgraft: %s is %s, must be one of %s', v_one.name, quote_literal(v_one.setting),
+                         array_to_string(v_one.allowed::text[], ', ')),
+        detail = format('%s, line %s.', v_one.sourcefile, v_one.sourceline);
     elsif v_one.allowed is not null and lower(v_one.setting) <> all (coalesce(v_one.allowed::text[], '{}')) then
       raise exception using errcode = 'invalid_parameter_value',
         message = format('pgraft: %s is %s here, and set elsewhere', v_one.name, quote_literal(v_one.setting)),
         detail = format('%s, line %s.', v_one.sourcefile, v_one.sourceline),
-        hint = coalesce('In node.yaml: ' || v_one.place, 'It is on or off.');
+        hint = 'In node.yaml: ' || v_one.place || '; it counts from a start of the worker on.';
     elsif v_one.least is not null then
       v_all := v_all || jsonb_build_object(substring(v_one.name from 8), v_number);
+    elsif v_one.place is null then
+      v_all := v_all || jsonb_build_object(substring(v_one.name from 8), lower(v_one.setting));
     end if;
   end loop;
+  perform node.pgraft_check_timing(v_all, p_timing);
   return v_all;
 end
 $$;

@@ -11,7 +11,7 @@ begin
     raise exception using errcode = 'RF013', message = format('pgraft: %s off: this control server must not vote', v_off),
       hint = 'Take it out of its configuration, and reload.';
   end if;
-  perform node.pgraft_settings();
+  perform node.pgraft_settings((select t.told -> 'timing' from node.told as t));
   return true;
 end
 $$;

@@ -35,8 +35,8 @@ export const command: Command = {
       return claimPidFile(join(run, "worker.pid"), `worker of ${config.node.name}`);
     });
     try {
-      const { debugging } = log;
-      await runWorker(config, { owner, clock: workerClock(), log, debugging, signal: endSignal() });
+      const adjust = { debugging: log.debugging, setLevel: log.setLevel };
+      await runWorker(config, { owner, clock: workerClock(), log, adjust, signal: endSignal() });
     } finally {
       await release();
     }

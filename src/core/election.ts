@@ -5,6 +5,7 @@
  * chance as a number in [0, 1). Raft §5.2; thesis §9.6 (pre-vote), §6.4 (check-quorum), §3.10 (transfer); H54.
  */
 import { type Counter, type Counters, noteCounter } from "./counters.ts";
+import { campaignAfter, type Moment, type Timers, type Timing } from "./election-timers.ts";
 import type { LogIndex, NodeId, Term } from "./ids.ts";
 import { newestOfMajority, voteResult } from "./quorum.ts";
 
@@ -24,18 +25,7 @@ export interface Sample {
   readonly alarm?: string | undefined;
 }
 
-export interface Timing {
-  /** The shortest election timeout; the real one is random in [E, 1.5 E). */
-  readonly electionMs: number;
-  /** After a refused connection a pre-vote starts within this, at random. */
-  readonly jitterMs: number;
-  /** A ballot that is not decided by then is over. */
-  readonly ballotMs: number;
-}
-
-export const DEFAULT_JITTER_MS = 80;
 const FAST_TRIES = 4;
-export const DEFAULT_BALLOT_MS = 300;
 
 interface Ballot {
   readonly kind: "pre_vote" | "vote";
@@ -47,18 +37,11 @@ interface Ballot {
   readonly again: ReadonlySet<NodeId>;
 }
 
-export interface ElectionState {
+export interface ElectionState extends Timers {
   readonly self: NodeId;
   readonly voters: readonly NodeId[];
-  readonly timing: Timing;
   readonly phase: "follower" | "candidate" | "leader";
   readonly sample: Sample | undefined;
-  /** Since when the own counter, term and leader are what they are. */
-  readonly quietSince: number;
-  /** The silence since then stands in the own store: it may vote. */
-  readonly marked: boolean;
-  /** When to campaign if it stays quiet. */
-  readonly campaignAt: number;
   /** A fast campaign (refused connection) that failed may be tried so often again. */
   readonly fastTries: number;
   readonly ballot: Ballot | undefined;
@@ -115,11 +98,6 @@ export type ElectionEffect =
 
 export type Step = readonly [ElectionState, readonly ElectionEffect[]];
 
-export interface Moment {
-  readonly now: number;
-  readonly random: number;
-}
-
 export function initialElection(
   self: NodeId,
   voters: readonly NodeId[],
@@ -134,7 +112,7 @@ export function initialElection(
     sample: undefined,
     quietSince: now,
     marked: false,
-    campaignAt: now + timing.electionMs * (1 + random / 2),
+    campaignAt: campaignAfter(timing, { now, random }),
     fastTries: 0,
     ballot: undefined,
     highestTerm: 0n,
@@ -199,7 +177,7 @@ function onSample(before: ElectionState, sample: Sample, at: Moment): Step {
     ...state,
     quietSince: at.now,
     marked: false,
-    campaignAt: timeout(state, at),
+    campaignAt: campaignAfter(state.timing, at),
     fastTries: 0,
   };
   return [heardLeader ? { ...rested, phase: "follower", ballot: undefined } : rested, []];
@@ -230,11 +208,6 @@ function onTick(before: ElectionState, at: Moment): Step {
 
 function mayCampaign({ sample, voters, self }: ElectionState): boolean {
   return sample !== undefined && sample.alarm === undefined && voters.includes(self);
-}
-
-/** When the next tick has something to do, a voter's silence or campaign; while it follows. */
-export function dueAt({ marked, quietSince, campaignAt, timing }: ElectionState): number {
-  return marked ? campaignAt : Math.min(campaignAt, quietSince + timing.electionMs);
 }
 
 function silenceOf({ bootId, heard }: Sample): ElectionEffect {
@@ -345,7 +318,7 @@ function follow(state: ElectionState, why: string, at: Moment): Step {
     ackedAt: new Map(),
     quietSince: at.now,
     marked: false,
-    campaignAt: timeout(state, at),
+    campaignAt: campaignAfter(state.timing, at),
   };
   return [next, [{ type: "step_down", why }]];
 }
@@ -387,12 +360,8 @@ function afterLostBallot(state: ElectionState, at: Moment): ElectionState {
     campaignAt:
       split || fastTries > 0
         ? at.now + state.timing.jitterMs * (0.25 + at.random)
-        : timeout(state, at),
+        : campaignAfter(state.timing, at),
   };
-}
-
-function timeout(state: ElectionState, at: Moment): number {
-  return at.now + state.timing.electionMs * (1 + at.random / 2);
 }
 
 function higher(state: ElectionState, term: Term): Term {

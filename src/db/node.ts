@@ -216,11 +216,25 @@ export async function takeGossip(db: Queryable, rows: string): Promise<boolean> 
   return row.news;
 }
 
+export interface OwnTiming {
+  readonly heartbeatMs: number;
+  readonly electionMs: number;
+  readonly leaseMs: number;
+}
+
+const timingJson = ({ heartbeatMs, electionMs, leaseMs }: OwnTiming) => ({
+  heartbeat_ms: heartbeatMs,
+  election_ms: electionMs,
+  lease_ms: leaseMs,
+});
+
 export interface SignOfLife {
   /** Of this run of the worker. */
   readonly instance: string;
   readonly heartbeatMs: number;
   readonly electionMs: number;
+  /** Of node.yaml: what counts where no setting pgraft.* says otherwise, and what they are measured by. */
+  readonly own: OwnTiming;
   readonly messages: number;
   readonly heartbeats: number;
   readonly elections: number;
@@ -237,9 +251,10 @@ export interface SignOfLife {
 
 /** The worker lives, and tells what only it knows; true while it is to log at debug. */
 export async function workerLives(db: Queryable, life: SignOfLife): Promise<boolean> {
-  const { instance, heartbeatMs, electionMs, quietMs, roundMs, peers, ...counts } = life;
+  const { instance, heartbeatMs, electionMs, own, quietMs, roundMs, peers, ...counts } = life;
   const told = {
     ...counts,
+    timing: timingJson(own),
     quiet_ms: whole(quietMs),
     round_ms: whole(roundMs),
     peers: peers.map(({ id, match, next, state, ageMs }) => ({
@@ -269,14 +284,26 @@ const PgraftSettings = z.object({
   max_log_entries: z.int().optional(),
   snapshot_count: z.int().optional(),
   request_timeout: z.int().optional(),
+  log_level: z.enum(["debug", "info", "warn", "error"]).optional(),
 });
+export type PgraftSettings = z.infer<typeof PgraftSettings>;
 
 /** Settings pgraft.* of the control server's files; an error that names the one that is wrong. */
-export async function pgraftSettings(db: Queryable): Promise<z.infer<typeof PgraftSettings>> {
+export async function pgraftSettings(db: Queryable, own: OwnTiming): Promise<PgraftSettings> {
   const { settings } = await callOne(db, z.object({ settings: PgraftSettings }), {
-    text: "select node.pgraft_settings() as settings",
+    text: "select node.pgraft_settings(p_timing => $1) as settings",
+    values: [JSON.stringify(timingJson(own))],
   });
   return settings;
+}
+
+/** When the control server last took its configuration files, as the session that is asked knows; in ms. */
+export async function configLoadedAt(db: Queryable): Promise<number> {
+  const { at } = await callOne(db, z.object({ at: z.number() }), {
+    name: "node.config_loaded_at",
+    text: "select (extract(epoch from pg_catalog.pg_conf_load_time()) * 1000)::float8 as at",
+  });
+  return at;
 }
 
 const Announcement = z.object({ event_id: int8, channel: z.string(), payload: z.string() });

@@ -14,7 +14,7 @@ export interface SuspectOptions {
   readonly quietMs: () => number;
   readonly leader: () => NodeId | undefined;
   readonly self: NodeId;
-  readonly heartbeatMs: number;
+  readonly heartbeatMs: () => number;
   readonly signal: AbortSignal;
 }
 
@@ -27,7 +27,8 @@ export async function suspectQuietLeader(o: SuspectOptions): Promise<void> {
   while (!o.signal.aborted) {
     const leader = o.leader();
     const quietMs = o.quietMs();
-    const quiet = leader !== undefined && leader !== o.self && quietMs > MISSED * o.heartbeatMs;
+    const heartbeatMs = o.heartbeatMs();
+    const quiet = leader !== undefined && leader !== o.self && quietMs > MISSED * heartbeatMs;
     if (quiet) {
       o.watch.leaderIsQuiet(leader, quietMs);
       // The own store may be the one in trouble: then there is nothing to prepare.
@@ -37,8 +38,8 @@ export async function suspectQuietLeader(o: SuspectOptions): Promise<void> {
       target = undefined;
       if (leader !== o.self) o.watch.leaderIsHeard();
     }
-    const rest = untilBeat(o.clock.now(), 2 * o.heartbeatMs);
-    await o.clock.sleep(quiet ? o.heartbeatMs / 2 : rest, o.signal);
+    const rest = untilBeat(o.clock.now(), 2 * heartbeatMs);
+    await o.clock.sleep(quiet ? heartbeatMs / 2 : rest, o.signal);
   }
 }
 

@@ -8,6 +8,8 @@ export const EVENTS = [
   "worker.service_restarted",
   "worker.handler_failed",
   "worker.debugging",
+  "settings.followed",
+  "settings.refused",
   // control store
   "control.started",
   "control.adopted",

@@ -17,9 +17,14 @@ export interface Log {
   child(fields: Readonly<Record<string, unknown>>): Log;
 }
 
+export type Level = "debug" | "info" | "warn" | "error";
+
+/** What applies to a log applies to all its children. */
 export interface AdjustableLog extends Log {
-  /** From debug up, or again as it was made: this log and all its children. */
+  /** From debug up, or again as it is set. */
   debugging(on: boolean): void;
+  /** From this level up, where it is not debugging. */
+  setLevel(level: Level): void;
 }
 
 /** JSON lines to `destination` (default standard output), from `level` up. */
@@ -29,18 +34,28 @@ export function createLog(
 ): AdjustableLog {
   const options = { level: "debug", base: fields, formatters: { log: textualBigints } };
   const logger = destination === undefined ? pino(options) : pino(options, destination);
-  const from = { level: logger.levels.values[level] ?? 0 };
+  const levelOf = (name: string) => logger.levels.values[name] ?? 0;
+  const from = { level: levelOf(level) };
+  let [set, isDebugging] = [level, false];
+  const apply = () => {
+    from.level = levelOf(isDebugging ? "debug" : set);
+  };
   return {
     ...wrap(logger, from),
     debugging: (on) => {
-      from.level = logger.levels.values[on ? "debug" : level] ?? 0;
+      isDebugging = on;
+      apply();
+    },
+    setLevel: (name) => {
+      set = name;
+      apply();
     },
   };
 }
 
 /** Children hear of a change too, which pino's own levels would not tell them. */
 function wrap(logger: pino.Logger, from: { readonly level: number }): Log {
-  const at = (level: "debug" | "info" | "warn" | "error") => {
+  const at = (level: Level) => {
     const own = logger.levels.values[level] ?? 0;
     return (fields: LogFields, why: string) => {
       if (own >= from.level) logger[level](fields, why);

@@ -2,14 +2,13 @@
 import { type Clock, untilBeat } from "../clock/clock.ts";
 import { provenCounter } from "../core/counters.ts";
 import {
-  dueAt,
   type ElectionEffect,
   type ElectionEvent,
   type ElectionState,
   initialElection,
   step,
-  type Timing,
 } from "../core/election.ts";
+import { dueAt, lookEveryMs, retimed, type Timing } from "../core/election-timers.ts";
 import type { NodeId, Term } from "../core/ids.ts";
 import type { Queryable } from "../db/call.ts";
 import type { Hints } from "../db/hints.ts";
@@ -48,9 +47,11 @@ export class Elector {
   readonly #options: ElectorOptions;
   #state: ElectionState;
   #last: StoreSample | undefined;
+  #heartbeatMs: number;
 
   constructor(options: ElectorOptions) {
     this.#options = options;
+    this.#heartbeatMs = options.timing.heartbeatMs;
     this.#state = initialElection(options.me.nodeId, [], options.timing, this.#moment());
   }
 
@@ -61,6 +62,17 @@ export class Elector {
 
   quietSince(): number {
     return this.#state.quietSince;
+  }
+
+  /** Other timers from now on; what is due under the old ones comes first. */
+  retime({
+    heartbeatMs,
+    electionMs,
+  }: Pick<ElectorOptions["timing"], "heartbeatMs" | "electionMs">) {
+    this.dispatch({ type: "tick" });
+    this.#heartbeatMs = heartbeatMs;
+    this.#state = retimed(this.#state, electionMs, this.#moment());
+    this.#options.hints.nudge();
   }
 
   /** Look, tick, act, until the signal aborts. */
@@ -84,11 +96,14 @@ export class Elector {
 
   /** Until the next tick: a campaign begins when it is due, not at the next beat. */
   #pauseMs(): number {
-    const { clock, timing } = this.#options;
-    const { ballot, leading, sample, voters, self } = this.#state;
+    const { clock } = this.#options;
+    const { ballot, leading, sample, voters, self, timing } = this.#state;
     if (ballot !== undefined) return OPEN_BALLOT_TICK_MS;
-    // Half as often as a leader beats: cheaper, and a silence is noticed a little later.
-    const look = untilBeat(clock.now(), 2 * timing.heartbeatMs);
+    const { electionMs } = timing;
+    const look = untilBeat(
+      clock.now(),
+      lookEveryMs({ heartbeatMs: this.#heartbeatMs, electionMs }),
+    );
     if (leading !== undefined || sample === undefined || !voters.includes(self)) return look;
     return Math.min(look, Math.max(1, dueAt(this.#state) - clock.now()));
   }

@@ -261,7 +261,7 @@ export class Replicator {
   }
 
   async #beat({ link, bell }: Followed, signal: AbortSignal): Promise<void> {
-    const { me, term, clock, heartbeatMs, onHigherTerm, counts } = this.#options;
+    const { me, term, clock, onHigherTerm, counts } = this.#options;
     while (!signal.aborted) {
       const lane = link.id === me.nodeId ? "work" : "beat";
       const begun = clock.now();
@@ -279,7 +279,8 @@ export class Replicator {
         }
       }
       // The own store hears it often enough to refuse a vote meanwhile (raft.may_vote).
-      const everyMs = link.id === me.nodeId ? OWN_BEATS * heartbeatMs : heartbeatMs;
+      const beatMs = this.#options.heartbeatMs();
+      const everyMs = link.id === me.nodeId ? OWN_BEATS * beatMs : beatMs;
       await bell.within(untilBeat(clock.now(), everyMs), signal);
     }
   }
@@ -299,7 +300,7 @@ export class Replicator {
       else {
         soonBy = undefined;
         if (await this.#sendOnce(link, progress, signal)) this.#greeted.add(link.id);
-        else await clock.sleep(heartbeatMs / 2, signal);
+        else await clock.sleep(heartbeatMs() / 2, signal);
       }
     }
   }

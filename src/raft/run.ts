@@ -1,6 +1,6 @@
 /** Raft on this node: links, elections, and leading as a scope. */
 import type { Clock } from "../clock/clock.ts";
-import { DEFAULT_BALLOT_MS, DEFAULT_JITTER_MS } from "../core/election.ts";
+import { DEFAULT_BALLOT_MS, DEFAULT_JITTER_MS } from "../core/election-timers.ts";
 import type { Epoch, NodeId, Term } from "../core/ids.ts";
 import type { Queryable } from "../db/call.ts";
 import type { Hints } from "../db/hints.ts";
@@ -16,13 +16,18 @@ import { type Leadership, NotLeader, type PeerReport } from "./raft.ts";
 import { Replicator } from "./replicator.ts";
 import { noCounts, type RaftStanding, standingOf } from "./standing.ts";
 
+/** What may be changed while Raft runs, and changes no promise: how fast it notices, and how much it keeps. */
+export interface Tuning {
+  readonly timing: { readonly heartbeatMs: number; readonly electionMs: number };
+  /** What is kept of the log for those that lag. */
+  readonly keep: { readonly maxLogEntries: number; readonly maxLogBytes: number };
+}
+
 export interface RaftOptions {
   readonly me: Sender;
   /** How a member's store is reached; the own one over its unix socket. */
   readonly addressOf: (member: RaftMember) => PeerAddress;
-  readonly timing: { readonly heartbeatMs: number; readonly electionMs: number };
-  /** What is kept of the log for those that lag. */
-  readonly keep: { readonly maxLogEntries: number; readonly maxLogBytes: number };
+  readonly tuning: Tuning;
   readonly store: Queryable;
   /** Where SQL callers of the same store wait. */
   readonly doors: Doors;
@@ -66,12 +71,14 @@ export class Raft {
   #leading: Leading | undefined;
   #sample: StoreSample | undefined;
   readonly #counts = noCounts();
+  #tuning: Tuning;
   /** Whose store said last that it is the leader's. */
   #lessor: NodeId | undefined;
 
   constructor(options: RaftOptions) {
     this.#options = options;
-    const { timing } = options;
+    this.#tuning = options.tuning;
+    const { timing } = options.tuning;
     this.#elector = new Elector({
       ...options,
       timing: { ...timing, jitterMs: DEFAULT_JITTER_MS, ballotMs: DEFAULT_BALLOT_MS },
@@ -105,6 +112,16 @@ export class Raft {
   /** How long nothing was heard from a leader, in ms. */
   quietMs(): number {
     return this.#elector.quietMs();
+  }
+
+  get tuning(): Tuning {
+    return this.#tuning;
+  }
+
+  /** From now on; what a leader holds of the log in memory follows with its next term. */
+  tune(tuning: Tuning): void {
+    this.#tuning = tuning;
+    this.#elector.retime(tuning.timing);
   }
 
   /** For display. */
@@ -232,7 +249,7 @@ export class Raft {
   }
 
   #lead(term: Term, last: StoreSample): void {
-    const { log, me, clock, store, whileLeading, timing, keep } = this.#options;
+    const { log, me, clock, store, whileLeading } = this.#options;
     const end = new AbortController();
     const before = this.#sample?.leaderId;
     if (before !== undefined && before !== me.nodeId) {
@@ -247,8 +264,8 @@ export class Raft {
       isKnown: (id) => this.#isKnown(id),
       links: this.#links,
       store,
-      heartbeatMs: timing.heartbeatMs,
-      keep,
+      heartbeatMs: () => this.#tuning.timing.heartbeatMs,
+      keep: this.#tuning.keep,
       clock,
       log,
       signal: end.signal,

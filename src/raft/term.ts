@@ -23,7 +23,8 @@ export interface ReplicatorOptions {
   readonly isKnown: (id: NodeId) => boolean;
   readonly links: ReadonlyMap<NodeId, AcceptorLink>;
   readonly store: Queryable;
-  readonly heartbeatMs: number;
+  /** Asked for each time: it may change within a term. */
+  readonly heartbeatMs: () => number;
   /** What is kept of the log for those that lag: in memory no more than that, either. */
   readonly keep: { readonly maxLogEntries: number; readonly maxLogBytes: number };
   readonly clock: Clock;

@@ -7,10 +7,11 @@ import type { Log } from "../log/logger.ts";
 import type { Raft } from "../raft/run.ts";
 
 export interface AttendOptions {
+  /** As node.yaml has it. */
   readonly config: Pick<Config, "timing">;
   /** Of this run. */
   readonly instance: string;
-  readonly raft: Pick<Raft, "standing">;
+  readonly raft: Pick<Raft, "standing" | "tuning">;
   readonly store: Queryable;
   readonly debugging: (on: boolean) => void;
   readonly clock: Clock;
@@ -24,13 +25,12 @@ const EVERY = { mostMs: 250, leastMs: 25, perElection: 4 } as const;
 /** Runs until the signal aborts. Nothing waits for it, and nothing decides by it. */
 export async function attend(options: AttendOptions): Promise<void> {
   const { config, instance, raft, store, debugging, clock, log, signal } = options;
-  const { heartbeatMs, electionMs } = config.timing;
   const { mostMs, leastMs, perElection } = EVERY;
-  const everyMs = Math.max(leastMs, Math.min(mostMs, electionMs / perElection));
   let telling = false;
   while (!signal.aborted) {
+    const { timing } = raft.tuning;
     try {
-      const life = { instance, heartbeatMs, electionMs, ...raft.standing() };
+      const life = { instance, ...timing, own: config.timing, ...raft.standing() };
       const wanted = await workerLives(store, life);
       if (wanted !== telling) {
         telling = wanted;
@@ -41,6 +41,7 @@ export async function attend(options: AttendOptions): Promise<void> {
       // A store that restarts has nobody to show it to; the next word tells all again.
       log.debug({ event: "control.gone" }, `no sign of life was left: ${error}`);
     }
+    const everyMs = Math.max(leastMs, Math.min(mostMs, timing.electionMs / perElection));
     await clock.sleep(everyMs, signal);
   }
 }

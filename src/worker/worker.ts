@@ -18,7 +18,7 @@ import { createWatch, leadWhile } from "../leader/as-leader.ts";
 import { rememberFlaps } from "../leader/remember.ts";
 import { suspectLost, suspectQuietLeader } from "../leader/suspect.ts";
 import type { PrimaryWatch } from "../leader/watch.ts";
-import type { Log } from "../log/logger.ts";
+import type { AdjustableLog, Log } from "../log/logger.ts";
 import { type Binaries, findBinaries } from "../postgres/binaries.ts";
 import type { Owner } from "../postgres/owner.ts";
 import { doorsOf } from "../raft/gates.ts";
@@ -34,7 +34,7 @@ import { type ControlStore, ownControlStore, startControlStore } from "./control
 import { forward } from "./forward.ts";
 import { keepMark } from "./life-mark.ts";
 import { keepLogins } from "./logins.ts";
-import { withPgraftSettings } from "./pgraft-settings.ts";
+import { followSettings, type Settled, settle } from "./pgraft-settings.ts";
 import { registerMembers } from "./register.ts";
 import { keepRunning } from "./supervise.ts";
 import { keepTls } from "./tls.ts";
@@ -44,14 +44,16 @@ export interface WorkerOptions {
   readonly owner: Owner | undefined;
   readonly clock: Clock;
   readonly log: Log;
-  /** Lets `log` and its children tell more, or no longer. */
-  readonly debugging?: (on: boolean) => void;
+  /** How much `log` and its children tell; what cannot be changed stays. */
+  readonly adjust?: Pick<AdjustableLog, "debugging" | "setLevel">;
   /** Ends the worker; both servers go on. */
   readonly signal: AbortSignal;
 }
 
 interface Parts extends WorkerOptions {
   readonly config: Config;
+  /** What settings of the control server's files make of it, at the start. */
+  readonly settled: Settled;
   readonly binaries: Binaries;
   readonly me: Sender;
   readonly store: pg.Pool;
@@ -89,18 +91,19 @@ export async function runWorker(config: Config, options: WorkerOptions): Promise
   };
   log.info({ event: "worker.started", version: binaries.version, pid: process.pid }, "looking");
   try {
-    const settled = await withPgraftSettings(config, store);
+    const settled = await settle(config, store);
     await runParts(
       {
         ...options,
-        config: settled,
+        config,
+        settled,
         binaries,
         me,
         store,
         gates,
         hints,
         leaderHints: hints.fork("applied", "suspect", "observed", "reported", "handed_over"),
-        watch: createWatch({ config: settled, clock }),
+        watch: createWatch({ config, clock }),
       },
       control,
     );
@@ -124,7 +127,8 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
     remember(parts, signal),
     keepBallast(parts.config, { ...parts, signal }),
     keepTls(parts.config, { ...parts, signal }),
-    keepLogBounded({ ...parts, hints: afterwards(parts, "applied", "served"), signal }),
+    keepLogBounded({ ...parts, raft, hints: afterwards(parts, "applied", "served"), signal }),
+    heed(parts, raft, signal),
     tellLeader(parts, raft, signal),
     showLife(parts, raft, signal),
     callHandlers(parts, signal),
@@ -161,8 +165,13 @@ function callHandlers(parts: Parts, signal: AbortSignal): Promise<void> {
 }
 
 function showLife(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void> {
-  const { debugging = () => undefined } = parts;
+  const { debugging = () => undefined } = parts.adjust ?? {};
   return attend({ ...parts, raft, debugging, instance: randomUUID(), signal });
+}
+
+function heed(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void> {
+  const { setLevel = () => undefined } = parts.adjust ?? {};
+  return followSettings({ ...parts, raft, setLevel, signal });
 }
 
 function admit(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void> {
@@ -193,8 +202,7 @@ function buildRaft(parts: Parts): Raft {
   const raft: Raft = new Raft({
     me,
     addressOf: addressOf(config),
-    timing: config.timing,
-    keep: config.raft,
+    tuning: parts.settled,
     store,
     doors: doorsOf({ own: gates, store }),
     clock,
@@ -227,7 +235,7 @@ function suspect(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void> {
     quietMs: () => raft.quietMs(),
     leader: () => raft.leader(),
     self: config.node.id,
-    heartbeatMs: config.timing.heartbeatMs,
+    heartbeatMs: () => raft.tuning.timing.heartbeatMs,
     signal,
   });
 }

@@ -1,10 +1,11 @@
-/** All of them, M01 to M52. */
+/** All of them, M01 to M53. */
 import { CONTROL_MUTANTS } from "./control-mutants.ts";
 import { DATA_MUTANTS } from "./data-mutants.ts";
 import { FAILOVER_MUTANTS } from "./failover-mutants.ts";
 import { FORGET_MUTANTS } from "./forget-mutants.ts";
 import { isLive, type Mutant } from "./mutant.ts";
 import { SNAPSHOT_MUTANTS } from "./snapshot-mutants.ts";
+import { TIMER_MUTANTS } from "./timer-mutants.ts";
 
 export const MUTANTS: readonly Mutant[] = [
   ...CONTROL_MUTANTS,
@@ -12,6 +13,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...DATA_MUTANTS,
   ...SNAPSHOT_MUTANTS,
   ...FORGET_MUTANTS,
+  ...TIMER_MUTANTS,
 ];
 
 export const LIVE = MUTANTS.filter(isLive);

@@ -63,7 +63,7 @@ function lead({ term, ...last } = { term: 1n, lastIndex: 0n, lastTerm: 0n }): Re
     isKnown: (id) => known.has(id),
     links: new Map([link(1, own), link(2, other)].map((one) => [one.id, one])),
     store: own.client,
-    heartbeatMs: 50,
+    heartbeatMs: () => 50,
     keep: { maxLogEntries: 100, maxLogBytes: 1_000_000 },
     clock: monotonicClock,
     log: silentLog,

@@ -8,6 +8,7 @@ import {
   initialElection,
   step,
 } from "../../src/core/election.ts";
+import { lookEveryMs, retimed } from "../../src/core/election-timers.ts";
 import {
   committedIndex,
   initialProgress,
@@ -19,7 +20,7 @@ import { type Command, replay } from "../support/datadriven.ts";
 
 const TIMING = { electionMs: 1000, jitterMs: 80, ballotMs: 300 };
 
-test.each(["campaign", "leading", "transfer"])(
+test.each(["campaign", "leading", "timers", "transfer"])(
   "the proposer keeps what %s.txt says",
   async (name) => {
     let state: ElectionState | undefined;
@@ -38,12 +39,28 @@ test.each(["campaign", "leading", "transfer"])(
         const counter = provenCounter(before, Number(args.voter), at.now);
         return counter === undefined ? "none" : `boot=${counter.bootId} heard=${counter.heard}`;
       }
-      const [after, effects] = step(before, eventOf({ name: verb, args }), at);
-      state = after;
-      return line(after, effects);
+      const isRetimed = verb === "retime";
+      const event = eventOf({ name: isRetimed ? "tick" : verb, args });
+      const [after, effects] = step(before, event, at);
+      state = isRetimed ? retimed(after, Number(args.ms), at) : after;
+      return line(state, effects);
     });
   },
 );
+
+test("a leader looks at its store often enough not to think that it stood still", () => {
+  for (const [electionMs, heartbeatMs] of [
+    [100, 20],
+    [500, 50],
+    [500, 100],
+    [1000, 100],
+    [3000, 1000],
+  ] as const) {
+    // A beat may be a quarter late (untilBeat); half an election timeout is a standstill.
+    expect(1.25 * lookEveryMs({ electionMs, heartbeatMs })).toBeLessThan(electionMs / 2);
+  }
+  expect(lookEveryMs({ electionMs: 1000, heartbeatMs: 100 })).toBe(200);
+});
 
 test("what a majority holds is committed, of the own term only", async () => {
   const progress = new Map<number, Progress>();

@@ -31,6 +31,16 @@ test(`${SEEDS} seeds hold`, { timeout: LIMIT_MS }, async () => {
   expect(all((one) => one.snapshots)).toBeGreaterThan(SEEDS / 10);
 });
 
+test("timers that change under way, each node's on its own, break nothing", {
+  timeout: LIMIT_MS,
+}, async () => {
+  const kinds = "retime,retime,retime,kill_primary,cut_primary,kill_node,partition,freeze_worker";
+  const { summary, output } = await simulate(["--seeds", "40", "--from", "9001", "--kinds", kinds]);
+  expect(summary.failed, output.slice(-12_000)).toEqual([]);
+  expect(summary.faults).toBeGreaterThan(40);
+  expect(summary.leaders).toBeGreaterThan(40);
+});
+
 test("20 seeds twice, in two processes, leave the same traces, and one of them alone its own", {
   timeout: LIMIT_MS,
 }, async () => {

@@ -3,6 +3,7 @@
 import type { Clock } from "../../../src/clock/clock.ts";
 import type { Config } from "../../../src/config/schema.ts";
 import type { Log, LogFields } from "../../../src/log/logger.ts";
+import type { Tuning } from "../../../src/raft/run.ts";
 import { runWorker } from "../../../src/worker/worker.ts";
 import type { Acceptor } from "../../oracle/twin/acceptor.ts";
 import type { Engine, Proc } from "../engine.ts";
@@ -26,6 +27,8 @@ export class Host {
   /** Whether a dead worker is started again, as a supervisor would. */
   supervised = false;
   clockRate = 1;
+  /** Other timers for the Raft of its worker, as a reload brings them. */
+  tune: (timing: Tuning["timing"]) => void = () => undefined;
 
   constructor(world: World, config: Config, own: Pick<Host, "acceptor" | "incarnation" | "kept">) {
     this.#world = world;

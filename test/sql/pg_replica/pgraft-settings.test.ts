@@ -3,7 +3,7 @@ import { appendFile, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Config } from "../../../src/config/schema.ts";
-import { withPgraftSettings } from "../../../src/worker/pgraft-settings.ts";
+import { settle } from "../../../src/worker/pgraft-settings.ts";
 import { openScratch, type Scratch } from "../../support/scratch.ts";
 import { errorOf } from "../../support/sql.ts";
 import { elect, openStore, type Store, threeMembers } from "./stores.ts";
@@ -26,18 +26,27 @@ afterAll(() => scratch.close());
 const config = {
   timing: { heartbeatMs: 100, electionMs: 1000, probeMs: 200, silentMs: 1000, leaseMs: 3000 },
   raft: { maxLogEntries: 7, maxLogBytes: 8 },
+  logLevel: "info",
 } as Config;
+const AS_CONFIGURED = {
+  timing: { electionMs: 1000, heartbeatMs: 100 },
+  keep: config.raft,
+  logLevel: "info",
+};
 const set = (...lines: readonly string[]) => appendFile(path, `\n${lines.join("\n")}\n`);
-const settle = () => withPgraftSettings(config, store.db);
+const settled = () => settle(config, store.db);
 
 test("without any nothing changes; those of ours count", async () => {
-  expect(await settle()).toEqual(config);
+  expect(await settled()).toEqual(AS_CONFIGURED);
   await set("pgraft.election_timeout = 500", "pgraft.heartbeat_interval = '50ms'");
   await set("pgraft.max_log_entries = 300", "pgraft.snapshot_count = 200");
   await set("pgraft.request_timeout = 2s", "pgraft.forward_writes = on");
-  const settled = await settle();
-  expect(settled.timing).toMatchObject({ electionMs: 500, heartbeatMs: 50, leaseMs: 3000 });
-  expect(settled.raft).toEqual({ maxLogEntries: 500, maxLogBytes: 8 });
+  await set("pgraft.log_level = Warn");
+  expect(await settled()).toEqual({
+    timing: { electionMs: 500, heartbeatMs: 50 },
+    keep: { maxLogEntries: 500, maxLogBytes: 8 },
+    logLevel: "warn",
+  });
 });
 
 test("what says the same as node.yaml, or what holds anyway, is accepted", async () => {
@@ -47,7 +56,7 @@ test("what says the same as node.yaml, or what holds anyway, is accepted", async
     "pgraft.bootstrap = off",
     "pgraft.max_value_bytes = 1048576",
   );
-  expect(await settle()).toEqual(config);
+  expect(await settled()).toEqual(AS_CONFIGURED);
 });
 
 test.each([
@@ -62,11 +71,25 @@ test.each([
   ["pgraft.data_dir = '/tmp'", "pgraft: pgraft.data_dir is '/tmp' here, and set elsewhere"],
   ["pgraft.ssl_enabled = on", "pgraft: pgraft.ssl_enabled is 'on' here, and set elsewhere"],
   ["pgraft.bootstrap = on", "pgraft: pgraft.bootstrap is 'on' here, and set elsewhere"],
-  ["pgraft.heartbeat_interval = 300", "pgraft.election_timeout: 1000: expected at least 5 times"],
-  ["pgraft.election_timeout = 2000", "pgraft.election_timeout: 2000: expected at most half of"],
+  [
+    "pgraft.log_level = loud",
+    "pgraft.log_level is 'loud', must be one of debug, info, warn, error",
+  ],
+  [
+    "pgraft.forward_writes = 2",
+    "pgraft.forward_writes is '2', must be one of on, off, true, false",
+  ],
+  [
+    "pgraft.heartbeat_interval = 300",
+    "pgraft.election_timeout is 1000, must be at least 5 times heartbeat_interval (300)",
+  ],
+  [
+    "pgraft.election_timeout = 2000",
+    "pgraft.election_timeout is 2000, must be at most half of timing.lease_ms (3000)",
+  ],
 ])("%s is refused, by name", async (line, message) => {
   await set(line);
-  await expect(settle()).rejects.toThrow(message);
+  await expect(settled()).rejects.toThrow(message);
 });
 
 test("a session's limit is the limit of a write", async () => {

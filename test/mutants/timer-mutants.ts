@@ -1,0 +1,33 @@
+/** M53: bugs of timers that change while Raft runs. */
+import { type Mutant, test } from "./mutant.ts";
+
+const TIMERS = "src/core/election-timers.ts";
+
+export const TIMER_MUTANTS: readonly Mutant[] = [
+  {
+    id: "M53a",
+    bug: "a longer election timeout puts off a campaign that is due",
+    rule: "liveness",
+    killer: test("scenario/election", "what timers.txt says"),
+    patches: [
+      {
+        file: TIMERS,
+        find: "Math.min(state.campaignAt, campaignAfter(timing, at))",
+        replace: "campaignAfter(timing, at)",
+      },
+    ],
+  },
+  {
+    id: "M53b",
+    bug: "few heartbeats to an election: a leader looks so seldom that it thinks it stood still",
+    rule: "liveness",
+    killer: test("scenario/election", "often enough"),
+    patches: [
+      {
+        file: TIMERS,
+        find: "Math.min(2 * timing.heartbeatMs, timing.electionMs / 4)",
+        replace: "2 * timing.heartbeatMs",
+      },
+    ],
+  },
+];
