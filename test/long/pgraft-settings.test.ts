@@ -28,7 +28,13 @@ const messages = async (id: number, event: string) =>
 beforeAll(async () => {
   for (const id of ids()) before.set(id, await readFile(confOf(id), "utf8"));
 });
-afterEach(() => Promise.all(ids().map((id) => reload(id, []))));
+afterEach(async () => {
+  await Promise.all(ids().map((id) => reload(id, [])));
+  await until("the timers are as before", { limitMs: 10_000 }, async () => {
+    const now = await Promise.all(ids().map(inForce));
+    return now.every((one) => one?.election_ms === 1000);
+  });
+});
 
 /** These settings and no other are in its files, and the server has taken them. */
 async function reload(id: number, lines: readonly string[]): Promise<void> {
