@@ -1,6 +1,6 @@
 /**
- * When to campaign. Timers are for liveness alone (Raft §5.6, §9.3): no vote is counted, no entry committed and no lease
- * counted by them, so each node may have its own, and may change them in any state.
+ * When to campaign. Timers are for liveness alone (Raft §5.6): no vote, no commit and no lease is counted by them, so
+ * each node may have its own, and may change them in any state.
  */
 
 export interface Timing {

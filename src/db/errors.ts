@@ -41,3 +41,9 @@ export function fromPgError(error: unknown): never {
   }
   throw error;
 }
+
+/** What a server says of a value that it does not take (22023), and how to mend it; undefined of any other error. */
+export function refusalOf(error: unknown): string | undefined {
+  if (!(error instanceof pg.DatabaseError) || error.code !== "22023") return undefined;
+  return [error.message, error.hint].filter((text) => text !== undefined).join(". ");
+}

@@ -1,14 +1,14 @@
 /**
- * What the settings `pgraft.*` in the control server's files change of a node's configuration: at its start, where a bad
- * one stops the worker, and after each reload, where a bad one changes nothing.
+ * What the settings `pgraft.*` in the control server's files change of a node's configuration: at its start, where a
+ * bad one stops the worker, and after each reload, where a bad one changes nothing.
  *
- * What moves is Raft's own: its timers, which no promise rests on, and how much of the log is kept. A primary's lease is
- * node.yaml's, the same on all members, and no setting of this kind reaches it.
+ * What moves is Raft's own: its timers, which no promise rests on, and how much of the log is kept. A primary's lease
+ * is node.yaml's, the same on all members, and no setting of this kind reaches it.
  */
-import pg from "pg";
 import type { Clock } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
 import type { Queryable } from "../db/call.ts";
+import { refusalOf } from "../db/errors.ts";
 import { configLoadedAt, pgraftSettings } from "../db/node.ts";
 import type { Level, Log } from "../log/logger.ts";
 import type { Raft, Tuning } from "../raft/run.ts";
@@ -19,7 +19,6 @@ export interface Settled extends Tuning {
 
 /** As pgraft has it, where only the other of the two is set. */
 const DEFAULT_ENTRIES = 10_000;
-const INVALID_PARAMETER_VALUE = "22023";
 /** A reload is followed within this and one answer of the own store. */
 const LOOK_MS = 1000;
 /** Fewer heartbeats to an election than this make a slow moment look like a dead leader. */
@@ -88,8 +87,9 @@ async function settledOrRefusal({ config, store }: FollowOptions): Promise<Settl
   try {
     return await settle(config, store);
   } catch (error) {
-    if (!(error instanceof pg.DatabaseError) || error.code !== INVALID_PARAMETER_VALUE) throw error;
-    return [error.message, error.hint].filter((text) => text !== undefined).join(". ");
+    const refusal = refusalOf(error);
+    if (refusal === undefined) throw error;
+    return refusal;
   }
 }
 

@@ -1,4 +1,4 @@
-/** Settings pgraft.* of running nodes: a reload is followed within two seconds, or refused by name and changes nothing. */
+/** Settings pgraft.* of running nodes: a reload is followed in two seconds, or refused by name and changes nothing. */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";

@@ -39,15 +39,6 @@ export const KINDS = [
 type Asked = "retime";
 export type Kind = (typeof KINDS)[number] | Asked;
 
-/** What a reload may bring, each node on its own: [election timeout, heartbeat], as fast and as slow as is allowed. */
-const TIMERS = [
-  [100, 20],
-  [300, 50],
-  [500, 50],
-  [1000, 100],
-  [1500, 300],
-] as const;
-
 /** One fault: when, on whom, for how long. Virtual milliseconds. */
 export interface Action {
   readonly at: number;
@@ -371,17 +362,9 @@ export class Faults {
       case "deaf_leader":
         this.#deafen();
         return;
-      case "retime": {
-        const [electionMs, heartbeatMs] = TIMERS[Math.floor(amount * TIMERS.length)] as [
-          number,
-          number,
-        ];
-        const host = this.#cluster.host(node);
-        if (host.worker !== undefined && !host.worker.dead) {
-          engine.as(host.worker, () => host.tune({ electionMs, heartbeatMs }));
-        }
+      case "retime":
+        this.#cluster.host(node).retime(amount);
         return;
-      }
     }
   }
 

@@ -13,6 +13,14 @@ import type { Kept } from "./seen.ts";
 import { Store } from "./store.ts";
 
 const RESTART_MS = [150, 600] as const;
+/** What a reload may bring: [election timeout, heartbeat], as fast and as slow as is allowed. */
+const TIMERS = [
+  [100, 20],
+  [300, 50],
+  [500, 50],
+  [1000, 100],
+  [1500, 300],
+] as const;
 
 export class Host {
   readonly id: number;
@@ -91,6 +99,14 @@ export class Host {
     engine.after(wait, "worker.restart", () => {
       if (this.supervised) this.startWorker();
     });
+  }
+
+  /** One of the timers above, by a number from 0 to 1, on this node alone. */
+  retime(amount: number): void {
+    const [electionMs, heartbeatMs] = TIMERS[Math.floor(amount * TIMERS.length)] ?? TIMERS[0];
+    const { worker } = this;
+    if (worker === undefined || worker.dead) return;
+    this.#world.engine.as(worker, () => this.tune({ electionMs, heartbeatMs }));
   }
 
   killWorker(): void {
