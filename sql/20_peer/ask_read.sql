@@ -4,10 +4,15 @@
 -- heartbeats that began later; peer.read_index waits for that, in a transaction after this one.
 create or replace function peer.ask_read(p_cluster uuid, p_from integer, p_incarnation uuid) returns bigint
 language plpgsql volatile security definer set search_path = '' as $$
+declare
+  v_asked record;
 begin
   perform raft.check_sender(p_cluster, p_from, p_incarnation);
   perform raft.check_leads();
-  perform pg_notify('pg_replica_wake', 'read');
-  return nextval('raft.read_asked');
+  v_asked := raft.ask_read();
+  if v_asked.must_ring then
+    perform pg_notify('pg_replica_wake', 'read');
+  end if;
+  return v_asked.ticket;
 end
 $$;

@@ -12,7 +12,7 @@ begin
   select e.number, e.total_bytes into v_number, v_bytes
     from cluster.entry as e order by e.index desc, e.item desc limit 1;
   insert into cluster.entry (index, item, term, data, request_id, node_id, at, number, total_bytes)
-  select p_index, d.item, p_term, d.data, p_body ->> 'request_id', (p_body ->> 'node_id')::integer,
+  select p_index, d.item, p_term, d.data, p_body ->> 'request_id', (p_body ->> 'asked')::integer,
          (p_body ->> 'at')::timestamptz, coalesce(v_number, 0) + d.item,
          coalesce(v_bytes, 0) + sum(octet_length(d.data)) over (order by d.item)
     from jsonb_array_elements_text(p_body -> 'data') with ordinality as d (data, item);

@@ -5,8 +5,7 @@
 create or replace function node.pass_gate(p_gate bigint) returns bigint
 language plpgsql volatile set search_path = '', pg_temp set lock_timeout = '100ms' as $$
 begin
-  perform pg_advisory_lock_shared(p_gate);
-  perform pg_advisory_unlock_shared(p_gate);
+  perform pg_advisory_lock_shared(p_gate), pg_advisory_unlock_shared(p_gate);
   if p_gate < (select g.last_value from raft.gate as g) then
     return p_gate + 1;
   end if;

@@ -1,45 +1,51 @@
--- Hand a command to the leader and wait until this node has applied it; its outcome, `ok` or why it was refused.
+-- Hand a command to the leader and wait until this node has applied it: its place in the log, and its outcome, `ok` or
+-- why it was refused.  p_key null: it is a new one.  The body also tells when and on which node it was asked for.
+--
+-- A key that was used before: place and outcome are those of its first time (H60).  A new leader gets the same proposal
+-- again: (key, 1) is applied once, or refused where that cannot be told any more (`since`, cluster.apply).
 --
 -- Raises RF002 within p_limit_ms, by default five seconds at most, while there is no leader, or no majority that
--- commits.  A new leader gets the same proposal again: (p_key, 1) is applied once (H60), or refused where that cannot
--- be told any more (`since`, cluster.apply).  Time is counted step by step (pgreplica.passed_ms).
+-- commits.  Time is counted step by step (pgreplica.passed_ms).
 create or replace function node.propose(
-  p_key uuid, p_kind text, p_body jsonb, p_limit_ms integer default 3800
-) returns text
+  p_key uuid, p_kind text, p_body jsonb, p_limit_ms integer default 3800, out log_index bigint, out outcome text
+)
 language plpgsql volatile set search_path = '', pg_temp as $$
 declare
-  v_body    jsonb := p_body || jsonb_build_object('since', (select h.applied_index::text from raft.hard_state as h));
-  v_outcome text;
-  v_leader  integer;
-  v_term    bigint;
+  v_key     uuid := coalesce(p_key, gen_random_uuid());
+  v_body    jsonb;
+  v_here    record;             -- what this node knows
   v_taken   bigint;             -- the term whose leader took it
   v_doubt   boolean := false;   -- a leader may have taken it
   v_why     text;
-  v_me      integer := (select i.node_id from node.identity as i);
-  v_gate    bigint;                       -- where it waits, when this node's worker has it
+  v_gate    bigint;             -- where it waits, when this node's worker has it
   v_started timestamptz;
   v_most    integer;
   v_spent   integer := 0;       -- milliseconds
 begin
-  while v_spent < p_limit_ms loop
+  loop
     v_started := clock_timestamp();
-    select p.outcome into v_outcome from cluster.proposal as p where p.client = p_key and p.sequence = 1;
-    exit when found;
-    select h.leader_id, h.current_term into v_leader, v_term from raft.hard_state as h;
-    if v_leader is not null and v_taken is distinct from v_term
+    -- One query, for it is all there is to do between two waits.
+    select i.node_id as me, h.leader_id as leader, h.current_term as term, h.applied_index as applied,
+           g.last_value as gate, p.outcome, p.log_index
+      into strict v_here
+      from node.identity as i cross join raft.hard_state as h cross join raft.gate as g
+      left join cluster.proposal as p on p.client = v_key and p.sequence = 1;
+    exit when v_here.outcome is not null or v_spent >= p_limit_ms;
+    if v_here.leader is not null and v_taken is distinct from v_here.term
        and v_spent < greatest(p_limit_ms - 1300, p_limit_ms / 2) then
+      v_body := coalesce(v_body, p_body || jsonb_build_object(
+        'at', raft.now(), 'asked', v_here.me, 'since', v_here.applied::text));
       v_most := 2500;
+      v_gate := case when v_here.leader = v_here.me then v_here.gate end;
       begin
-        if v_leader = v_me then
-          v_gate := (select g.last_value from raft.gate as g);
-          perform node.hand_in(jsonb_build_object('key', p_key, 'kind', p_kind, 'body', v_body));
+        if v_gate is not null then
+          perform node.hand_in(v_key, p_kind, v_body);
         else
-          v_gate := null;
           perform pgreplica.ask(pgreplica.own_conninfo(3000),
-            format('select to_jsonb(true) from node.submit(%s, %L, %L, %L)', v_leader, p_key, p_kind, v_body),
+            format('select to_jsonb(true) from node.submit(%s, %L, %L, %L)', v_here.leader, v_key, p_kind, v_body),
             least(p_limit_ms, 2000));
         end if;
-        v_taken := v_term;
+        v_taken := v_here.term;
       -- It is not the leader any more, or does not answer: another may be known in a moment.
       exception when connection_exception or admin_shutdown or crash_shutdown or cannot_connect_now
                   or too_many_connections or sqlstate 'RF001' or sqlstate 'RF007' then
@@ -60,12 +66,13 @@ begin
     end if;
     v_spent := v_spent + pgreplica.passed_ms(v_started, 1, v_most);
   end loop;
-  if v_outcome is null or v_outcome = 'too_late' then
-    if v_outcome = 'too_late' or v_taken is not null or v_doubt then
-      perform node.raise_unknown(p_kind, v_leader, v_spent);
+  log_index := v_here.log_index;
+  outcome := v_here.outcome;
+  if outcome is null or outcome = 'too_late' then
+    if outcome = 'too_late' or v_taken is not null or v_doubt then
+      perform node.raise_unknown(p_kind, v_here.leader, v_spent);
     end if;
-    perform node.raise_no_leader(v_leader, v_taken is not null, v_why);
+    perform node.raise_no_leader(v_here.leader, v_taken is not null, v_why);
   end if;
-  return v_outcome;
 end
 $$;

@@ -5,16 +5,14 @@
 create or replace function node.read_index(p_limit_ms integer default 3800) returns bigint
 language plpgsql volatile set search_path = '', pg_temp as $$
 declare
-  v_sender  text;
-  v_me      integer;
+  v_me      node.identity;
   v_leader  integer;
   v_why     text;
   v_started timestamptz;
   v_most    integer;
   v_spent   integer := 0;       -- milliseconds
 begin
-  select format('%L, %s, %L', i.cluster_id, i.node_id, i.incarnation), i.node_id
-    into strict v_sender, v_me from node.identity as i;
+  select * into strict v_me from node.identity;
   while v_spent < p_limit_ms loop
     v_started := clock_timestamp();
     select h.leader_id into v_leader from raft.hard_state as h;
@@ -22,12 +20,12 @@ begin
     if v_leader is not null then
       v_most := 2500;
       begin
-        if v_leader = v_me then
+        if v_leader = v_me.node_id then
           return node.own_read_index(least(p_limit_ms, 1500));
         end if;
         return pgreplica.ask_each(node.conninfo_of(v_leader), array[
-          format('select to_jsonb(peer.ask_read(%s))', v_sender),
-          format('select to_jsonb(peer.read_index(%s))', v_sender)],
+          format('select to_jsonb(peer.ask_read(%L, %s, %L))', v_me.cluster_id, v_me.node_id, v_me.incarnation),
+          format('select to_jsonb(peer.read_index(%L, %s, %L))', v_me.cluster_id, v_me.node_id, v_me.incarnation)],
           array[least(p_limit_ms, 500), least(p_limit_ms, 1700)])::bigint;
       -- It is not the leader any more, or does not answer: another may be known in a moment.
       exception when connection_exception or admin_shutdown or crash_shutdown or cannot_connect_now

@@ -21,10 +21,10 @@ begin
     raise exception using errcode = 'invalid_parameter_value', message = format('at is %s', v_at),
       hint = 'Give a moment, or null for now.';
   end if;
-  v_outcome := node.propose(v_key, 'request', jsonb_build_object(
-    'key', v_key, 'kind', p_kind, 'by', p_by, 'at', raft.now(), 'args', jsonb_build_object(
+  v_outcome := (node.propose(v_key, 'request', jsonb_build_object(
+    'key', v_key, 'kind', p_kind, 'by', p_by, 'args', jsonb_build_object(
       'target', v_target, 'allow_data_loss', coalesce((p_args ->> 'allow_data_loss')::boolean, false),
-      'not_before', v_at, 'delay_ms', case when v_ends then 150 else 0 end)));
+      'not_before', v_at, 'delay_ms', case when v_ends then 150 else 0 end)))).outcome;
   if v_outcome <> 'ok' then
     raise exception using errcode = 'RF010', message = format('the %s was refused: %s', p_kind, v_outcome);
   end if;

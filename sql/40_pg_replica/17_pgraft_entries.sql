@@ -12,7 +12,7 @@ language sql stable set search_path = '', pg_temp as $$
                               else 'settings' end as kind,
                          case when l.kind = 'entry' then node.pgraft_entry(l.index) else l.body::text end as data,
                          l.body ->> 'request_id' as request_id,
-                         (l.body ->> 'node_id')::integer as proposed_by,
+                         coalesce(l.body ->> 'asked', l.body ->> 'node_id')::integer as proposed_by,
                          (l.body ->> 'at')::timestamptz as proposed_at,
                          l.index <= h.applied_index as applied
                     from raft.log as l cross join raft.hard_state as h

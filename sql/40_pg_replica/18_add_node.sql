@@ -15,12 +15,12 @@ begin
       hint = 'node_id and name are those of its node.yaml: leave them out, or name them so.';
   end if;
   v_body := v_new - 'reborn' || jsonb_build_object(
-    'key', gen_random_uuid(), 'by', p_by, 'at', raft.now(),
+    'key', gen_random_uuid(), 'by', p_by,
     'voter', coalesce((p_args ->> 'voter')::boolean, true),
     'priority', coalesce((p_args ->> 'priority')::integer, 100));
   select * into v_old from cluster.member where node_id = v_id;
   if not found then
-    v_outcome := node.propose((v_body ->> 'key')::uuid, 'add_member', v_body);
+    v_outcome := (node.propose((v_body ->> 'key')::uuid, 'add_member', v_body)).outcome;
   elsif v_old.incarnation is not distinct from (v_new ->> 'incarnation')::uuid then
     return v_id;
   elsif exists (select from node.seen as s where s.node_id = v_id and s.fresh) then
@@ -28,8 +28,8 @@ begin
       message = format('node %s (%s) is a member, and answers', v_id, v_old.name),
       hint = 'Give the new node another id, or stop the old one first.';
   else
-    v_outcome := node.propose((v_body ->> 'key')::uuid, 'readmit',
-      v_body || jsonb_build_object('replaces', v_old.incarnation));
+    v_outcome := (node.propose((v_body ->> 'key')::uuid, 'readmit',
+      v_body || jsonb_build_object('replaces', v_old.incarnation))).outcome;
   end if;
   if v_outcome not in ('ok', 'is_member') then
     perform node.raise_refused(format('node %s (%s) cannot join', v_id, v_new ->> 'name'), v_outcome);

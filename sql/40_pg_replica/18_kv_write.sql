@@ -7,7 +7,7 @@ declare
   v_key      text := node.kv_key(p_args ->> 'key');
   v_value    text := p_args ->> 'value';
   v_expected text := p_args ->> 'expected_version';
-  v_done     record;
+  v_done     record;            -- its place in the log, and its outcome
   v_now      record;
 begin
   if p_function = 'kv_put' and v_value is null then
@@ -25,9 +25,9 @@ begin
       message = format('expected_version is %s', v_expected), hint = 'It is 0 (absent) or more.';
   end if;
   -- Versions travel as text: the worker would round a large JSON number.
-  select * into v_done from node.commit(gen_random_uuid(), 'kv_set', jsonb_build_object(
+  v_done := node.propose(null, 'kv_set', jsonb_build_object(
     'key', v_key, 'value', v_value, 'expected_version', v_expected),
-    p_limit_ms => coalesce((p_args ->> 'limit_ms')::integer, 3800));
+    coalesce((p_args ->> 'limit_ms')::integer, 3800));
   if p_function = 'kv_put' then
     return to_jsonb(v_done.log_index);
   elsif p_function = 'kv_delete' then

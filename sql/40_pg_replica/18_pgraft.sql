@@ -38,7 +38,7 @@ begin
       return case when v_function = 'kv_put' then to_jsonb(node.kv_write('kv_put', p_args) is not null)
                   else node.kv_write(v_function, p_args) end;
     when 'kv_compact', 'kv_reset' then
-      return to_jsonb((node.commit(gen_random_uuid(), v_function, '{}', p_limit_ms => v_limit)).outcome = 'ok');
+      return to_jsonb((node.propose(null, v_function, '{}', v_limit)).outcome = 'ok');
     when 'kv_get', 'kv_get_entry', 'kv_exists', 'kv_list', 'kv_list_keys' then
       return node.kv_read(v_function, p_args);
     when 'init'                then return to_jsonb(node.pgraft_init());

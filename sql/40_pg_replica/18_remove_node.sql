@@ -33,8 +33,8 @@ begin
   if exists (select from cluster.newest_epoch() as e where e.node_id = v_id and e.state = 'serving') then
     perform node.request('switchover', jsonb_build_object('target', null), p_by);
   end if;
-  v_outcome := node.propose(v_key, 'leave', jsonb_build_object(
-    'node_id', v_id, 'key', v_key, 'by', p_by, 'force', v_force, 'at', raft.now()));
+  v_outcome := (node.propose(v_key, 'leave', jsonb_build_object(
+    'node_id', v_id, 'key', v_key, 'by', p_by, 'force', v_force))).outcome;
   if v_outcome <> 'ok' then
     perform node.raise_refused(format('%s cannot leave', v_name), v_outcome);
   end if;

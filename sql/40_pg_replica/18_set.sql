@@ -19,7 +19,7 @@ begin
     raise exception using errcode = 'invalid_parameter_value', message = format('%s is %s', v_known.name, v_value),
       hint = format('It is a number of %s from %s to %s.', v_known.unit, v_known.lowest, v_known.highest);
   end if;
-  return node.propose(gen_random_uuid(), 'set', jsonb_build_object(
-    'name', v_known.name, 'value', v_value::text, 'by', p_by, 'at', raft.now())) = 'ok';
+  return (node.propose(null, 'set', jsonb_build_object(
+    'name', v_known.name, 'value', v_value::text, 'by', p_by))).outcome = 'ok';
 end
 $$;

@@ -13,8 +13,8 @@ begin
       message = format('priority is %s', p_args ->> 'priority'),
       hint = 'It is a number from 0 to 1000; 100 is the default.';
   end if;
-  v_outcome := node.propose(gen_random_uuid(), 'set_member',
-    jsonb_strip_nulls(p_args - 'node') || jsonb_build_object('node_id', v_id, 'by', p_by, 'at', raft.now()));
+  v_outcome := (node.propose(null, 'set_member',
+    jsonb_strip_nulls(p_args - 'node') || jsonb_build_object('node_id', v_id, 'by', p_by))).outcome;
   if v_outcome <> 'ok' then
     perform node.raise_refused(format('node %s cannot be set so', v_id), v_outcome);
   end if;

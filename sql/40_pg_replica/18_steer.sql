@@ -14,8 +14,7 @@ begin
       message = format('there is no request %s', coalesce(v_id::text, 'null')),
       hint = 'See pg_replica.requests().';
   end if;
-  v_outcome := node.propose(gen_random_uuid(), p_kind,
-    p_args || jsonb_build_object('by', p_by, 'at', raft.now()));
+  v_outcome := (node.propose(null, p_kind, p_args || jsonb_build_object('by', p_by))).outcome;
   return v_outcome = 'ok' and (p_kind <> 'resume' or v_paused);
 end
 $$;

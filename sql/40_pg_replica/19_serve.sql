@@ -8,7 +8,7 @@ begin
     when 'kv_put', 'kv_delete', 'kv_cas' then
       return node.kv_write(p_function, p_args);
     when 'kv_compact' then
-      return to_jsonb((node.commit(gen_random_uuid(), 'kv_compact', '{}')).outcome = 'ok');
+      return to_jsonb((node.propose(null, 'kv_compact', '{}')).outcome = 'ok');
     when 'kv_get', 'kv_get_entry', 'kv_exists', 'kv_list', 'kv_history' then
       return node.kv_read(p_function, p_args);
     when 'pgraft' then

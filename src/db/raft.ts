@@ -86,8 +86,8 @@ export function echoLease(db: Queryable, nonce: bigint): Promise<void> {
   });
 }
 
-/** Answer every ticket up to this one: what was committed before stands at `index` or before. */
-export function confirmReads(db: Queryable, ticket: bigint, index: LogIndex): Promise<void> {
+/** Answer at no gate. */
+export function confirmReads(db: Queryable, { ticket, index }: ReadAnswer): Promise<void> {
   return run(db, {
     name: "raft.confirm_reads",
     text: "select raft.confirm_reads(p_ticket => $1, p_index => $2)",
@@ -220,13 +220,26 @@ export function turnGate(db: Queryable, max: number): Promise<Turn> {
   });
 }
 
-/** Let through who waits at this gate of the same session's. */
-export function openGate(db: Queryable, gate: bigint): Promise<void> {
-  return run(db, {
+/** All questions up to this ticket are answered: what was committed before them stands at `index` or before. */
+export interface ReadAnswer {
+  readonly ticket: bigint;
+  readonly index: LogIndex;
+}
+
+const OpenedRow = z.object({ more: z.boolean() });
+
+/** Let through who waits at this gate of the same session's. True when more was handed in or asked since. */
+export async function openGate(
+  db: Queryable,
+  gate: bigint,
+  answer: ReadAnswer | undefined,
+): Promise<boolean> {
+  const { more } = await callOne(db, OpenedRow, {
     name: "raft.open_gate",
-    text: "select raft.open_gate(p_gate => $1)",
-    values: [gate],
+    text: "select raft.open_gate(p_gate => $1, p_ticket => $2, p_index => $3) as more",
+    values: [gate, answer?.ticket, answer?.index],
   });
+  return more;
 }
 
 const OutcomeRow = z.object({ log_index: int8, outcome: z.string() });

@@ -13,10 +13,16 @@
  * of the past, and a pause after it harms nobody (H09).
  */
 import type { Clock } from "../clock/clock.ts";
-import type { LogIndex } from "../core/ids.ts";
 import type { Queryable } from "../db/call.ts";
 import type { Hints } from "../db/hints.ts";
-import { confirmReads, type InboxProposal, openGate, type Turn, turnGate } from "../db/raft.ts";
+import {
+  confirmReads,
+  type InboxProposal,
+  openGate,
+  type ReadAnswer,
+  type Turn,
+  turnGate,
+} from "../db/raft.ts";
 import type { Log } from "../log/logger.ts";
 import type { Replicator } from "./replicator.ts";
 import { Wakeup } from "./wakeup.ts";
@@ -24,16 +30,17 @@ import { Wakeup } from "./wakeup.ts";
 /** The gates of a store. */
 export interface Doors {
   readonly turn: (max: number) => Promise<Turn>;
-  readonly open: (gate: bigint) => Promise<void>;
-  readonly confirm: (ticket: bigint, index: LogIndex) => Promise<void>;
+  /** True when more was handed in or asked since. */
+  readonly open: (gate: bigint, answer: ReadAnswer | undefined) => Promise<boolean>;
+  readonly confirm: (answer: ReadAnswer) => Promise<void>;
 }
 
 /** `own`: one connection, always the same while it lasts, for the gates are its session's. */
-export function doorsOf({ own, store }: { own: Queryable; store: Queryable }): Doors {
+export function doorsOf(own: Queryable): Doors {
   return {
     turn: (max) => turnGate(own, max),
-    open: (gate) => openGate(own, gate),
-    confirm: (ticket, index) => confirmReads(store, ticket, index),
+    open: (gate, answer) => openGate(own, gate, answer),
+    confirm: (answer) => confirmReads(own, answer),
   };
 }
 
@@ -80,22 +87,36 @@ export class Gates {
     }
   }
 
-  /** Whether more was handed in than one turn takes. What comes meanwhile rings by itself. */
+  /** True when there is more to do already: who asks while a gate is shut does not ring. */
   async #turn(): Promise<boolean> {
-    const { turn, open, clock, hints, signal } = this.#options;
+    const { turn, open } = this.#options;
     const { gate, ticket, proposals } = await turn(MOST);
+    let answer: ReadAnswer | undefined;
+    let more = false;
     try {
-      const over = new AbortController();
-      const done = Promise.all([this.#apply(proposals), this.#answer(ticket)]);
-      const limit = clock.sleep(TURN_MS, AbortSignal.any([signal, over.signal]));
-      const inTime = await Promise.race([done.then(() => true), limit.then(() => false)]);
-      over.abort(null);
-      // Those at a later gate by then are let through when it is over.
-      if (!inTime) void done.finally(() => hints.nudge()).catch(() => undefined);
+      answer = await this.#inTime(Promise.all([this.#answer(ticket), this.#apply(proposals)]));
     } finally {
-      await open(gate);
+      more = await open(gate, answer);
     }
-    return proposals.length === MOST;
+    return more;
+  }
+
+  /** What came of it within a turn's limit. Else those at a later gate by then are let through when it is over. */
+  async #inTime(
+    work: Promise<readonly [ReadAnswer | undefined, unknown]>,
+  ): Promise<ReadAnswer | undefined> {
+    const { confirm, clock, hints, signal } = this.#options;
+    const over = new AbortController();
+    const done = work.then(([answer]) => ({ answer }));
+    const limit = clock.sleep(TURN_MS, AbortSignal.any([signal, over.signal]));
+    const first = await Promise.race([done, limit]);
+    over.abort(null);
+    if (first !== undefined) return first.answer;
+    void done
+      .then(({ answer }) => answer && confirm(answer))
+      .catch(() => undefined)
+      .finally(() => hints.nudge());
+    return undefined;
   }
 
   /** What fails leaves no outcome, or one that its caller finds. */
@@ -104,18 +125,18 @@ export class Gates {
     await Promise.allSettled(proposals.map((proposal) => replicator.take(proposal)));
   }
 
-  async #answer(ticket: bigint): Promise<void> {
-    if (ticket === 0n) return;
-    const { replicator, confirm, clock, signal } = this.#options;
+  async #answer(ticket: bigint): Promise<ReadAnswer | undefined> {
+    if (ticket === 0n) return undefined;
+    const { replicator, clock, signal } = this.#options;
     const at = clock.now();
     replicator.beatNow();
     while (!signal.aborted) {
       const index = replicator.readIndex();
       if (index !== undefined && replicator.confirmedSince() >= at) {
-        await confirm(ticket, index);
-        return;
+        return { ticket, index };
       }
       await this.#acked.wait(signal);
     }
+    return undefined;
   }
 }

@@ -204,7 +204,7 @@ function buildRaft(parts: Parts): Raft {
     addressOf: addressOf(config),
     tuning: parts.settled,
     store,
-    doors: doorsOf({ own: gates, store }),
+    doors: doorsOf(gates),
     clock,
     random: Math.random,
     log,

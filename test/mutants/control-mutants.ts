@@ -368,7 +368,7 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: "sql/40_pg_replica/07_take_in.sql",
-        find: "if p_seal is distinct from node.sealed(p_text) then",
+        find: "if p_seal is distinct from node.sealed(format('%L, %L, %L', p_key, p_kind, p_body)) then",
         replace: "if false then",
       },
     ],

@@ -211,7 +211,7 @@ function smallAct(world: World): Act {
     { what: "reads_asked", call: (node) => node.unlogged.reads.asked() },
     {
       what: `confirm_reads ${ticket}`,
-      call: (node) => node.unlogged.reads.confirm(ticket, newest + 3n),
+      call: (node) => node.unlogged.reads.confirm({ ticket, index: newest + 3n }),
     },
     { what: `read_index ${ticket}`, call: (node) => node.unlogged.reads.index(ticket) },
     { what: `take_lead ${from.nodeId}`, call: takeLead(from, termNear(world)) },
@@ -227,6 +227,11 @@ function smallAct(world: World): Act {
     { what: `no hand_over ${epoch}`, call: (node) => node.handOverDone(epoch, null, "busy") },
     { what: `submit ${key}`, call: (node) => node.submit(from, key, "pause", { why: "x" }) },
     { what: "turn_gate", call: (node) => node.turnGate(2) },
+    { what: "open_gate", call: (node) => node.openGate(1n, undefined) },
+    {
+      what: `open_gate ${ticket}`,
+      call: (node) => node.openGate(1n, { ticket, index: newest + 3n }),
+    },
     { what: "read_log", call: (node) => node.readLog(1n, 5) },
   ];
   return random.pick(acts);

@@ -170,7 +170,7 @@ const MAKERS: Readonly<Record<string, (random: Random, cluster: Cluster) => Body
   }),
   entry: (random) => ({
     data: ["one", '{"two": "\u00fc\\"}', ""].slice(0, random.int(1, 3)),
-    node_id: random.int(1, 3),
+    asked: random.int(1, 3),
     ...(random.chance(0.3) ? { term: String(random.int(1, 4)) } : {}),
     ...(random.chance(0.3) ? { request_id: `order ${random.int(1, 9)}` } : {}),
     ...(random.chance(0.4) ? { since: String(random.int(0, 40)) } : {}),

@@ -24,7 +24,7 @@ const COMMANDS: readonly (readonly [string, Readonly<Record<string, unknown>>])[
   ["register", { node_id: 3, incarnation: incarnationOf(3), pg_version: "18" }],
   ["readmit", { node_id: 3, incarnation: incarnationOf(9), replaces: incarnationOf(3) }],
   ["found", { node_id: 1, system_identifier: "7000000000000000001", mode: "quorum" }],
-  ["entry", { data: ["one", "zwö \\ \" '"], node_id: 1, request_id: "r" }],
+  ["entry", { data: ["one", "zwö \\ \" '"], asked: 1, request_id: "r" }],
   ["kv_set", { key: "k", value: "v" }],
   ["set", { name: "kept_events", value: "1000", by: "op" }],
   ["open_epoch", { epoch: "2", cause: "node_gone", reason: "gone" }],

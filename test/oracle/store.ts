@@ -214,7 +214,16 @@ export class Store {
     const unlogged = await this.#tables("u");
     const bootId = await this.restart();
     const emptied = unlogged.map((table) => `delete from ${table}`).join("; ");
-    const sequences = ["heard", "lease_asked", "lease_echo", "read_asked", "gate"];
+    const sequences = [
+      "heard",
+      "lease_asked",
+      "lease_echo",
+      "read_asked",
+      "read_answered",
+      "read_place",
+      "read_seen",
+      "gate",
+    ];
     const reset = sequences.map((name) => `alter sequence raft.${name} restart`).join("; ");
     await this.sql(`${emptied}; ${reset}`);
     return bootId;
@@ -305,7 +314,7 @@ export class Store {
   readonly unlogged = {
     reads: {
       asked: () => this.#bigint("select raft.reads_asked() as n", []),
-      confirm: (ticket: bigint, index: bigint) => raft.confirmReads(this.client, ticket, index),
+      confirm: (answer: raft.ReadAnswer) => raft.confirmReads(this.client, answer),
       index: (ticket: bigint) => this.#bigint("select raft.read_index($1) as n", [ticket]),
     },
   };
@@ -319,6 +328,8 @@ export class Store {
   submit = (from: peer.Sender, key: string, kind: string, body: Record<string, unknown>) =>
     peer.submit(this.client, from, { key, kind, body });
   turnGate = (max: number) => raft.turnGate(this.client, max);
+  openGate = (gate: bigint, answer: raft.ReadAnswer | undefined) =>
+    raft.openGate(this.client, gate, answer);
   sample = () => raft.sample(this.client);
   readLog = (from: bigint, entries: number) =>
     raft.readLog(this.client, from, { entries, bytes: 1_000_000_000 });

@@ -5,7 +5,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Clock } from "../../src/clock/clock.ts";
 import { quietHints } from "../../src/db/hints.ts";
-import type { InboxProposal } from "../../src/db/raft.ts";
+import type { InboxProposal, ReadAnswer } from "../../src/db/raft.ts";
 import { silentLog } from "../../src/log/logger.ts";
 import { Gates } from "../../src/raft/gates.ts";
 
@@ -68,8 +68,12 @@ beforeEach(() => {
     const answered = told.some(([upTo]) => upTo >= ticket);
     return { gate, ticket: answered ? 0n : ticket, proposals: inbox.splice(0) };
   };
-  const open = async (gate: bigint) => void opened.push(gate);
-  const confirm = async (upTo: bigint, index: bigint) => void told.push([upTo, index]);
+  const confirm = async ({ ticket, index }: ReadAnswer) => void told.push([ticket, index]);
+  const open = async (gate: bigint, answer: ReadAnswer | undefined) => {
+    opened.push(gate);
+    if (answer !== undefined) await confirm(answer);
+    return inbox.length > 0 || (told.every(([upTo]) => upTo < ticket) && ticket > 0n);
+  };
   const signal = end.signal;
   gates = new Gates({ replicator, turn, open, confirm, hints, clock, log: silentLog, signal });
   void gates.run();

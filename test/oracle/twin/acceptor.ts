@@ -20,7 +20,7 @@ import type {
   VoteReply,
   VoteRequest,
 } from "../../../src/db/peer.ts";
-import type { Entry, StoreSample, Turn } from "../../../src/db/raft.ts";
+import type { Entry, ReadAnswer, StoreSample, Turn } from "../../../src/db/raft.ts";
 import { type Cluster, initialCluster, type Member } from "./cluster.ts";
 import {
   type Base,
@@ -37,7 +37,7 @@ import { sampleOf } from "./sample.ts";
 import { compacted, type Image, installed, takeParts } from "./snapshot.ts";
 import { SqlError } from "./sql-error.ts";
 import { type AcceptorIdentity, hasVoice } from "./voice.ts";
-import { freshVolatile, type Volatile } from "./volatile.ts";
+import { freshVolatile, openGate, turnGate, type Volatile } from "./volatile.ts";
 import { acceptLeader, preVerdict, type Voter, verdict } from "./votes.ts";
 
 export type { Durable, HardState } from "./learn-commit.ts";
@@ -147,10 +147,10 @@ export class Acceptor {
   }
 
   /** raft.turn_gate */
-  turnGate(max: number): Turn {
-    const { inbox, reads, gates } = this.#volatile;
-    return { gate: gates.turn(), ticket: reads.asked(), proposals: inbox.splice(0, max) };
-  }
+  turnGate = (max: number): Turn => turnGate(this.#volatile, max);
+
+  /** raft.open_gate */
+  openGate = (_gate: bigint, answer?: ReadAnswer): boolean => openGate(this.#volatile, answer);
 
   /** peer.pre_vote */
   preVote(from: Sender, ask: VoteRequest): PreVoteReply {

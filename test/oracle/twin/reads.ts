@@ -1,5 +1,6 @@
-/** Twins of those who wait: tickets for reads (raft.read_asked, raft.read_confirmed), and gates (raft.gate). */
+/** Twins of those who wait: tickets for reads (raft.read_asked, raft.read_answered), and gates (raft.gate). */
 import type { LogIndex } from "../../../src/core/ids.ts";
+import type { ReadAnswer } from "../../../src/db/raft.ts";
 
 export class ReadTickets {
   #asked = 0n;
@@ -11,14 +12,20 @@ export class ReadTickets {
     return this.#asked;
   }
 
+  /** A sequence nobody has asked yet says 1. */
+  #lastValue(): bigint {
+    return this.#asked > 1n ? this.#asked : 1n;
+  }
+
   /** raft.reads_asked */
   asked(): bigint {
     return this.#asked > this.#ticket ? this.#asked : 0n;
   }
 
   /** raft.confirm_reads */
-  confirm(ticket: bigint, index: LogIndex): void {
-    this.#ticket = ticket > this.#ticket ? ticket : this.#ticket;
+  confirm({ ticket, index }: ReadAnswer): void {
+    if (ticket <= this.#ticket || ticket > this.#lastValue()) return;
+    this.#ticket = ticket;
     this.#index = index > this.#index ? index : this.#index;
   }
 

@@ -16,7 +16,7 @@ export const entry: Command = (cluster, body, index, term) => {
       total_bytes:
         (last?.total_bytes ?? 0) + Buffer.byteLength(texts.slice(0, position + 1).join("")),
       request_id: text(body.request_id),
-      node_id: int(body.node_id) ?? 0,
+      node_id: int(body.asked) ?? 0,
     }),
   );
   return done(cluster, { entries: [...cluster.entries, ...items] });

@@ -1,7 +1,7 @@
 /** What a control store forgets in a crash. */
 import type { Counter } from "../../../src/core/counters.ts";
 import type { Epoch, Lsn, Term } from "../../../src/core/ids.ts";
-import type { InboxProposal } from "../../../src/db/raft.ts";
+import type { InboxProposal, ReadAnswer, Turn } from "../../../src/db/raft.ts";
 import { Gates, ReadTickets } from "./reads.ts";
 
 /** Unlogged tables and sequences: gone after a crash. */
@@ -37,4 +37,15 @@ export function freshVolatile(bootId: string): Volatile {
     reads: new ReadTickets(),
     gates: new Gates(),
   };
+}
+
+/** raft.turn_gate */
+export function turnGate({ inbox, reads, gates }: Volatile, max: number): Turn {
+  return { gate: gates.turn(), ticket: reads.asked(), proposals: inbox.splice(0, max) };
+}
+
+/** raft.open_gate: whether there is more to do. Who waits at gates looks by itself here. */
+export function openGate({ inbox, reads }: Volatile, answer: ReadAnswer | undefined): boolean {
+  if (answer !== undefined) reads.confirm(answer);
+  return reads.asked() > 0n || inbox.length > 0;
 }

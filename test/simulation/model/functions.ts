@@ -288,8 +288,11 @@ export const OWN: Readonly<Record<string, Call>> = {
     const { proposals, ...turn } = acceptor.turnGate(Number(args.p_max));
     return [{ ...texts(turn), proposals: proposals.map(texts) }];
   },
-  // Callers of the simulation look by themselves.
-  "raft.open_gate": () => [{ open_gate: "" }],
+  "raft.open_gate": ({ acceptor }, args) => {
+    const ticket = (args.p_ticket ?? null) === null ? undefined : big(args.p_ticket);
+    const answer = ticket === undefined ? undefined : { ticket, index: big(args.p_index) };
+    return [{ more: acceptor.openGate(big(args.p_gate), answer) }];
+  },
   "raft.outcome": (store, args) => {
     const client = String(args.p_client);
     const found = store.acceptor.outcome(client, big(args.p_sequence));
@@ -356,7 +359,7 @@ export const OWN: Readonly<Record<string, Call>> = {
     return [{ echo_lease: "" }];
   },
   "raft.confirm_reads": ({ acceptor }, args) => {
-    acceptor.unlogged.reads.confirm(big(args.p_ticket), big(args.p_index));
+    acceptor.unlogged.reads.confirm({ ticket: big(args.p_ticket), index: big(args.p_index) });
     return [{ confirm_reads: "" }];
   },
   "node.pending_acts": ({ seen }) => seen.pendingActs(),

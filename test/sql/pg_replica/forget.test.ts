@@ -113,7 +113,7 @@ test("a request_id commits once as long as its proposal is kept, and a retry fro
   const late = {
     data: ["pay"],
     request_id: "order 17",
-    node_id: 1,
+    asked: 1,
     since: `${BigInt(index) - 1n}`,
   };
   await leader.db.query(

@@ -117,11 +117,11 @@ test.each(["read committed", "repeatable read", "serializable"])(
 
 test("the role that hands in can do nothing by itself", async () => {
   const service = await session("pgreplica_service");
-  const text = JSON.stringify({ kind: "kv_reset", key: crypto.randomUUID(), body: {} });
+  const key = crypto.randomUUID();
   const calls: [string, unknown[]][] = [
-    ["select node.take_in('00', $1)", [text]],
-    ["select node.take_in(null, $1)", [text]],
-    ["select node.sealed($1)", [text]],
+    ["select node.take_in('00', $1, 'kv_reset', '{}')", [key]],
+    ["select node.take_in(null, $1, 'kv_reset', '{}')", [key]],
+    ["select node.sealed($1)", [key]],
     ["select key from node.seal", []],
     [
       "insert into raft.inbox (client, sequence, kind, body) values (gen_random_uuid(), 1, 'x', '{}')",
@@ -155,7 +155,7 @@ test("a caller with a dblink of its own finds the session it keeps, and gets not
     expect((await through("select session_user::text where 1 = 0; select 1/0")).code).toBe("22012");
     for (const sql of [
       "select key from node.seal",
-      "select node.take_in('00', '{}')::text",
+      "select node.take_in('00', null, 'read', null)::text",
       "set role postgres",
       "copy (select 1) to program 'true'",
     ]) {

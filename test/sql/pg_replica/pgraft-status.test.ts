@@ -50,7 +50,7 @@ beforeEach(async () => {
     await db.query(
       "update raft.hard_state set last_index = 6, last_term = 8, commit_index = 6, applied_index = 5",
     );
-    await db.query(`update raft.log set kind = 'entry', body = '{"data": ["five"], "request_id": "id", "node_id": 2,
+    await db.query(`update raft.log set kind = 'entry', body = '{"data": ["five"], "request_id": "id",
       "at": "2026-01-01T11:00:00Z", "asked": 2}' where index in (5, 6)`);
     await db.query(
       "insert into cluster.entry values (5, 1, 8, 'five', 'id', 2, '2026-01-01 11:00Z')",

@@ -167,7 +167,7 @@ export function lead(
     };
     while (!stopped) {
       const { rows } = await inbox.query("select * from raft.turn_gate(100)");
-      const [{ gate, proposals }] = rows;
+      const [{ gate, ticket, proposals }] = rows;
       for (const { client, sequence, kind, body } of proposals) {
         await apply({ kind, body }, client, sequence);
         for (const next of await then({ kind, body }, inbox)) {
@@ -175,10 +175,9 @@ export function lead(
         }
       }
       await inbox.query(
-        `select raft.confirm_reads(t.ticket, h.applied_index)
-           from raft.reads_asked() as t (ticket), raft.hard_state as h where t.ticket > 0`,
+        "select raft.open_gate($1, nullif($2::bigint, 0), h.applied_index) from raft.hard_state as h",
+        [gate, ticket],
       );
-      await inbox.query("select raft.open_gate($1)", [gate]);
       await monotonicClock.sleep(5);
     }
     await Promise.all([...own, inbox].map((db) => db.end()));
