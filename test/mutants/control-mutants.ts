@@ -4,7 +4,6 @@ import { AIMED, COMMANDS, type Mutant, oracle, seeds, TWIN, test } from "./mutan
 
 const ELECTION = "src/core/election.ts";
 const REPLICATOR = "src/raft/replicator.ts";
-const READS = "src/raft/gates.ts";
 const PROGRESS = "src/core/progress.ts";
 const VOTE = "sql/20_peer/request_vote.sql";
 const APPEND = "sql/20_peer/append_entries.sql";
@@ -327,19 +326,6 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    id: "M15a",
-    bug: "a question is answered as leader without a majority asked after it",
-    rule: "R12 H31",
-    killer: test("scenario/grants", "and not before"),
-    patches: [
-      {
-        file: "src/raft/grants.ts",
-        find: "    if (replicator.confirmedSince() < asked.at) return;\n",
-        replace: "",
-      },
-    ],
-  },
-  {
     id: "M15b",
     bug: "a leader goes on after a pause",
     rule: "R12 H09",
@@ -351,34 +337,6 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
         replace: "if (gap > 1000 * state.timing.electionMs) {",
       },
     ],
-  },
-  {
-    id: "M15c",
-    bug: "a read is answered without a majority asked after it",
-    rule: "R12",
-    killer: test("scenario/gates", "and not before"),
-    quick: true,
-    patches: [{ file: READS, find: "confirmedSince() >= at", replace: "readIndex() !== 0n" }],
-  },
-  {
-    id: "M50",
-    bug: "whoever finds the session that hands in may propose anything",
-    rule: "H55",
-    killer: test("sql/pg_replica/gates", "nothing by itself"),
-    patches: [
-      {
-        file: "sql/40_pg_replica/07_take_in.sql",
-        find: "if p_seal is distinct from node.sealed(format('%L, %L, %L', p_key, p_kind, p_body)) then",
-        replace: "if false then",
-      },
-    ],
-  },
-  {
-    id: "M15d",
-    bug: "a new leader answers reads before an entry of its own term is committed",
-    rule: "R12",
-    killer: seeds(96, "R12"),
-    patches: [{ file: REPLICATOR, find: ">= this.#firstOfTerm ?", replace: ">= 0n ?" }],
   },
   {
     id: "M16",

@@ -4,11 +4,13 @@ import { DATA_MUTANTS } from "./data-mutants.ts";
 import { FAILOVER_MUTANTS } from "./failover-mutants.ts";
 import { FORGET_MUTANTS } from "./forget-mutants.ts";
 import { isLive, type Mutant } from "./mutant.ts";
+import { READ_MUTANTS } from "./read-mutants.ts";
 import { SNAPSHOT_MUTANTS } from "./snapshot-mutants.ts";
 import { TIMER_MUTANTS } from "./timer-mutants.ts";
 
 export const MUTANTS: readonly Mutant[] = [
   ...CONTROL_MUTANTS,
+  ...READ_MUTANTS,
   ...FAILOVER_MUTANTS,
   ...DATA_MUTANTS,
   ...SNAPSHOT_MUTANTS,

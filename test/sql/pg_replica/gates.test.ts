@@ -115,6 +115,62 @@ test.each(["read committed", "repeatable read", "serializable"])(
   },
 );
 
+const answered = async (ticket: string): Promise<boolean> => {
+  const text = "select raft.read_index($1) is not null as done";
+  return (await store.db.query(text, [ticket])).rows[0].done;
+};
+
+test("of many who ask for a read one wakes the worker: the first since it looked, when no turn is under way", async () => {
+  const worker = await another(store);
+  const ask = async () => {
+    const { rows } = await store.db.query("select ticket, must_ring from raft.ask_read()");
+    return rows[0];
+  };
+  const turn = async () => (await worker.query("select gate from raft.turn_gate(10)")).rows[0].gate;
+  const look = async (gate: string, ticket: string | null) =>
+    (await worker.query("select raft.open_gate($1, $2, 0) as more", [gate, ticket])).rows[0].more;
+  try {
+    await look(await turn(), null);
+    const first = await ask();
+    expect(first.must_ring).toBe(true);
+    expect((await ask()).must_ring).toBe(false);
+    // A turn that has looked, and is not over: it will look again.
+    let gate = await turn();
+    const meanwhile = await ask();
+    expect(meanwhile.must_ring).toBe(false);
+    expect(await look(gate, first.ticket)).toBe(true);
+    expect([await answered(first.ticket), await answered(meanwhile.ticket)]).toEqual([true, false]);
+    gate = await turn();
+    expect(await look(gate, meanwhile.ticket)).toBe(false);
+    expect(await answered(meanwhile.ticket)).toBe(true);
+    expect((await ask()).must_ring).toBe(true);
+  } finally {
+    await worker.end();
+  }
+});
+
+test("an answer from before a crash answers nobody who asks after it", async () => {
+  const { rows } = await store.db.query("select ticket from raft.ask_read()");
+  const next = BigInt(rows[0].ticket) + 5n;
+  await store.db.query("select raft.confirm_reads($1, 0)", [next]);
+  expect(await answered(rows[0].ticket)).toBe(false);
+});
+
+test("who waits for another to wake the worker, and waits in vain, wakes it", async () => {
+  // Asks, and is ended before it could ring.
+  await store.db.query("select raft.ask_read()");
+  const worker = await session();
+  const rung = new Promise<string | undefined>((resolve) => {
+    worker.on("notification", ({ payload }) => resolve(payload));
+  });
+  await worker.query("listen pg_replica_wake");
+  const caller = await session();
+  const read = caller.query("select pg_replica.kv_get('nothing') as v");
+  expect(await rung).toBe("read");
+  working.push(lead(store, [store]));
+  expect((await read).rows).toEqual([{ v: null }]);
+});
+
 test("the role that hands in can do nothing by itself", async () => {
   const service = await session("pgreplica_service");
   const key = crypto.randomUUID();
