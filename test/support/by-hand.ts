@@ -10,6 +10,8 @@ import { describeProcess, type Process, signalTree, untilGone } from "./processe
 import { CLI, cli, exitOf, type RunResult } from "./programs.ts";
 
 const PASSWORD = "by-hand-password";
+/** Where all servers listen. */
+const HERE = "127.0.0.1";
 
 export interface ByHand extends ClusterView {
   readonly top: string;
@@ -39,24 +41,32 @@ export interface NodePorts {
 export function nodeFile(
   nodes: readonly NodePorts[],
   id: number,
-  { cluster = "byhand", founders = nodes.length, tls = false, preset = "lan" } = {},
+  {
+    cluster = "byhand",
+    founders = nodes.length,
+    tls = false,
+    preset = "lan",
+    hostOf = (_id: number): string => HERE,
+  } = {},
 ): Record<string, unknown> {
   const me = nodes.find((node) => node.id === id);
-  const host = "127.0.0.1";
+  const here = { host: hostOf(id), ...(hostOf(id) === HERE ? {} : { listen: HERE }) };
   const peers = nodes.slice(0, founders).map((node) => ({
     id: node.id,
     name: `node${node.id}`,
-    host,
+    host: hostOf(node.id),
     port: node.control,
-    ...(node.data === undefined ? {} : { data_host: host, data_port: node.data }),
+    ...(node.data === undefined ? {} : { data_host: hostOf(node.id), data_port: node.data }),
   }));
   const clients = tls ? { hba: ["hostssl all all 127.0.0.1/32 scram-sha-256"] } : {};
   const isFounder = peers.some((peer) => peer.id === id);
   return {
     cluster,
     node: { id, name: `node${id}` },
-    ...(me?.data === undefined ? {} : { data: { dir: "data", host, port: me.data, ...clients } }),
-    control: { dir: "control", host, port: me?.control, ...clients },
+    ...(me?.data === undefined
+      ? {}
+      : { data: { dir: "data", ...here, port: me.data, ...clients } }),
+    control: { dir: "control", ...here, port: me?.control, ...clients },
     ...(tls ? { tls: { ca: "node.ca", cert: "node.crt", key: "node.key" } } : {}),
     ...(isFounder ? { peers } : {}),
     timing: { preset },
@@ -75,11 +85,15 @@ export interface Layout {
   readonly authority?: Authority;
   /** Default: lan. */
   readonly preset?: "lan" | "wan";
+  /** Where the other nodes find one, if that is not where it listens: somebody stands between. */
+  readonly hostOf?: (id: number) => string;
+  /** Once the files are there, and before anything runs. */
+  readonly prepared?: (all: ByHand) => Promise<void>;
 }
 
 /** Write the files of `size` nodes into a new folder; nothing is started. */
 export async function prepareByHand(size = 3, layout: Layout = {}): Promise<ByHand> {
-  const { founders = size, witnesses = [], authority, preset } = layout;
+  const { founders = size, witnesses = [], authority, preset, hostOf } = layout;
   const top = await temporaryFolder("byhand");
   const base = await freeDemoPorts(size);
   const ids = Array.from({ length: size }, (_, index) => index + 1);
@@ -97,12 +111,12 @@ export async function prepareByHand(size = 3, layout: Layout = {}): Promise<ByHa
     await writeFile(
       join(top, `node${id}`, "node.yaml"),
       JSON.stringify(
-        nodeFile(written, id, { founders, tls: authority !== undefined, preset }),
+        nodeFile(written, id, { founders, tls: authority !== undefined, preset, hostOf }),
         null,
         2,
       ),
     );
-    if (authority !== undefined) await certify(top, id, authority);
+    if (authority !== undefined) await certify(top, id, authority, hostOf?.(id));
   }
   const server = (port: number, dir: string) => {
     const uri = `postgresql://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`;
@@ -116,12 +130,19 @@ export async function prepareByHand(size = 3, layout: Layout = {}): Promise<ByHa
     control: server(control, join(top, `node${id}`, "control")),
     worker: { pid: null },
   }));
-  return { top, size, nodes, ...commands(top, nodes) };
+  const all = { top, size, nodes, ...commands(top, nodes) };
+  await layout.prepared?.(all);
+  return all;
 }
 
 /** A certificate of node `id`, new or another one. */
-export async function certify(top: string, id: number, authority: Authority): Promise<void> {
-  const subject = { commonName: `pgreplica_node_${id}`, hosts: ["127.0.0.1"] };
+export async function certify(
+  top: string,
+  id: number,
+  authority: Authority,
+  host = HERE,
+): Promise<void> {
+  const subject = { commonName: `pgreplica_node_${id}`, hosts: [...new Set([HERE, host])] };
   await issueInto(join(top, `node${id}`), "node", authority, subject);
 }
 

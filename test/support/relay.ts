@@ -18,6 +18,7 @@ export interface Relay {
 export async function openRelay(
   to: { readonly host: string; readonly port: number },
   between: (client: Socket, server: Socket) => Between,
+  at = { host: "127.0.0.1", port: 0 },
 ): Promise<Relay> {
   const sockets = new Set<Socket>();
   const listener = createServer((client) => {
@@ -34,7 +35,7 @@ export async function openRelay(
     client.on("data", fromClient).on("close", () => server.destroy());
     server.on("data", fromServer).on("close", () => client.end());
   });
-  listener.listen(0, "127.0.0.1");
+  listener.listen(at);
   await once(listener, "listening");
   const closed = once(listener, "close");
   const address = listener.address();
