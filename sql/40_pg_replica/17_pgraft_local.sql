@@ -20,9 +20,9 @@ begin
     when 'test'              then node.pgraft_test()
     when 'log_get_stats'     then node.pgraft_stats()
     when 'get_applied_index' then (select to_jsonb(h.applied_index) from raft.hard_state as h)
-    when 'log_get_entry'     then to_jsonb(node.pgraft_entry(node.pgraft_kept((p_args ->> 'index')::bigint)))
-    when 'log_get_entries'   then node.pgraft_entries(node.pgraft_kept((p_args ->> 'from_index')::bigint),
-                                    (p_args ->> 'to_index')::bigint, (p_args ->> 'max_entries')::integer)
+    when 'log_get_entry'     then to_jsonb(node.pgraft_entry(node.pgraft_kept(node.given(p_args, 'index')::bigint)))
+    when 'log_get_entries'   then node.pgraft_entries(node.pgraft_kept(node.given(p_args, 'from_index')::bigint),
+                                    (p_args ->> 'to_index')::bigint, node.given(p_args, 'max_entries')::integer)
     when 'log_get_replication_status' then node.pgraft_replication()
     when 'kv_get_stats' then (
       select jsonb_build_object(

@@ -18,9 +18,7 @@ begin
     when 'replicate_entry' then
       return to_jsonb(node.replicate(p_args) > 0);
     when 'log_append' then
-      if p_args ->> 'term' is null then
-        raise exception using errcode = 'null_value_not_allowed', message = 'term is null';
-      end if;
+      perform node.given(p_args, 'term');
       v_index := node.replicate(p_args);
       if v_index is null then
         raise exception using errcode = 'RF004', message = format('pgraft: term %s is over, current term is %s',
@@ -40,6 +38,12 @@ begin
     when 'kv_compact', 'kv_reset' then
       return to_jsonb((node.propose(null, v_function, '{}', v_limit)).outcome = 'ok');
     when 'kv_get', 'kv_get_entry', 'kv_exists', 'kv_list', 'kv_list_keys' then
+      if v_function in ('kv_list', 'kv_list_keys') then
+        perform node.given(p_args, 'prefix');
+      end if;
+      if v_function = 'kv_list' then
+        perform node.given(p_args, 'max_rows');
+      end if;
       return node.kv_read(v_function, p_args);
     when 'init'                then return to_jsonb(node.pgraft_init());
     when 'add_node'            then return to_jsonb(node.pgraft_add_node(p_args, p_by));

@@ -29,8 +29,15 @@ beforeEach(untilNode1Leads);
 
 test("nodes join by pgraft_add_node, which is true once they vote", async () => {
   expect(sqlstate(await errorOf(add(control(1), 2)))).toBe("RF006");
+  for (const id of [2, 3]) await members.join(id, 1);
+  // Many at once: each is done or refused by name, and one change of the members is made after the other.
+  const outcomes = await Promise.all(
+    Array.from({ length: 20 }, (_, at) =>
+      add(control(1), 2 + (at % 2)).catch((error: unknown) => sqlstate(error as Error)),
+    ),
+  );
+  for (const outcome of outcomes) expect(["true", "RF006", "RF007", "RF008"]).toContain(outcome);
   for (const id of [2, 3]) {
-    await members.join(id, 1);
     // Until it answers and has caught up, the call says so, and goes on when it is made again.
     await until(`node ${id} is added`, { limitMs: 60_000 }, async () => {
       const outcome = await add(control(1), id).catch((error: unknown) => sqlstate(error as Error));

@@ -28,7 +28,8 @@ export const full = (node_id: number) => ({ node_id, voter: true, sync: true, st
 /** All end after the file's tests, and leave their logs when one failed. */
 export function useMembers(size: number, layout: Layout = {}): Members {
   let all: ByHand;
-  let failed = false;
+  /** Until it is known to be healthy. */
+  let failed = true;
   const workers = new Map<number, ChildProcess>();
   const control = (id: number) => all.node(id).control.uri;
   const present = (...ids: readonly number[]) => madeUpOf(all, ids);
@@ -43,6 +44,7 @@ export function useMembers(size: number, layout: Layout = {}): Members {
       await run(id);
     }
     await untilHealthy(present(...founders), 90_000);
+    failed = false;
   }, 150_000);
   afterEach(({ task }) => {
     if (task.result?.state === "fail") failed = true;
