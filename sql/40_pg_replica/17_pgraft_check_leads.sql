@@ -4,7 +4,10 @@ language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_me integer := (select i.node_id from node.identity as i);
 begin
-  if v_me is null then
+  if p_forward !~* '^(on|off|true|false|yes|no|1|0)?$' then
+    raise exception using errcode = 'invalid_parameter_value',
+      message = format('pgraft.forward_writes is %s', left(p_forward, 100)), hint = 'It is on or off.';
+  elsif v_me is null then
     raise exception using errcode = 'RF012', message = 'pgraft: not initialized. Run SELECT pgraft_init()',
       hint = 'Its control store is made by pg-replica init.';
   elsif p_leader <> v_me and not coalesce(nullif(p_forward, '')::boolean, false) then

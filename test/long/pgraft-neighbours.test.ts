@@ -1,4 +1,4 @@
-/** Two clusters on one host share nothing: no socket, no file, no shared memory; the end of one is no news to the other. */
+/** Two clusters on one host share no socket, no file and no memory; the end of one is no news to the other. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { Cluster } from "../support/cluster.ts";
@@ -41,7 +41,7 @@ function filesOf(processes: readonly Process[]): string[] {
   return [...new Set(files)];
 }
 
-/** Memory that these processes share with whoever maps the same: of files, of System V, of POSIX, and without a name. */
+/** Memory that these processes share with whoever maps the same, whether it has a name or not. */
 function memoryOf(processes: readonly Process[]): string[] {
   const maps = processes.flatMap(({ pid }) =>
     lookAt(() => readFileSync(`/proc/${pid}/maps`, "utf8").trim().split("\n")),

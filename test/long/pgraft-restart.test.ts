@@ -1,6 +1,6 @@
 /**
- * The log as a service over the end of everything: what was acknowledged is there when all nodes are killed at once, who
- * comes back alone leads nobody, and who has left counts for nothing.
+ * The log as a service over the end of everything: what was acknowledged is there when all nodes are killed at once,
+ * who comes back alone leads nobody, and who has left counts for nothing.
  */
 import { expect, test, vi } from "vitest";
 import { untilHealthy } from "../support/health.ts";

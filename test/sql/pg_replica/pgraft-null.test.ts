@@ -1,4 +1,4 @@
-/** NULL where a value is needed, argument by argument of every function of the pgraft interface: refused, never taken. */
+/** NULL where a value is needed, in every argument of every function of the pgraft interface: refused by SQLSTATE. */
 import { expect, test } from "vitest";
 import { lead, live } from "./stores.ts";
 import { leader, stores, useTwoStores, working } from "./two-stores.ts";

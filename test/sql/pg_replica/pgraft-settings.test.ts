@@ -92,6 +92,16 @@ test.each([
   await expect(settled()).rejects.toThrow(message);
 });
 
+test("a session's own settings are refused by name too", async () => {
+  await elect([store], 1);
+  const put = () => errorOf(store.db.query("select pgraft_replicate_entry('x')"));
+  await store.db.query("set pgraft.forward_writes = 'maybe'");
+  expect(await put()).toMatchObject({ code: "22023", message: "pgraft.forward_writes is maybe" });
+  await store.db.query("reset pgraft.forward_writes; set pgraft.request_timeout = 'soon'");
+  expect(await put()).toMatchObject({ code: "22023", message: "pgraft.request_timeout is soon" });
+  await store.db.query("reset pgraft.request_timeout");
+});
+
 test("a session's limit is the limit of a write", async () => {
   await elect([store], 1);
   await store.db.query("set pgraft.request_timeout = 700");
