@@ -1,6 +1,7 @@
 -- Hand a proposal to the worker of this node, which must lead.  Returns at once.
 --
--- Its outcome will stand in cluster.proposal under (p_key, 1), on every node (H60).
+-- Its outcome will stand in cluster.proposal under (p_key, 1), on every node (H60).  A member that has moved tells
+-- everyone it reaches: who leads may not reach it before it knows where, nor be reached by it.
 create or replace function peer.submit(
   p_cluster uuid, p_from integer, p_incarnation uuid,
   p_key uuid, p_kind text, p_body jsonb
@@ -11,6 +12,12 @@ begin
   if pg_column_size(p_body) > 8388608 or octet_length(p_kind) > 63 then
     perform raft.raise_too_much(p_from, format('a proposal of %s bytes, its kind of %s',
       pg_column_size(p_body), octet_length(p_kind)), '8388608 bytes, and 63 of its kind,');
+  end if;
+  if p_kind = 'move' then
+    perform node.hear_move(p_from, p_incarnation, p_body);
+    if not exists (select from raft.hard_state as s, node.identity as i where s.leader_id = i.node_id) then
+      return;
+    end if;
   end if;
   perform raft.check_leads();
   if exists (select from cluster.proposal where client = p_key and sequence = 1) then

@@ -90,6 +90,8 @@ export interface State {
   attached: readonly Attached[];
   /** What our files say. */
   wanted: Wanted | undefined;
+  /** Where our files say that its upstream is. */
+  upstreamAt: string | undefined;
   /** Whether the running server was started with its addresses. */
   listening: boolean;
   serial: bigint;
@@ -190,6 +192,14 @@ export interface Order {
   readonly signal: AbortSignal;
 }
 
+/** `host:port` of a member's data server, as the log has it; undefined where there is none. */
+export function placeOf({ members }: AgentView, id: NodeId): string | undefined {
+  const member = members.find(({ node_id }) => node_id === id);
+  if (member === undefined || member.data_host === null || member.data_port === null)
+    return undefined;
+  return `${member.data_host}:${member.data_port}`;
+}
+
 export class StaleOrder extends Error {
   override readonly name = "StaleOrder";
 }
@@ -231,6 +241,7 @@ export function freshState(): State {
     look: undefined,
     attached: [],
     wanted: undefined,
+    upstreamAt: undefined,
     listening: false,
     serial: 0n,
     hba: undefined,

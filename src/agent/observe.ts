@@ -3,7 +3,7 @@ import type { Facts } from "../core/agent-rules.ts";
 import { formatLsn, type Lsn, standbyName } from "../core/ids.ts";
 import { lookAt } from "../db/data-server.ts";
 import { processInfo } from "../postgres/process-tree.ts";
-import { type Agent, isAlive } from "./context.ts";
+import { type Agent, isAlive, placeOf } from "./context.ts";
 import { type Disk, hasLed } from "./disk.ts";
 import { waitsForOthers } from "./logical-settings.ts";
 import { identify, mustRest } from "./servers.ts";
@@ -148,12 +148,18 @@ function restOf(agent: Agent): Facts["rest"] {
 
 function ruleOf(agent: Agent): Facts["rule"] {
   const { state, view } = agent;
-  if (state.overridden || waitsForOthers(agent)) return "changed";
+  if (state.overridden || waitsForOthers(agent) || upstreamHasMoved(agent)) return "changed";
   if (state.leads !== undefined && state.ruleInForce?.version !== view.rule_version)
     return "changed";
   const shown = state.look?.standby_names ?? view.standby_names;
   const written = state.wanted?.standbyNames ?? view.standby_names;
   return shown === view.standby_names && written === view.standby_names ? "in_force" : "changed";
+}
+
+/** The member it streams from is reached elsewhere than our file says, in the same epoch. */
+function upstreamHasMoved({ state, view }: Agent): boolean {
+  const { wanted, upstreamAt } = state;
+  return wanted?.upstream !== undefined && upstreamAt !== placeOf(view, wanted.upstream.nodeId);
 }
 
 /** A server just adopted may be the primary: it is called a standby only once it was seen in recovery. */

@@ -6,7 +6,7 @@ import { readControlFile } from "../postgres/control-file.ts";
 import { fence } from "../postgres/fence.ts";
 import { exists } from "../postgres/files.ts";
 import { adoptServer, type Server, startServer, waitReady } from "../postgres/server.ts";
-import { putStandbySignal } from "../postgres/settings.ts";
+import { listensAt, putStandbySignal } from "../postgres/settings.ts";
 import { dropHistoryFiles, historyFilesOf, switchPointOf } from "../postgres/timelines.ts";
 import type { Agent, Wanted } from "./context.ts";
 import { renewLife } from "./data-life.ts";
@@ -128,6 +128,7 @@ export async function adopt(agent: Agent): Promise<void> {
   if ((await classify(agent)).kind === "foreign") return;
   const server = await adoptServer({ binaries, dataDir: paths.dataDir });
   if (server === undefined) return;
+  if (!(await listensAt(paths.dataDir, agent.data))) return endMoved(agent, server);
   await prepareFiles(agent);
   const wanted = await readWanted(agent);
   take(agent, server, wanted.listen);
@@ -136,6 +137,13 @@ export async function adopt(agent: Agent): Promise<void> {
   await writeWanted(agent, wanted);
   server.reload();
   state.unidentified = true;
+}
+
+/** Its addresses are others now, and are taken at the start: a primary is replaced, a standby starts again. */
+async function endMoved({ data, log }: Agent, server: Server): Promise<void> {
+  await server.stop("fast", STOP_LIMIT_MS);
+  const at = `${data.listen}:${data.port}`;
+  log.info({ event: "data.stopped", pid: server.pid }, `it is to listen on ${at}`);
 }
 
 /**

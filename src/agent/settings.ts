@@ -35,6 +35,7 @@ import {
   type Agent,
   type DataConfig,
   freshConnection,
+  placeOf,
   type Upstream,
   type Wanted,
 } from "./context.ts";
@@ -227,6 +228,7 @@ async function putWanted(agent: Agent, wanted: Wanted): Promise<() => Promise<un
   await Promise.all([putHba(), putSettings(agent, settings)]);
   state.serial = serial;
   state.wanted = wanted;
+  state.upstreamAt = wanted.upstream && placeOf(agent.view, wanted.upstream.nodeId);
   state.waitedSlots = settings.synchronized_standby_slots?.toString();
   return () => Promise.all(folders.map(syncDirectory));
 }

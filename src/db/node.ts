@@ -193,6 +193,31 @@ export function pendingActs(db: Queryable): Promise<{ key: string; body: unknown
   });
 }
 
+const MoveDue = z.object({
+  body: z.record(z.string(), z.unknown()),
+  obstacle: z.string().nullable(),
+});
+export type MoveDue = z.infer<typeof MoveDue>;
+
+/** What the log is to be told of where this node is reached; undefined when it knows. */
+export async function moveDue(db: Queryable): Promise<MoveDue | undefined> {
+  const [due] = await callMany(db, MoveDue, {
+    name: "node.move_due",
+    text: "select body, obstacle from node.move_due()",
+  });
+  return due;
+}
+
+const HeardPlace = z.object({ node_id: z.int(), host: z.string(), port: z.int() });
+
+/** Where members say that they are reached, as long as the log says another place. */
+export function heardPlaces(db: Queryable): Promise<z.infer<typeof HeardPlace>[]> {
+  return callMany(db, HeardPlace, {
+    name: "node.heard_places",
+    text: "select node_id, host, port from node.heard_places()",
+  });
+}
+
 const Rows = z.object({ rows: z.string() });
 
 /** What the own store has seen of every member, as JSON text for gossip. */

@@ -31,6 +31,11 @@ const EVERY_MS = 40;
 /** An answer this young outweighs a question that is still open. */
 const ANSWER_COUNTS_MS = 200;
 
+/** A node that has moved is another target: what was refused at its old place tells nothing. */
+function isSame(a: Target, b: Target): boolean {
+  return a.id === b.id && a.host === b.host && a.port === b.port;
+}
+
 /** What a worker remembers from one leadership to the next. */
 export interface Memory {
   /** When this worker last opened an epoch because of silence (H47). */
@@ -84,7 +89,7 @@ export class PrimaryWatch {
   /** Probe this data server until a second after the last call. */
   suspect(target: Target): void {
     const { clock } = this.#options;
-    const same = target.id === this.#target?.id && target.port === this.#target.port;
+    const same = this.#target !== undefined && isSame(target, this.#target);
     if (!same || clock.now() > this.#keepUntil) this.#forget();
     this.#target = target;
     this.#keepUntil = clock.now() + KEEP_MS;
@@ -141,7 +146,7 @@ export class PrimaryWatch {
       const target = this.#target as Target;
       this.#unanswered ??= clock.now();
       const result = await probe(target, PROBE_LIMIT_MS);
-      if (target.id === this.#target?.id) this.#note(result);
+      if (isSame(target, this.#target as Target)) this.#note(result);
       await clock.sleep(EVERY_MS);
     }
   }

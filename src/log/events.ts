@@ -10,6 +10,8 @@ export const EVENTS = [
   "worker.debugging",
   "settings.followed",
   "settings.refused",
+  "worker.moved",
+  "worker.not_moved",
   // control store
   "control.started",
   "control.adopted",

@@ -92,6 +92,16 @@ export async function readSettings(dataDir: string): Promise<Record<string, stri
   return parseSettings(await textOf(join(dataDir, OURS)));
 }
 
+/** Whether a server that runs by the settings in its folder has the addresses it should: it took them when it started. */
+export async function listensAt(
+  dataDir: string,
+  { listen, port }: { readonly listen: string; readonly port: number },
+): Promise<boolean> {
+  const { port: written = String(port), listen_addresses: addresses = "" } =
+    await readSettings(dataDir);
+  return written === String(port) && (addresses === "" || addresses === listen);
+}
+
 /**
  * Names of `ours` that `postgresql.auto.conf` overrides (ALTER SYSTEM writes it, a base backup
  * brings its source's): PostgreSQL reads it after everything else, so these values of ours are not

@@ -24,6 +24,8 @@ export interface PeerAddress {
   readonly id: NodeId;
   readonly host: string;
   readonly port: number;
+  /** Where it may be as well: tried when it has not answered at its own place for a while. */
+  readonly elsewhere?: { readonly host: string; readonly port: number } | undefined;
   readonly user: string;
   readonly password?: string;
   readonly tls?: TlsFiles | undefined;
@@ -48,6 +50,15 @@ const RETRY_MS = 200;
 const HASTY_TRIES = 10;
 const HASTY_MS = 10;
 const STUCK_LIMIT_MS = 1000;
+/** Of the tries that follow the hasty ones, one in so many goes where it may be as well. */
+const ELSEWHERE = 4;
+
+/** Another node answers where this one should. */
+class SomebodyElse extends Error {
+  override readonly name = "SomebodyElse";
+  /** As a stranger is refused. */
+  readonly code = "RF008";
+}
 
 /** One lane: connects, reconnects, and gives its client out while it is up. */
 class LaneLink {
@@ -94,6 +105,8 @@ export class Link {
   };
   readonly #running = new Set<Lane>();
   readonly #end = new AbortController();
+  /** Where it said that it is reached. */
+  #heardAt: PeerAddress["elsewhere"];
   #complaint = "";
   #reach: Reach = "unknown";
   #reachSince: number;
@@ -108,6 +121,11 @@ export class Link {
 
   leadsTo({ host, port }: PeerAddress): boolean {
     return host === this.#address.host && port === this.#address.port;
+  }
+
+  /** It says that it is reached there: tried before any other place. */
+  tryAlso(place: PeerAddress["elsewhere"]): void {
+    this.#heardAt = place;
   }
 
   /** Nobody is reached over it any more. */
@@ -204,33 +222,45 @@ export class Link {
     const link = this.#lanes[lane];
     let failures = 0;
     while (!signal.aborted) {
-      const refused = await this.#connect(lane);
+      const detour =
+        failures > HASTY_TRIES && failures % ELSEWHERE === 0
+          ? (this.#heardAt ?? this.#address.elsewhere)
+          : undefined;
+      const refused = await this.#connect(lane, detour);
       if (link.client !== undefined) {
         failures = 0;
         await link.untilLost(signal);
         continue;
       }
       failures += 1;
-      if (refused && this.#reach !== "refused") {
-        this.#setReach("refused");
-        this.#options.onLost(this.id);
-      } else if (!refused && this.#reach !== "silent") {
-        this.#setReach("silent");
-      }
+      // What is refused elsewhere says nothing of the node.
+      if (detour === undefined) this.#notReached(refused);
       // A store that is being killed resets first and refuses a moment later.
       await clock.sleep(failures <= HASTY_TRIES && !refused ? HASTY_MS : RETRY_MS, signal);
     }
     link.drop();
   }
 
+  #notReached(refused: boolean): void {
+    if (refused && this.#reach !== "refused") {
+      this.#setReach("refused");
+      this.#options.onLost(this.id);
+    } else if (!refused && this.#reach !== "silent") {
+      this.#setReach("silent");
+    }
+  }
+
   /** True when nothing listens there. */
-  async #connect(lane: Lane): Promise<boolean> {
+  async #connect(lane: Lane, detour: PeerAddress["elsewhere"]): Promise<boolean> {
     const link = this.#lanes[lane];
     const { me, onHello } = this.#options;
     let opened: pg.Client | undefined;
     try {
+      const { host, port } = detour ?? this.#address;
       const client = await connect({
         ...this.#address,
+        host,
+        port,
         applicationName: `pg_replica ${me.nodeId} ${lane}`,
         connectLimitMs: CONNECT_LIMIT_MS,
         statementLimitMs: STATEMENT_LIMIT_MS[lane],
@@ -240,6 +270,9 @@ export class Link {
         if (link.client === client) link.drop();
       });
       const reply = await hello(client, me);
+      if (reply.node_id !== this.id) {
+        throw new SomebodyElse(`node ${reply.node_id} answers at ${host}:${port}`);
+      }
       link.client = client;
       onHello(this.id, reply);
       this.#setReach("ok");

@@ -23,6 +23,7 @@ import { exists, isEmpty, removeTree, syncDirectory } from "../postgres/files.ts
 import type { Owner } from "../postgres/owner.ts";
 import { runProgram } from "../postgres/run.ts";
 import { adoptServer, type Server, startServer, waitReady } from "../postgres/server.ts";
+import { listensAt } from "../postgres/settings.ts";
 import { withRoom } from "./ballast.ts";
 import { controlPaths, writeControlFiles } from "./control-settings.ts";
 
@@ -120,8 +121,8 @@ async function startOnce(
 ): Promise<ControlStore> {
   const identity = await requireIdentity(config);
   const { dataDir, logFile } = controlPaths(config);
+  const running = await adoptInPlace(config, binaries, log);
   await writeControlFiles(config, { dataDir, binaries, owner });
-  const running = await adoptServer({ binaries, dataDir });
   if (running === undefined) {
     await endLeftovers(config, binaries, clock);
     await refuseUnsafeFiles(binaries, dataDir, owner);
@@ -142,6 +143,21 @@ async function startOnce(
     server.adopted ? "the control store was running" : "the control store was started",
   );
   return { server, identity };
+}
+
+/** The one that runs; where the configuration has moved it, it is stopped first: ports are taken at the start. */
+async function adoptInPlace(
+  config: Config,
+  binaries: Binaries,
+  log: Log,
+): Promise<Server | undefined> {
+  const { dataDir } = controlPaths(config);
+  const running = await adoptServer({ binaries, dataDir });
+  if (running === undefined || (await listensAt(dataDir, config.control))) return running;
+  const { listen, port } = config.control;
+  log.info({ event: "control.stopped", pid: running.pid }, `it is to listen on ${listen}:${port}`);
+  await running.stop("fast", STOP_LIMIT_MS);
+  return undefined;
 }
 
 /** Fast: whoever waits for a COMMIT hears nothing, and asks again. */

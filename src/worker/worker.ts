@@ -34,6 +34,7 @@ import { type ControlStore, ownControlStore, startControlStore } from "./control
 import { forward } from "./forward.ts";
 import { keepMark } from "./life-mark.ts";
 import { keepLogins } from "./logins.ts";
+import { keepPlaces } from "./move.ts";
 import { followSettings, type Settled, settle } from "./pgraft-settings.ts";
 import { registerMembers } from "./register.ts";
 import { keepRunning } from "./supervise.ts";
@@ -134,6 +135,7 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
     callHandlers(parts, signal),
     markLife(parts, signal),
     admit(parts, raft, signal),
+    keepPlaces({ ...parts, raft, hints: parts.hints.fork("moved"), signal }),
     ...(parts.config.data === undefined ? [] : tendData(parts, raft, signal)),
   ];
   try {
@@ -246,16 +248,22 @@ function remember({ store, clock, watch, hints }: Parts, signal: AbortSignal): P
   return rememberFlaps({ watch, clock, readView, hints: applied, signal });
 }
 
-/** The own store over its socket, the others over TCP as this node's role. */
+/**
+ * The own store over its socket, the others over TCP as this node's role: where the log says that they are or, while
+ * nothing answers there, where this node's file does.
+ */
 function addressOf(config: Config): (member: RaftMember) => PeerAddress {
   const own = ownControlStore(config, "");
   const user = nodeRole(config.node.id);
   const password = nodePassword(config, config.node.id);
   const tls = dialTls(config);
-  return ({ id, host, port }) =>
-    id === config.node.id
-      ? { id, host: own.host, port: own.port, user: own.user }
-      : { id, host, port, user, password, tls };
+  return ({ id, host, port }) => {
+    if (id === config.node.id) return { id, host: own.host, port: own.port, user: own.user };
+    const elsewhere = config.peers.find(
+      (peer) => peer.id === id && (peer.host !== host || peer.port !== port),
+    );
+    return { id, host, port, elsewhere, user, password, tls };
+  };
 }
 
 /** A control store that ends is started again: without it this node has no voice. */

@@ -1,7 +1,8 @@
-/** M09 and M10: bugs of how the members change. */
-import { type Mutant, test } from "./mutant.ts";
+/** M09, M10 and M54: bugs of how the members change, and how they are found where they are. */
+import { corpus, type Mutant, oracle, test } from "./mutant.ts";
 
 const CHANGES = "src/raft/changes.ts";
+const MOVE = "src/worker/move.ts";
 
 export const MEMBER_MUTANTS: readonly Mutant[] = [
   {
@@ -41,6 +42,35 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
         file: "src/worker/register.ts",
         find: '    const { outcome } = await leadership.propose(kind, body);\n    refused ||= outcome !== "ok";',
         replace: "    void leadership.propose(kind, body);\n    refused ||= false;",
+      },
+    ],
+  },
+  {
+    id: "M54a",
+    bug: "a node that has moved tells nobody",
+    rule: "liveness",
+    killer: corpus("each-node-moves", 1, "D11"),
+    patches: [
+      { file: MOVE, find: "await tell(options, ask.key, due.body);", replace: "void tell;" },
+    ],
+  },
+  {
+    id: "M54b",
+    bug: "where a member says that it is, nobody looks for it before that is committed",
+    rule: "liveness",
+    killer: corpus("one-of-two-moves", 1, "D11"),
+    patches: [{ file: MOVE, find: "await tryHeard(options);", replace: "void tryHeard;" }],
+  },
+  {
+    id: "M54c",
+    bug: "an earlier life of a member moves it, in SQL",
+    rule: "R13",
+    killer: oracle(1),
+    patches: [
+      {
+        file: "sql/30_cluster/apply_move.sql",
+        find: "  elsif v_member.incarnation is distinct from (p_body ->> 'incarnation')::uuid then\n    return 'incarnation_differs';\n",
+        replace: "",
       },
     ],
   },

@@ -1,4 +1,4 @@
-/** All of them, M01 to M53. */
+/** All of them, M01 to M54. */
 import { CONTROL_MUTANTS } from "./control-mutants.ts";
 import { DATA_MUTANTS } from "./data-mutants.ts";
 import { FAILOVER_MUTANTS } from "./failover-mutants.ts";

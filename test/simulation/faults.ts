@@ -5,6 +5,7 @@
 import type { Plan } from "./checkers/checks.ts";
 import { CALM } from "./checkers/checks.ts";
 import type { Cluster, Mode, Shape } from "./cluster.ts";
+import { keptOf, movesOf } from "./drawn-apart.ts";
 import type { Proc } from "./engine.ts";
 import { dataOf } from "./model/wal.ts";
 import { Random } from "./random.ts";
@@ -35,8 +36,8 @@ export const KINDS = [
   "drop_stream",
   "deaf_leader",
 ] as const;
-/** Drawn only where it is asked for by name: the runs of all seeds were made without it. */
-type Asked = "retime";
+/** Drawn only where asked for by name: the runs of all seeds were made without. `move` is drawn apart as well. */
+type Asked = "retime" | "move";
 export type Kind = (typeof KINDS)[number] | Asked;
 
 /** One fault: when, on whom, for how long. Virtual milliseconds. */
@@ -95,6 +96,8 @@ export function scenarioOf(seed: number, given: Given = {}): Scenario {
       amount: random.next(),
     });
   }
+  const apart = quiet || given.kinds !== undefined ? undefined : new Random(seed, "move");
+  const moves = movesOf(apart, { nodes, from: FIRST_MS, length });
   const slow = random.chance(0.15);
   const plan: Plan = {
     ...CALM,
@@ -108,7 +111,7 @@ export function scenarioOf(seed: number, given: Given = {}): Scenario {
     seed,
     shape: { nodes, mode: given.mode ?? "quorum" },
     plan: quiet ? { ...CALM, ...given.plan } : plan,
-    actions: actions.sort((a, b) => a.at - b.at),
+    actions: [...actions, ...moves].sort((a, b) => a.at - b.at),
     healAt: FIRST_MS + length + 500,
     duplicates: random.chance(0.3) ? random.between(0, 0.5) : 0,
     clockRates: Array.from({ length: nodes }, () =>
@@ -117,11 +120,6 @@ export function scenarioOf(seed: number, given: Given = {}): Scenario {
     writeEveryMs: random.between(15, 60),
     ...keptOf(new Random(seed, "log")),
   };
-}
-
-/** Most runs keep so little of the log that whoever is away for long is served by snapshot. */
-function keptOf(random: Random): Pick<Scenario, "keepEntries"> {
-  return random.chance(0.7) ? { keepEntries: random.below(4) } : {};
 }
 
 /** Carries the actions out, counts what took effect, and ends all of it at the healing. */
@@ -182,6 +180,8 @@ export class Faults {
   /** One node may stay dead, if the others have all the data a failover needs. */
   loseOne(): number | undefined {
     if (this.deaf !== undefined) return this.deaf;
+    // It may be the only one who knows where the others went.
+    if (this.#scenario.actions.some(({ kind }) => kind === "move")) return undefined;
     const { hosts, files, network, engine } = this.#cluster;
     const random = engine.random("core");
     if (!random.chance(0.25)) return undefined;
@@ -268,7 +268,14 @@ export class Faults {
     this.injected += 1;
     const aims = action.kind === "kill_primary" || action.kind === "cut_primary";
     const node = aims ? (primary ?? action.node) : action.node;
-    const fatal = ["kill_server", "kill_postmaster", "kill_node", "power_cut", "kill_primary"];
+    const fatal = [
+      "kill_server",
+      "kill_postmaster",
+      "kill_node",
+      "power_cut",
+      "kill_primary",
+      "move",
+    ];
     if (node === primary && fatal.includes(action.kind)) this.primaryFaults += 1;
     this.#do({ ...action, node });
   }
@@ -293,6 +300,10 @@ export class Faults {
       case "kill_node":
       case "kill_primary":
         this.#kill(node, { ms: 300 + ms, dark: false });
+        return;
+      case "move":
+        this.#kill(node, { ms: 300 + ms, dark: false });
+        host.move();
         return;
       case "power_cut":
         this.#kill(node, { ms: 300 + ms, dark: true });

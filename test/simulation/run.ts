@@ -159,6 +159,20 @@ function whyUnwell(cluster: Cluster, lost: number | undefined): string | undefin
     if (server.receiver.broken) return `node ${host.id} cannot replay what it receives`;
     if (!host.acceptor.cluster.formed) return `node ${host.id} has not applied the log`;
   }
+  return whyUnreached(cluster, lost);
+}
+
+/** Who moved is known at its new place by everybody. */
+function whyUnreached(cluster: Cluster, lost: number | undefined): string | undefined {
+  const hosts = [...cluster.hosts.values()].filter(({ id }) => id !== lost);
+  for (const { id, config } of hosts) {
+    const ports = `${config.control.port} ${config.data?.port}`;
+    for (const { id: by, acceptor } of hosts) {
+      const known = acceptor.cluster.members.find(({ node_id }) => node_id === id);
+      if (`${known?.control_port} ${known?.data_port}` === ports) continue;
+      return `node ${by} knows node ${id} at another address`;
+    }
+  }
   return undefined;
 }
 

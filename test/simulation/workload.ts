@@ -66,7 +66,7 @@ export class Workload {
     while (!this.stopped) {
       const client = new Client({
         host: `10.0.0.${node}`,
-        port: 5432,
+        port: this.#cluster.host(node).config.data?.port ?? 0,
         user: "app",
         application_name: "writer",
         connectionTimeoutMillis: 1000,

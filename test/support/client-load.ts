@@ -7,7 +7,7 @@ import { untilHealthy } from "./health.ts";
 import { rows, sqlstate } from "./sql.ts";
 
 /** Every node of the cluster, and patience. */
-export function clientOptions(cluster: Cluster): PoolOptions {
+export function clientOptions(cluster: Pick<Cluster, "dataUris">): PoolOptions {
   const uris = cluster.dataUris().map((uri) => new URL(uri));
   const [first] = uris;
   return {

@@ -246,7 +246,8 @@ function isWanted(cluster: Cluster, id: number | null): boolean {
   return id !== null && (newest?.node_id === id || newest?.handover_to === id);
 }
 
-function addressTaken(cluster: Cluster, body: Body): boolean {
+/** Whether another member is reached where this body says. */
+export function addressTaken(cluster: Cluster, body: Body): boolean {
   const same = (host: unknown, port: unknown, with_: readonly unknown[]) =>
     !absent(host) && !absent(port) && host === with_[0] && Number(port) === with_[1];
   return cluster.members.some(

@@ -7,6 +7,7 @@ import type { Sender, VoteRequest } from "../../../src/db/peer.ts";
 import { type Cluster, standbyNames, viewOf } from "../../oracle/twin/cluster.ts";
 import { forgetNow } from "../../oracle/twin/forget.ts";
 import { SqlError } from "../../oracle/twin/sql-error.ts";
+import { heardPlaces, moveDue, submit } from "./moves.ts";
 import type { Row } from "./network.ts";
 import type { Store } from "./store.ts";
 
@@ -132,9 +133,8 @@ export const PEER: Readonly<Record<string, Call>> = {
     return [{ suspect: "" }];
   },
   "peer.submit": (store, args) => {
-    const body = JSON.parse(String(args.p_body));
-    store.acceptor.submit(sender(args), String(args.p_key), String(args.p_kind), body);
-    store.notify("inbox");
+    const proposal = { key: String(args.p_key), kind: String(args.p_kind) };
+    submit(store, sender(args), { ...proposal, body: JSON.parse(String(args.p_body)) });
     return [{ submit: "" }];
   },
 };
@@ -362,6 +362,8 @@ export const OWN: Readonly<Record<string, Call>> = {
     acceptor.unlogged.reads.confirm({ ticket: big(args.p_ticket), index: big(args.p_index) });
     return [{ confirm_reads: "" }];
   },
+  "node.move_due": (store) => moveDue(store),
+  "node.heard_places": (store) => heardPlaces(store),
   "node.pending_acts": ({ seen }) => seen.pendingActs(),
   "node.announcements": (store, args) => announcements(store, big(args.p_after)),
 };

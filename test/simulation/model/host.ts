@@ -21,10 +21,12 @@ const TIMERS = [
   [1000, 100],
   [1500, 300],
 ] as const;
+/** How far a node moves that moves. */
+const PORTS_ON = 10_000;
 
 export class Host {
   readonly id: number;
-  readonly config: Config;
+  config: Config;
   /** What the control store never forgets, whether it runs or not. */
   readonly acceptor: Acceptor;
   readonly incarnation: string;
@@ -111,6 +113,17 @@ export class Host {
 
   killWorker(): void {
     if (this.worker !== undefined) this.#world.engine.kill(this.worker);
+  }
+
+  /** Its file names other ports from now on; whoever starts next goes by them. */
+  move(): void {
+    const { data, control, ...rest } = this.config;
+    const moved = { ...control, port: control.port + PORTS_ON };
+    this.config = {
+      ...rest,
+      control: moved,
+      ...(data === undefined ? {} : { data: { ...data, port: data.port + PORTS_ON } }),
+    };
   }
 
   /** Every process of this node at once. */

@@ -66,6 +66,8 @@ export class Store implements Service {
   readonly #listeners = new Map<Client, (payload: string) => void>();
   /** As the own worker took it last; gone with the process. */
   snapshot: Image | undefined;
+  /** What members said of where they are; gone with the process. */
+  readonly heardPlaces = new Map<number, { readonly host: string; readonly port: number }>();
   #notices: string[] = [];
   #busyUntil = 0;
   /** What a disk that forgets goes back to: a few changes ago. */
