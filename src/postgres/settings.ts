@@ -92,7 +92,7 @@ export async function readSettings(dataDir: string): Promise<Record<string, stri
   return parseSettings(await textOf(join(dataDir, OURS)));
 }
 
-/** Whether a server that runs by the settings in its folder has the addresses it should: it took them when it started. */
+/** Whether a server that runs by the settings in its folder has the addresses it should: it took them at its start. */
 export async function listensAt(
   dataDir: string,
   { listen, port }: { readonly listen: string; readonly port: number },
