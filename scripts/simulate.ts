@@ -1,16 +1,17 @@
 /**
  * Runs the deterministic simulation: `npm run simulate -- --seeds 200 [--from S] [--seed S] [--trace] [--json FILE]
- * [--kinds a,b] [--nodes N] [--mode M] [--until D1,D4] [--no-shrink]`.
+ * [--kinds a,b] [--nodes N] [--mode M]
+ * [--changes] [--until D1,D4] [--no-shrink]`.
  * A failing seed is shrunk and printed with the command that shows it again; the exit code is 1 then.
  */
 import { writeFile } from "node:fs/promises";
-import type { Given, Kind, Scenario } from "../test/simulation/faults.ts";
 import type { Outcome } from "../test/simulation/run.ts";
+import type { Given, Kind, Scenario } from "../test/simulation/scenario.ts";
 import { substitute } from "../test/simulation/substitute.ts";
 import { readOptions } from "./options.ts";
 
 substitute();
-const { scenarioOf } = await import("../test/simulation/faults.ts");
+const { scenarioOf } = await import("../test/simulation/scenario.ts");
 const { run } = await import("../test/simulation/run.ts");
 const { shrink } = await import("../test/simulation/shrink.ts");
 
@@ -22,6 +23,7 @@ const { values } = readOptions({
     kinds: { type: "string" },
     nodes: { type: "string" },
     mode: { type: "string" },
+    changes: { type: "boolean", default: false },
     scenario: { type: "string" },
     trace: { type: "boolean", default: false },
     json: { type: "string" },
@@ -35,6 +37,7 @@ const given: Given = {
   ...(values.kinds === undefined ? {} : { kinds: values.kinds.split(",") as Kind[] }),
   ...(values.nodes === undefined ? {} : { nodes: Number(values.nodes) }),
   ...(values.mode === undefined ? {} : { mode: values.mode as NonNullable<Given["mode"]> }),
+  changes: values.changes,
 };
 /** Mutants are killed by an invariant that is named: once it shows, no further seed is needed. */
 const wanted = values.until?.split(",") ?? [];
@@ -100,8 +103,15 @@ function summary() {
     snapshots: sum(({ snapshots }) => snapshots),
     faults: sum(({ injected }) => injected),
     primaryFaults: sum(({ primaryFaults }) => primaryFaults),
+    changes: counts(outcomes.flatMap(({ changes }) => changes)),
     hashes: Object.fromEntries(outcomes.map(({ scenario, hash }) => [scenario.seed, hash])),
   };
+}
+
+function counts(kinds: readonly string[]): Readonly<Record<string, number>> {
+  const all: Record<string, number> = {};
+  for (const kind of kinds) all[kind] = (all[kind] ?? 0) + 1;
+  return all;
 }
 
 function summarise(): void {

@@ -13,6 +13,8 @@ begin
     return 'last_voter';
   elsif v_node in (select unnest(array[e.node_id, e.handover_to]) from cluster.newest_epoch() as e) then
     return 'is_primary';
+  elsif exists (select from cluster.newest_epoch() as e where e.state = 'opened') then
+    return 'not_settled';       -- it may be the one that holds what the next primary must have
   end if;
   update cluster.member set leaving = true where node_id = v_node;
   if not v_member.leaving then

@@ -12,6 +12,7 @@ begin
     ('another_kind',       'RF010', 'a witness does not take the place of a data member, nor the other way round'),
     ('last_voter',         'RF008', 'nobody would be left to vote'),
     ('is_primary',         'RF010', 'it is the primary: try again'),
+    ('not_settled',        'RF010', 'a failover is under way: try again'),
     ('unknown_member',     'RF006', 'it is no member'),
     ('a_witness',          'RF010', 'a witness holds no data, and is never promoted')
   ) as w (outcome, code, sentence) where w.outcome = p_outcome;

@@ -4,7 +4,7 @@ import { invariant } from "../core/invariant.ts";
 import { causeOf } from "./classify.ts";
 import { isDataMember, nameOf, newest, primaryOf, type Rule } from "./facts.ts";
 import { oldIsFenced } from "./old-primary.ts";
-import { attachedNow, departing, heldBack, type Reading, ruleStep } from "./situation.ts";
+import { attachedNow, departing, heirOf, heldBack, type Reading, ruleStep } from "./situation.ts";
 
 /** What a Raft entry will hold; Raft adds `at`. */
 export interface Command {
@@ -23,6 +23,7 @@ const NAMES = [
   "probe",
   "transfer_to_primary",
   "transfer_to_data",
+  "transfer_to_voter",
   "found",
   "open_epoch",
   "open_for_request",
@@ -58,6 +59,10 @@ export const ACTS: Readonly<Record<Act, (reading: Reading) => Order>> = {
       (m) => isDataMember(m) && m.voter && facts.members.get(m.node_id)?.store.reach === "ok",
     );
     return transfer(next?.node_id, next?.name ?? "none is reachable");
+  },
+  transfer_to_voter: ({ facts }) => {
+    const heir = heirOf(facts);
+    return transfer(heir, nameOf(facts.view, heir));
   },
   found: ({ facts }) => {
     const seen = facts.members.get(facts.self)?.seen;
@@ -147,8 +152,12 @@ export const ACTS: Readonly<Record<Act, (reading: Reading) => Order>> = {
     const body = { version: epochText(facts.view.rule.version), k: rule.k, cohort: rule.cohort };
     return propose("rule_next", body, describeRule(rule));
   },
-  rule_back: ({ facts: { view } }) =>
-    propose("rule_back", { version: epochText(view.rule.version) }, describeRule(view.rule)),
+  rule_back: ({ facts: { view }, situation }) => {
+    const why =
+      situation.choice === "left_out" ? { reason: "it leaves out who is to be primary" } : {};
+    const body = { version: epochText(view.rule.version), ...why };
+    return propose("rule_back", body, describeRule(view.rule));
+  },
   rule: ({ facts: { view } }) =>
     propose("rule", { version: epochText(view.rule.version) }, view.standby_names || "none"),
   formed: () => propose("formed", {}),

@@ -28,6 +28,7 @@ export const RULES: readonly RuleRow[] = [
   { pos: 230, when: { epoch: "none" }, act: "wait", why: "this node's data directory is being made" },
 
   // 3xx An epoch is opened: pledges and reports, then one appointment.
+  { pos: 305, when: { epoch: "opened", choice: "left_out" }, act: "rule_back", why: "the half-made commit rule leaves out who is to be primary" },
   { pos: 310, when: { epoch: "opened", choice: "ready" }, act: "appoint", why: "enough pledges and reports: the best report wins" },
   { pos: 320, when: { epoch: "opened", request: "start" }, act: "run_request", why: "the failover asked for is under way" },
   { pos: 330, when: { epoch: "opened", choice: "blocked" }, act: "say_blocked", why: "pledges or reports are missing for long" },
@@ -71,6 +72,7 @@ export const RULES: readonly RuleRow[] = [
   { pos: 830, when: { chore: "rule_next" }, act: "rule_next", why: "the commit rule is one step from what the members allow" },
   { pos: 840, when: { chore: "formed" }, act: "formed", why: "every data member has attached, and the commit rule is raised" },
   { pos: 850, when: { chore: "transfer" }, act: "transfer_to_primary", why: "one heartbeat covers both when the leader is on the primary's node" },
+  { pos: 855, when: { chore: "give_way" }, act: "transfer_to_voter", why: "this leader is to leave, and the primary does not vote" },
   { pos: 860, when: { chore: "remove" }, act: "remove", why: "it is to leave, and nothing depends on it any more" },
   { pos: 870, when: { chore: "forget" }, act: "forget", why: "the cluster holds more of its history than is kept" },
   { pos: 890, when: {}, act: "wait", why: "the primary serves, and nothing is due" },

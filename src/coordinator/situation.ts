@@ -24,7 +24,14 @@ import { heldNodes, holdMs, isHeld } from "./flapping.ts";
 import { LIMITS } from "./limits.ts";
 import { isFenced } from "./old-primary.ts";
 import { nextRequest, REQUEST, type RequestStep } from "./requests.ts";
-import { bindingRules, type Company, fullK, type RuleStep, stepRule } from "./sync-rule.ts";
+import {
+  bindingRules,
+  type Company,
+  fullK,
+  leavesOut,
+  type RuleStep,
+  stepRule,
+} from "./sync-rule.ts";
 
 /** Every word each condition can take. */
 export const WORDS = {
@@ -32,7 +39,7 @@ export const WORDS = {
   /** May this node found the cluster? */
   founder: ["not_yet", "ready", "witness"],
   /** `blocked`: it has waited for long, and nobody was told. */
-  choice: ["none", "waiting", "blocked", "ready"],
+  choice: ["none", "waiting", "blocked", "left_out" /* ready, but for the rule */, "ready"],
   /** Of the step the appointed node owes: its promotion, then its open gate. */
   promotion: ["pending", "seen", "late"],
   health: HEALTH,
@@ -49,6 +56,7 @@ export const WORDS = {
     "rule_next",
     "formed",
     "transfer",
+    "give_way",
     "remove",
     "forget",
   ],
@@ -148,7 +156,7 @@ function isOver(facts: Facts): boolean {
 
 function choiceWord(facts: Facts, choice: Choice | undefined): Situation["choice"] {
   if (choice === undefined) return "none";
-  if (choice.kind === "ready") return "ready";
+  if (choice.kind === "ready") return leavesOut(facts.view, choice.nodeId) ? "left_out" : "ready";
   const long = facts.epochMs >= LIMITS.stalledMs && choice.blocked !== "lease";
   return long && facts.saidBlocked !== choice.why ? "blocked" : "waiting";
 }
@@ -204,15 +212,17 @@ export function heldBack(
 
 function choreOf(facts: Facts): Situation["chore"] {
   if (attachedNow(facts) !== undefined) return "attached";
-  if (facts.view.next_rule !== null && ruleInForce(facts)) return "rule";
+  const { view } = facts;
+  if (view.next_rule !== null && ruleInForce(facts)) return "rule";
   const { step } = ruleStep(facts);
   if (step === "back") return "rule_back";
   if (step === "next") return "rule_next";
-  if (facts.view.next_rule !== null) return "none";
-  if (!facts.view.formed && isWhole(facts)) return "formed";
+  if (view.next_rule !== null) return "none";
+  if (!view.formed && isWhole(facts)) return "formed";
   if (shouldTransfer(facts)) return "transfer";
+  if (heirOf(facts) !== undefined) return "give_way";
   if (departing(facts) !== undefined) return "remove";
-  return facts.view.forget === null ? "none" : "forget";
+  return view.forget === null ? "none" : "forget";
 }
 
 /**
@@ -295,6 +305,18 @@ function keepsUp({ view, members }: Facts, id: NodeId): boolean {
 function ruleInForce({ view, members }: Facts): boolean {
   const seen = members.get(primaryOf(view) ?? 0)?.seen;
   return seen?.epoch === newest(view)?.epoch && seen?.rule_proved === view.rule.version + 1n;
+}
+
+/** A leader that is to leave and cannot give way to the primary, which does not vote: any other voter will do. */
+export function heirOf(facts: Facts): NodeId | undefined {
+  const { self, view, members, sinceTransferMs } = facts;
+  if (memberOf(view, self)?.leaving !== true) return undefined;
+  if (memberOf(view, primaryOf(view))?.voter === true) return undefined;
+  if ((sinceTransferMs ?? Infinity) < LIMITS.transferEveryMs) return undefined;
+  return view.members.find(
+    ({ node_id, voter, leaving }) =>
+      voter && !leaving && node_id !== self && members.get(node_id)?.store.reach === "ok",
+  )?.node_id;
 }
 
 /** In steady state one heartbeat covers leader and primary: leadership follows the primary. */

@@ -92,7 +92,9 @@ export function stepRule(
   const { rule, next_rule: next } = view;
   if (next === null) {
     const wanted = nextRule(rule, wantedRule(mode, rule, company), company);
-    return wanted === undefined ? { step: "none" } : { step: "next", rule: wanted };
+    // One that nobody there could confirm would be turned back at once, and begun again for ever.
+    const waits = wanted !== undefined && !canConfirm(wanted, company) && canConfirm(rule, company);
+    return wanted === undefined || waits ? { step: "none" } : { step: "next", rule: wanted };
   }
   if (canConfirm(next, company)) return { step: "prove" };
   if (canConfirm(rule, company)) return { step: "back" };
@@ -100,6 +102,17 @@ export function stepRule(
   return k < next.k
     ? { step: "next", rule: { k: next.k - 1, cohort: next.cohort } }
     : { step: "prove" };
+}
+
+/**
+ * Whether a half-made change leaves out who is to be primary. Its own copy is one of those that the reports must meet:
+ * n - k counts it (H10); and commits would go by the new rule as soon as it promotes. So that is turned back first.
+ */
+export function leavesOut(
+  { rule, next_rule: next }: Pick<View, "rule" | "next_rule">,
+  chosen: NodeId,
+): boolean {
+  return next !== null && rule.cohort.includes(chosen) && !next.cohort.includes(chosen);
 }
 
 /** Enough of its members are there to confirm it. */

@@ -6,7 +6,7 @@ import { monotonicClock } from "../../src/clock/clock.ts";
 import { readIdentity } from "../../src/config/identity.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { nodePassword } from "../../src/config/secrets.ts";
-import type { TlsFiles } from "../../src/config/tls.ts";
+import { libpqTls, type TlsFiles } from "../../src/config/tls.ts";
 import { connect } from "../../src/db/connect.ts";
 import { hello, type Sender } from "../../src/db/peer.ts";
 import { connect as connectReplication } from "../../src/replication/connection.ts";
@@ -15,7 +15,7 @@ import { createAuthority, issueInto } from "../support/certificates.ts";
 import { processesBelow } from "../support/cluster.ts";
 import { untilHealthy, untilNewPrimary } from "../support/health.ts";
 import { useMembers } from "../support/members.ts";
-import { run } from "../support/programs.ts";
+import { psql, run } from "../support/programs.ts";
 import { listening } from "../support/sockets.ts";
 import { rows, value } from "../support/sql.ts";
 import { until } from "../support/until.ts";
@@ -74,6 +74,17 @@ async function stream(port: number, changed: Login = {}): Promise<string> {
   }
 }
 
+/** The same by libpq, which dblink, a standby's receiver and pg_rewind go by, told as they are told. */
+async function byLibpq(changed: Login = {}): Promise<string> {
+  const { tls, password: secret, host, user } = { ...asNode2(), ...changed };
+  const { port } = members.all.node(1).control;
+  const words = { host, port, user, dbname: "postgres", ...libpqTls(tls) };
+  const uri = Object.entries(words).map(([word, value]) => `${word}='${value}'`);
+  const env = { PGPASSWORD: secret };
+  const { exitCode, stderr } = await psql(uri.join(" "), "select 1", { env });
+  return exitCode === 0 ? "in" : stderr;
+}
+
 /** The control store of node 1, and its data server in both ways. */
 async function everywhere(changed: Login): Promise<string[]> {
   const { control, data } = members.all.node(1);
@@ -94,6 +105,7 @@ async function issued(name: string, by: typeof authority, commonName: string) {
 describe("a member is let in by its certificate and its password together; nobody by one of them", () => {
   test("both", async () => {
     expect(await everywhere({})).toEqual(["in", "in", "in"]);
+    expect(await byLibpq()).toBe("in");
   });
 
   test("a password, but plain text", async () => {
@@ -137,12 +149,15 @@ describe("a server is believed by its authority and its host's name", () => {
     for (const said of await everywhere({ tls: { ...own, ca } })) {
       expect(said).toMatch(/unable to verify the first certificate|signature|self-signed/);
     }
+    expect(await byLibpq({ tls: { ...own, ca } })).toMatch(/certificate verify failed/);
   });
 
   test("a name that its certificate does not hold", async () => {
     for (const said of await everywhere({ host: "localhost" })) {
       expect(said).toMatch(/Hostname\/IP does not match certificate's altnames/);
     }
+    const said = await byLibpq({ host: "localhost" });
+    expect(said).toMatch(/server certificate for .* does not match host name "localhost"/);
   });
 });
 

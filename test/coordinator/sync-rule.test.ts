@@ -4,12 +4,14 @@ import {
   bindingRules,
   type Company,
   lackingReports,
+  leavesOut,
   type Mode,
   nextRule,
   type RuleStep,
   stepRule,
   wantedRule,
 } from "../../src/coordinator/sync-rule.ts";
+import type { NodeId } from "../../src/core/ids.ts";
 
 /** Committed state of the rule, as far as the plan reads it. */
 interface State {
@@ -51,11 +53,16 @@ const overlap = (a: readonly number[], b: readonly number[]) =>
  * Can a set of reports that suffices under `binding` miss a set that acknowledged under `applied`? The worst case: as
  * many reporters as possible from outside the commit set. Counting does what listing all sets would.
  */
-function missed(binding: readonly Rule[], applied: Rule, mode: Mode): number[] | undefined {
+function missed(
+  binding: readonly Rule[],
+  applied: Rule,
+  mode: Mode,
+  primary = 1,
+): number[] | undefined {
   const all = [...new Set([...binding, applied].flatMap((rule) => rule.cohort))];
-  for (const confirmers of subsetsOf(applied.cohort.filter((id) => id !== 1))) {
+  for (const confirmers of subsetsOf(applied.cohort.filter((id) => id !== primary))) {
     if (confirmers.length !== applied.k) continue;
-    const holders = [1, ...confirmers];
+    const holders = [primary, ...confirmers];
     const reporters = new Set(all.filter((id) => !holders.includes(id)));
     if (lackingReports(binding, reporters, mode).length === 0) return [...reporters];
   }
@@ -173,6 +180,54 @@ test.each([1, 2, 3, 4, 5])(
   },
 );
 
+/** Any primary, whoever of the members may count, and whoever of them is there. */
+function companies(n: number, primary: NodeId): Company[] {
+  const rest = [1, ...others(n)].filter((id) => id !== primary);
+  return subsetsOf(rest).flatMap((eligible) =>
+    subsetsOf(rest).map((here) => {
+      const away = new Set(eligible.filter((id) => !here.includes(id)));
+      const streaming = new Set(here);
+      return { primary, eligible: [primary, ...eligible].sort(), streaming, away, gone: away };
+    }),
+  );
+}
+
+test.each([2, 3, 4])(
+  "of %i members whoever is appointed, and whoever may count no longer: D8 holds, and nothing goes round in circles",
+  (n) => {
+    const found = new Map<string, State>();
+    const open = [at({ k: 0, cohort: [1] })];
+    for (let state = open.pop(); state !== undefined; state = open.pop()) {
+      if (found.has(keyOf(state))) continue;
+      found.set(keyOf(state), state);
+      // Only who counts under a binding rule is chosen.
+      for (const primary of new Set(bindingRules(state).flatMap(({ cohort }) => cohort))) {
+        if (leavesOut(state, primary)) {
+          open.push(apply(state, { step: "back" }));
+          continue;
+        }
+        const listed = state.next_rule ?? state.rule;
+        expect({
+          primary,
+          ...print(state),
+          missed: missed(bindingRules(state), listed, "quorum", primary),
+        }).toEqual({ primary, ...print(state), missed: undefined });
+        for (const who of companies(n, primary)) {
+          const step = stepRule("quorum", state, who);
+          if (step.step === "none") continue;
+          if (step.step === "prove" && !(state.next_rule && provable(state.next_rule, who)))
+            continue;
+          const after = apply(state, step);
+          open.push(after);
+          const again = stepRule("quorum", after, who);
+          expect(step.step === "next" && again.step === "back").toBe(false);
+        }
+      }
+    }
+    expect(found.size).toBeGreaterThan(n);
+  },
+);
+
 test.each([6, 7])(
   "of %i members every single step from every rule is safe, whoever is there",
   (n) => {
@@ -246,6 +301,24 @@ test("a change whose confirmers vanished is turned back, or made weaker where th
     step: "next",
     rule: { k: 1, cohort: [1, 2, 3, 4] },
   });
+});
+
+test("a step that nobody there could confirm is not begun, whoever is to leave", () => {
+  const three = at({ k: 1, cohort: [1, 2, 3] });
+  const who = { primary: 1, eligible: [1, 3], streaming: new Set([2]), gone: new Set<NodeId>() };
+  expect(stepRule("quorum", three, { ...who, away: new Set([3]) })).toEqual({ step: "none" });
+  const there = { ...who, streaming: new Set([2, 3]), away: new Set<NodeId>() };
+  expect(stepRule("quorum", three, there)).toEqual({
+    step: "next",
+    rule: { k: 1, cohort: [1, 3] },
+  });
+});
+
+test("a half-made change leaves out who is to be primary", () => {
+  const halfMade = at({ k: 1, cohort: [1, 2, 3] }, { k: 1, cohort: [1, 3] });
+  expect([1, 2, 3].filter((id) => leavesOut(halfMade, id))).toEqual([2]);
+  expect(leavesOut(apply(halfMade, { step: "back" }), 2)).toBe(false);
+  expect(leavesOut(at({ k: 1, cohort: [1, 3] }), 2)).toBe(false);
 });
 
 test("a cluster of three forms by admitting one standby after the other", () => {

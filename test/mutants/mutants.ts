@@ -1,4 +1,5 @@
-/** All of them, M01 to M54. */
+/** All of them, M01 to M58. */
+import { CHANGE_MUTANTS } from "./change-mutants.ts";
 import { CONTROL_MUTANTS } from "./control-mutants.ts";
 import { DATA_MUTANTS } from "./data-mutants.ts";
 import { FAILOVER_MUTANTS } from "./failover-mutants.ts";
@@ -7,6 +8,7 @@ import { isLive, type Mutant } from "./mutant.ts";
 import { READ_MUTANTS } from "./read-mutants.ts";
 import { SNAPSHOT_MUTANTS } from "./snapshot-mutants.ts";
 import { TIMER_MUTANTS } from "./timer-mutants.ts";
+import { TLS_MUTANTS } from "./tls-mutants.ts";
 
 export const MUTANTS: readonly Mutant[] = [
   ...CONTROL_MUTANTS,
@@ -16,6 +18,8 @@ export const MUTANTS: readonly Mutant[] = [
   ...SNAPSHOT_MUTANTS,
   ...FORGET_MUTANTS,
   ...TIMER_MUTANTS,
+  ...CHANGE_MUTANTS,
+  ...TLS_MUTANTS,
 ];
 
 export const LIVE = MUTANTS.filter(isLive);

@@ -25,6 +25,13 @@ export interface Shape {
 /** Bounded by nothing in a run: the log is whole. */
 const WHOLE_LOG = 10_000;
 
+export interface Extent {
+  /** How short the log is kept. */
+  readonly keepEntries?: number | undefined;
+  /** Nodes that could be made members, and are none. */
+  readonly spares?: number | undefined;
+}
+
 /** What a power cut would leave of every node, taken at a quiet moment. */
 export interface Image {
   readonly shape: Shape;
@@ -45,32 +52,74 @@ export class Cluster implements World {
   readonly hosts = new Map<number, Host>();
   readonly procs = new Map<number, Proc>();
   readonly servers = new Map<string, DataServer>();
+  readonly starting = new Map<string, DataServer>();
+  readonly mayGrow: boolean;
+  readonly #founders: readonly number[];
+  readonly #mode: Mode;
   /** Told of each durable step of each process. */
   onDurableStep: (proc: Proc) => void = () => undefined;
 
-  constructor(seed: number, shape: Shape, image?: Image, keepEntries = WHOLE_LOG) {
+  constructor(
+    seed: number,
+    shape: Shape,
+    image?: Image,
+    { keepEntries = WHOLE_LOG, spares = 0 }: Extent = {},
+  ) {
     this.engine = new Engine(seed);
     this.network = new Network(this.engine);
     this.checks = new Checks(this.engine, this.hosts);
     resetRecords(image?.records ?? 0);
-    const ids = Array.from({ length: shape.nodes }, (_, at) => at + 1);
-    const members = ids.map(memberRow);
+    const ids = Array.from({ length: shape.nodes + spares }, (_, at) => at + 1);
+    this.#founders = ids.slice(0, shape.nodes);
+    this.#mode = shape.mode;
+    this.mayGrow = spares > 0;
     enter(this);
     for (const id of ids) {
       this.network.nameHost(hostOf(id), id);
-      const incarnation = `0000000${id}-0000-4000-8000-00000000000${id}`;
-      const identity = { nodeId: id, clusterId: CLUSTER_ID };
-      const acceptor = new Acceptor(identity, members, "off", shape.mode);
+      const config = configOf(id, this.#founders, shape.mode, keepEntries);
+      const host = new Host(this, config, this.#life(id, firstLife(id)));
       const stored = image?.stores[id - 1];
-      if (stored !== undefined) acceptor.crash("off", stored.durable);
-      const kept = structuredClone(stored?.kept ?? { beats: 0, acts: [] });
-      const own = { acceptor, incarnation, kept };
-      this.hosts.set(id, new Host(this, configOf(id, ids, shape.mode, keepEntries), own));
+      if (stored !== undefined) {
+        host.acceptor.crash("off", stored.durable);
+        host.kept = structuredClone(stored.kept);
+      }
+      host.deployed = this.#founders.includes(id);
+      this.hosts.set(id, host);
       this.files.makeFolder(`/sim/n${id}`);
     }
     for (const [path, { text, object }] of image?.files ?? []) {
       this.files.write(path, text, object instanceof PgData ? object.copy() : object);
     }
+  }
+
+  /** A store that was just made; one that is no founder's first needs the log's word to vote (H56). */
+  #life(id: number, incarnation: string): Pick<Host, "acceptor" | "incarnation" | "kept"> {
+    const first = this.#founders.includes(id) && incarnation === firstLife(id);
+    const identity = {
+      nodeId: id,
+      clusterId: CLUSTER_ID,
+      hasLogin: (peer: number) => this.host(id).logins.has(peer),
+      ...(first ? {} : { newcomer: incarnation }),
+    };
+    const acceptor = new Acceptor(identity, this.#founders.map(memberRow), "off", this.#mode);
+    return { acceptor, incarnation, kept: { beats: 0, acts: [] } };
+  }
+
+  /** Another life of a node, which is dead: its control store is lost, and its data too unless they are kept. */
+  beginAnew(id: number, { keepData }: { readonly keepData: boolean }): void {
+    const host = this.host(id);
+    const dir = `/sim/n${id}`;
+    for (const name of this.files.list(dir)) {
+      if (!keepData || name.endsWith(".mark")) this.files.remove(`${dir}/${name}`);
+    }
+    const former = host.incarnation;
+    host.beginAnew(this.#life(id, this.engine.random("lives").uuid()));
+    // Made from an invitation; one that kept its identity knows whom it knew.
+    if (!keepData) {
+      const { members } = this.checks.data.newestState();
+      host.logins = new Set(members.map(({ node_id }) => node_id));
+    }
+    this.checks.begunAnew(id, former);
   }
 
   durableStep(proc: Proc | undefined): void {
@@ -102,6 +151,16 @@ export class Cluster implements World {
     }));
     return { shape, stores, files, records: lastRecord() };
   }
+}
+
+function firstLife(id: number): string {
+  return `0000000${id}-0000-4000-8000-00000000000${id}`;
+}
+
+/** Where node `id` would be. */
+export function placeOf(id: number) {
+  const { control_host, control_port, data_host, data_port } = memberRow(id);
+  return { control_host, control_port, data_host, data_port };
 }
 
 function hostOf(id: number): string {

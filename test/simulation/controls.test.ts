@@ -5,8 +5,8 @@
 import { expect, test } from "vitest";
 import { CALM, type Plan } from "./checkers/checks.ts";
 import type { Mode } from "./cluster.ts";
-import type { Action, Kind, Scenario } from "./faults.ts";
 import { simulate } from "./programs.ts";
+import type { Action, Kind, Scenario } from "./scenario.ts";
 
 const LIMIT_MS = 5 * 60_000;
 const SEEDS = 3;

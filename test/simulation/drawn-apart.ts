@@ -1,6 +1,6 @@
 /** What of a run is drawn by generators of its own, so that the faults of a seed stay what they were without it. */
-import type { Action, Scenario } from "./faults.ts";
 import type { Random } from "./random.ts";
+import type { Action, Scenario } from "./scenario.ts";
 
 /** In some runs a node moves: it is off for a while, and comes back at another address. */
 export function movesOf(

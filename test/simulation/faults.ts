@@ -1,126 +1,10 @@
-/**
- * What goes wrong in one run, drawn from its seed: a random subset of faults (swarm), each an action that can
- * be left out.
- */
-import type { Plan } from "./checkers/checks.ts";
-import { CALM } from "./checkers/checks.ts";
-import type { Cluster, Mode, Shape } from "./cluster.ts";
-import { keptOf, movesOf } from "./drawn-apart.ts";
+/** Carries out what a scenario holds: each action at its time, and the end of all of it. */
+import type { Cluster } from "./cluster.ts";
+import { isWhole } from "./convergence.ts";
 import type { Proc } from "./engine.ts";
 import { dataOf } from "./model/wal.ts";
-import { Random } from "./random.ts";
-
-export const KINDS = [
-  "kill_store",
-  "kill_worker",
-  "kill_server",
-  "kill_postmaster",
-  "kill_node",
-  "power_cut",
-  "freeze_node",
-  "freeze_worker",
-  "freeze_store",
-  "freeze_server",
-  "partition",
-  "one_way",
-  "slow_link",
-  "lossy",
-  "slow_disk",
-  "step_kill_worker",
-  "step_kill_store",
-  "step_pause_worker",
-  "switchover",
-  "kill_primary",
-  "cut_primary",
-  "kill_all",
-  "drop_stream",
-  "deaf_leader",
-] as const;
-/** Drawn only where asked for by name: the runs of all seeds were made without. `move` is drawn apart as well. */
-type Asked = "retime" | "move";
-export type Kind = (typeof KINDS)[number] | Asked;
-
-/** One fault: when, on whom, for how long. Virtual milliseconds. */
-export interface Action {
-  readonly at: number;
-  readonly kind: Kind;
-  readonly node: number;
-  readonly other: number;
-  readonly ms: number;
-  /** Which durable step, how slow, how lossy: as the kind needs. */
-  readonly amount: number;
-}
-
-export interface Scenario {
-  readonly seed: number;
-  readonly shape: Shape;
-  readonly plan: Plan;
-  readonly actions: readonly Action[];
-  /** Faults begin after this, and end by `healAt`. */
-  readonly healAt: number;
-  readonly duplicates: number;
-  readonly clockRates: readonly number[];
-  readonly writeEveryMs: number;
-  /** How short the log is kept; what is left out, as in older runs: whole. */
-  readonly keepEntries?: number;
-}
-
-const FIRST_MS = 3500;
-
-export interface Given {
-  /** Only these kinds; default: the seed chooses. */
-  readonly kinds?: readonly Kind[];
-  readonly nodes?: number;
-  readonly mode?: Mode;
-  readonly plan?: Partial<Plan>;
-}
-
-export function scenarioOf(seed: number, given: Given = {}): Scenario {
-  const random = new Random(seed, "faults");
-  const nodes = given.nodes ?? (random.chance(0.8) ? 3 : 5);
-  const quiet = given.kinds === undefined && random.chance(0.04);
-  const enabled =
-    given.kinds ?? (quiet ? [] : random.shuffled(KINDS).slice(0, 1 + random.below(6)));
-  const count = enabled.length === 0 ? 0 : 1 + random.below(7);
-  const length = 2500 + random.below(4500);
-  const actions: Action[] = [];
-  for (let number = 0; number < count; number += 1) {
-    const node = 1 + random.below(nodes);
-    const other = 1 + ((node + random.below(nodes - 1)) % nodes);
-    actions.push({
-      at: Math.round(FIRST_MS + random.between(0, length)),
-      kind: random.pick(enabled),
-      node,
-      other,
-      ms: Math.round(random.pick([60, 300, 900, 1500, 4000]) * random.between(0.5, 1.5)),
-      amount: random.next(),
-    });
-  }
-  const apart = quiet || given.kinds !== undefined ? undefined : new Random(seed, "move");
-  const moves = movesOf(apart, { nodes, from: FIRST_MS, length });
-  const slow = random.chance(0.15);
-  const plan: Plan = {
-    ...CALM,
-    orphans: random.chance(0.5) ? 0.6 : 0,
-    lateReloads: random.chance(0.4) ? 0.5 : 0,
-    slowDisk: slow ? random.between(2, 10) : 1,
-    slowReplay: random.chance(0.2) ? random.between(5, 60) : 1,
-    ...given.plan,
-  };
-  return {
-    seed,
-    shape: { nodes, mode: given.mode ?? "quorum" },
-    plan: quiet ? { ...CALM, ...given.plan } : plan,
-    actions: [...actions, ...moves].sort((a, b) => a.at - b.at),
-    healAt: FIRST_MS + length + 500,
-    duplicates: random.chance(0.3) ? random.between(0, 0.5) : 0,
-    clockRates: Array.from({ length: nodes }, () =>
-      random.chance(0.3) ? random.between(0.97, 1.03) : 1,
-    ),
-    writeEveryMs: random.between(15, 60),
-    ...keptOf(new Random(seed, "log")),
-  };
-}
+import { Operator } from "./operator.ts";
+import type { Action, Scenario } from "./scenario.ts";
 
 /** Carries the actions out, counts what took effect, and ends all of it at the healing. */
 export class Faults {
@@ -132,6 +16,7 @@ export class Faults {
     readonly match: (proc: Proc) => boolean;
   }[] = [];
   readonly #undo: (() => void)[] = [];
+  readonly #operator: Operator;
   primaryFaults = 0;
   injected = 0;
   switchovers = 0;
@@ -141,6 +26,7 @@ export class Faults {
   constructor(cluster: Cluster, scenario: Scenario) {
     this.#cluster = cluster;
     this.#scenario = scenario;
+    this.#operator = new Operator(cluster);
     cluster.onDurableStep = (proc) => this.#durableStep(proc);
   }
 
@@ -182,20 +68,32 @@ export class Faults {
     if (this.deaf !== undefined) return this.deaf;
     // It may be the only one who knows where the others went.
     if (this.#scenario.actions.some(({ kind }) => kind === "move")) return undefined;
-    const { hosts, files, network, engine } = this.#cluster;
+    const { files, network, engine } = this.#cluster;
     const random = engine.random("core");
     if (!random.chance(0.25)) return undefined;
-    const whole = [...hosts.values()].filter(({ config }) => {
-      const dir = config.data?.dir ?? "";
-      return dataOf(files, dir)?.torn === false && !files.has(`${dir}.marker`);
-    });
-    if (whole.length < hosts.size) return undefined;
+    // Where members change, only from a cluster that is done with that, and has none to spare.
+    const { members } = this.#cluster.checks.data.newestState();
+    const spoken = members.every(({ promotable, sync }) => promotable && sync);
+    if (this.#scenario.spares !== undefined && !(spoken && isWhole(this.#cluster)))
+      return undefined;
+    const whole = members
+      .map(({ node_id }) => this.#cluster.host(node_id))
+      .filter(({ config }) => {
+        const dir = config.data?.dir ?? "";
+        return dataOf(files, dir)?.torn === false && !files.has(`${dir}.marker`);
+      });
+    if (whole.length < Math.max(members.length, 3)) return undefined;
     const lost = random.pick(whole);
     lost.supervised = false;
     network.dark.add(lost.id);
     for (const proc of lost.procs()) engine.kill(proc);
     engine.trace(lost.id, "stays dead");
     return lost.id;
+  }
+
+  /** Everything has healed, and nothing goes on. */
+  relent(): void {
+    this.#operator.relent();
   }
 
   #durableStep(proc: Proc): void {
@@ -375,6 +273,13 @@ export class Faults {
         return;
       case "retime":
         this.#cluster.host(node).retime(amount);
+        return;
+      case "add_node":
+      case "remove_node":
+      case "replace_node":
+      case "set_node":
+        if (kind === "replace_node" && node === this.#primary()) this.primaryFaults += 1;
+        if (!this.#operator.begin(kind, { node, ms, amount })) engine.trace(node, `no ${kind} now`);
         return;
     }
   }

@@ -21,6 +21,7 @@ export interface Summary {
   readonly snapshots: number;
   readonly faults: number;
   readonly primaryFaults: number;
+  readonly changes: Readonly<Record<string, number>>;
   readonly hashes: Readonly<Record<string, string>>;
 }
 

@@ -5,8 +5,10 @@
 import { BootstrapFailed, imageOf } from "./bootstrap.ts";
 import type { Violation } from "./checkers/checks.ts";
 import { Cluster, type Image } from "./cluster.ts";
-import { Faults, type Scenario } from "./faults.ts";
+import { whyUnwell } from "./convergence.ts";
+import { Faults } from "./faults.ts";
 import { Readers } from "./readers.ts";
+import { type Action, isChangeKind, type Scenario } from "./scenario.ts";
 import { Workload } from "./workload.ts";
 import { enter } from "./world.ts";
 
@@ -33,6 +35,8 @@ export interface Outcome {
   readonly snapshots: number;
   readonly injected: number;
   readonly primaryFaults: number;
+  /** Changes of the members that were committed while a fault was in effect. */
+  readonly changes: readonly string[];
   readonly events: readonly string[];
 }
 
@@ -53,12 +57,13 @@ export async function run(scenario: Scenario, options: RunOptions = {}): Promise
 /** A run that did not get to its end. */
 function failed(scenario: Scenario, violations: readonly Violation[], events: string): Outcome {
   const none = { steps: 0, virtualMs: 0, acknowledged: 0, committed: 0, promotions: 0, leaders: 0 };
-  const nothing = { ...none, reads: 0, snapshots: 0, injected: 0, primaryFaults: 0, hash: "" };
+  const injected = { injected: 0, primaryFaults: 0, changes: [] };
+  const nothing = { ...none, ...injected, reads: 0, snapshots: 0, hash: "" };
   return { scenario, violations, ...nothing, events: events.split("\n") };
 }
 
 async function runFrom(image: Image, scenario: Scenario, options: RunOptions): Promise<Outcome> {
-  const cluster = new Cluster(scenario.seed, scenario.shape, image, scenario.keepEntries);
+  const cluster = new Cluster(scenario.seed, scenario.shape, image, scenario);
   const { engine, checks, hosts, network } = cluster;
   if (options.onTrace !== undefined) engine.onTrace = options.onTrace;
   const rejected = (error: unknown) =>
@@ -70,6 +75,7 @@ async function runFrom(image: Image, scenario: Scenario, options: RunOptions): P
     network.base = { ...network.base, duplicates: scenario.duplicates };
     for (const host of hosts.values()) {
       host.clockRate = scenario.clockRates[host.id - 1] ?? 1;
+      if (!host.deployed) continue;
       host.startStore();
       engine.after(engine.random("timers").between(0, 400), "node.on", () => host.startWorker());
     }
@@ -88,7 +94,7 @@ async function runFrom(image: Image, scenario: Scenario, options: RunOptions): P
     if (scenario.actions.length === 0 && lost === undefined && epochs() > settled) {
       checks.violated("D16", `${epochs() - settled} failovers, and nothing had failed`);
     }
-    await converge(cluster, workload, lost);
+    await converge(cluster, workload, { faults, lost });
     return {
       scenario,
       violations: checks.violations,
@@ -103,6 +109,7 @@ async function runFrom(image: Image, scenario: Scenario, options: RunOptions): P
       snapshots: checks.control.snapshots,
       injected: faults.injected,
       primaryFaults: faults.primaryFaults,
+      changes: underFaults(scenario, checks.changes),
       events: engine.ring.slice(-200),
     };
   } finally {
@@ -112,10 +119,25 @@ async function runFrom(image: Image, scenario: Scenario, options: RunOptions): P
   }
 }
 
+/** What a fault leaves behind goes on for so long: an election, a failover. */
+const AFTERMATH_MS = 1500;
+
+/** Of what was committed, and when: what came while a fault had its effect. */
+function underFaults(
+  { actions }: Scenario,
+  changes: readonly { readonly kind: string; readonly at: number }[],
+): string[] {
+  const hits = ({ kind, at: from, ms }: Action, at: number) =>
+    !isChangeKind(kind) && at >= from && at <= from + ms + AFTERMATH_MS;
+  return changes
+    .filter(({ at }) => actions.some((action) => hits(action, at)))
+    .map(({ kind }) => kind);
+}
+
 async function converge(
   cluster: Cluster,
   workload: Workload,
-  lost: number | undefined,
+  { faults, lost }: { readonly faults: Faults; readonly lost: number | undefined },
 ): Promise<void> {
   const { engine, checks } = cluster;
   const healed = engine.now;
@@ -125,6 +147,7 @@ async function converge(
   if (!acknowledgedSince()) {
     // A longer copy may still be under way; this tells the two apart.
     engine.trace("--", `nothing acknowledged within ${SERVES_MS} ms after the healing`);
+    faults.relent();
   }
   await engine.runUntil(healed + CONVERGE_MS, () => well() || engine.steps > STEP_LIMIT);
   if (!well()) {
@@ -145,43 +168,13 @@ async function converge(
   else if (well()) checks.violated("D11", "the primary was lost again at rest");
 }
 
-/** What keeps this cluster from being whole: one primary, every other member streaming from it. */
-function whyUnwell(cluster: Cluster, lost: number | undefined): string | undefined {
-  const primary = cluster.primary();
-  if (primary === undefined) return "no primary serves";
-  for (const host of cluster.hosts.values()) {
-    if (host.id === primary.node || host.id === lost) continue;
-    const server = host.server();
-    if (server === undefined || !server.ready) return `node ${host.id} runs no data server`;
-    if (!server.inRecovery) return `node ${host.id} is a second primary`;
-    if (server.receiver.upstream() !== primary)
-      return `node ${host.id} does not stream from the primary`;
-    if (server.receiver.broken) return `node ${host.id} cannot replay what it receives`;
-    if (!host.acceptor.cluster.formed) return `node ${host.id} has not applied the log`;
-  }
-  return whyUnreached(cluster, lost);
-}
-
-/** Who moved is known at its new place by everybody. */
-function whyUnreached(cluster: Cluster, lost: number | undefined): string | undefined {
-  const hosts = [...cluster.hosts.values()].filter(({ id }) => id !== lost);
-  for (const { id, config } of hosts) {
-    const ports = `${config.control.port} ${config.data?.port}`;
-    for (const { id: by, acceptor } of hosts) {
-      const known = acceptor.cluster.members.find(({ node_id }) => node_id === id);
-      if (`${known?.control_port} ${known?.data_port}` === ports) continue;
-      return `node ${by} knows node ${id} at another address`;
-    }
-  }
-  return undefined;
-}
-
 function atRest(cluster: Cluster, lost: number | undefined): string | undefined {
   const why = whyUnwell(cluster, lost);
   if (why !== undefined) return why;
   const primary = cluster.primary();
   const ids = (primary?.data.wal ?? []).map(({ id }) => id);
-  for (const host of cluster.hosts.values()) {
+  for (const { node_id } of cluster.checks.data.newestState().members) {
+    const host = cluster.host(node_id);
     if (host.id === lost) continue;
     const server = host.server();
     const own = server?.data.wal ?? [];

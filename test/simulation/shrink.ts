@@ -1,6 +1,7 @@
 /** Delta debugging: the fewest actions with which a run still violates the same invariant. */
-import type { Action, Scenario } from "./faults.ts";
+
 import { type Outcome, run } from "./run.ts";
+import type { Action, Scenario } from "./scenario.ts";
 
 /** Tries no more than `limit` runs. */
 export async function shrink(failed: Outcome, limit = 60): Promise<Scenario> {

@@ -8,6 +8,8 @@ import { type Summary, simulate } from "./programs.ts";
 const LIMIT_MS = 14 * 60_000;
 /** Half a second of a core each. */
 const SEEDS = Number(process.env.SIMULATE_SEEDS ?? (fully ? 2000 : 500));
+/** More than half a second each. */
+const CHANGED = fully ? 400 : 25;
 const CORPUS = join(import.meta.dirname, "corpus");
 
 test(`${SEEDS} seeds hold`, { timeout: LIMIT_MS }, async () => {
@@ -39,6 +41,22 @@ test("timers that change under way, each node's on its own, break nothing", {
   expect(summary.failed, output.slice(-12_000)).toEqual([]);
   expect(summary.faults).toBeGreaterThan(40);
   expect(summary.leaders).toBeGreaterThan(40);
+});
+
+test(`${CHANGED} seeds in which the members change hold`, { timeout: LIMIT_MS }, async () => {
+  const half = Math.ceil(CHANGED / 2);
+  const runs = await Promise.all([
+    simulate(["--changes", "--seeds", String(half), "--from", "1"]),
+    simulate(["--changes", "--seeds", String(CHANGED - half), "--from", String(half + 1)]),
+  ]);
+  for (const { summary, output } of runs) {
+    expect(summary.failed, output.slice(-12_000)).toEqual([]);
+  }
+  // Not empty: changes of each kind were committed while a fault had its effect.
+  for (const kind of ["add_member", "voter", "remove", "readmit", "set_member"]) {
+    const count = runs.reduce((sum, { summary }) => sum + (summary.changes[kind] ?? 0), 0);
+    expect(count, kind).toBeGreaterThanOrEqual(CHANGED / 10);
+  }
 });
 
 test("20 seeds twice, in two processes, leave the same traces, and one of them alone its own", {

@@ -12,10 +12,14 @@ export interface World {
   readonly network: Network;
   readonly checks: Checks;
   readonly hosts: ReadonlyMap<number, Host>;
+  /** Whether there are nodes that could become members. */
+  readonly mayGrow: boolean;
   /** Every process that was ever started and is not reaped, by pid. */
   readonly procs: Map<number, Proc>;
   /** Running data servers by their folder's path. */
   readonly servers: Map<string, DataServer>;
+  /** Postmasters that were spawned there and have done nothing yet; whoever looks for processes finds them too. */
+  readonly starting: Map<string, DataServer>;
   /** A durable step of a process (file synced, transaction committed): faults count them. */
   durableStep(proc: Proc | undefined): void;
 }

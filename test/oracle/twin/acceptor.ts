@@ -36,7 +36,7 @@ import { checkReport, historyEpoch } from "./reports.ts";
 import { sampleOf } from "./sample.ts";
 import { compacted, type Image, installed, takeParts } from "./snapshot.ts";
 import { SqlError } from "./sql-error.ts";
-import { type AcceptorIdentity, hasVoice } from "./voice.ts";
+import { type AcceptorIdentity, checkSender, hasVoice } from "./voice.ts";
 import { freshVolatile, openGate, turnGate, type Volatile } from "./volatile.ts";
 import { acceptLeader, preVerdict, type Voter, verdict } from "./votes.ts";
 
@@ -98,7 +98,7 @@ export class Acceptor {
 
   /** raft.sample */
   sample(): StoreSample {
-    return sampleOf(this.#durable, this.#volatile);
+    return sampleOf(this.#durable, this.#volatile, this.identity);
   }
 
   /** raft.mark_silent */
@@ -368,16 +368,8 @@ export class Acceptor {
     this.#volatile.handedOver.set(epoch, { shutdownLsn, problem });
   }
 
-  /** raft.check_sender, without the login, which is the connection's affair. */
-  #checkSender({ clusterId, nodeId, incarnation }: Sender): void {
-    if (clusterId !== this.identity.clusterId) {
-      throw new SqlError("RF008", `node ${nodeId} belongs to another cluster`);
-    }
-    const member = this.#durable.cluster.members.find(({ node_id }) => node_id === nodeId);
-    if (member === undefined) throw new SqlError("RF008", `node ${nodeId} is no member`);
-    if (member.incarnation !== null && member.incarnation !== incarnation) {
-      throw new SqlError("RF008", `node ${nodeId} is not the incarnation this cluster knows`);
-    }
+  #checkSender(from: Sender): void {
+    checkSender(this.cluster, this.identity, from);
   }
 
   #voter({ counter }: VoteRequest): Voter {

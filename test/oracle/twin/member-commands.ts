@@ -118,6 +118,7 @@ export const leave: Command = (cluster, body) => {
   const stays = (one: Member) => one.voter && !one.leaving && one.node_id !== id;
   if (member.voter && !cluster.members.some(stays)) return refused(cluster, "last_voter");
   if (isWanted(cluster, id)) return refused(cluster, "is_primary");
+  if (newestOf(cluster)?.state === "opened") return refused(cluster, "not_settled");
   const event = { event: "member_leaving", node_id: id, from_state: member.state };
   const noted = member.leaving ? undefined : { ...event, to_state: "leaving" };
   const { cluster: after, outcome } = done(

@@ -2,10 +2,18 @@
 import type { StoreSample } from "../../../src/db/raft.ts";
 import type { Durable } from "./learn-commit.ts";
 import { lastIndex, termAt } from "./log.ts";
+import { type AcceptorIdentity, hasVoice } from "./voice.ts";
 import type { Volatile } from "./volatile.ts";
 
-export function sampleOf(durable: Durable, volatile: Volatile): StoreSample {
+export function sampleOf(
+  durable: Durable,
+  volatile: Volatile,
+  identity: AcceptorIdentity,
+): StoreSample {
   const { state, cluster } = durable;
+  // raft.members: itself only as what it may be.
+  const votes = ({ node_id, voter }: (typeof cluster.members)[number]) =>
+    voter && (node_id !== identity.nodeId || hasVoice(cluster, identity));
   const newest = cluster.epochs.at(-1);
   const last = lastIndex(durable);
   return {
@@ -27,8 +35,8 @@ export function sampleOf(durable: Durable, volatile: Volatile): StoreSample {
       incarnation: member.incarnation,
       host: member.control_host,
       port: member.control_port,
-      voter: member.voter,
+      voter: votes(member),
     })),
-    voters: cluster.members.filter(({ voter }) => voter).map(({ node_id }) => node_id),
+    voters: cluster.members.filter(votes).map(({ node_id }) => node_id),
   };
 }

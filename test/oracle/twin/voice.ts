@@ -1,12 +1,16 @@
-/** Who may vote, as its own store knows: the functions raft.is_admitted and raft.has_voice. */
+/** Who may vote, and who is heard, as the own store knows: raft.is_admitted, raft.has_voice, raft.check_sender. */
 import type { NodeId } from "../../../src/core/ids.ts";
+import type { Sender } from "../../../src/db/peer.ts";
 import type { Cluster } from "./cluster.ts";
+import { SqlError } from "./sql-error.ts";
 
 export interface AcceptorIdentity {
   readonly nodeId: NodeId;
   readonly clusterId: string;
   /** The incarnation of a life that the log must admit first. */
   readonly newcomer?: string;
+  /** Whether a node that the log does not know has a login all the same: a member has introduced it. */
+  readonly hasLogin?: (id: NodeId) => boolean;
 }
 
 const self = ({ members }: Cluster, { nodeId }: AcceptorIdentity) =>
@@ -21,4 +25,23 @@ export function isAdmitted(cluster: Cluster, identity: AcceptorIdentity): boolea
 /** raft.has_voice */
 export function hasVoice(cluster: Cluster, identity: AcceptorIdentity): boolean {
   return self(cluster, identity) !== undefined && isAdmitted(cluster, identity);
+}
+
+/** raft.check_sender, without the login of members, which is the connection's affair. */
+export function checkSender(
+  { members, left }: Cluster,
+  identity: AcceptorIdentity,
+  { clusterId, nodeId, incarnation }: Sender,
+): void {
+  if (clusterId !== identity.clusterId) {
+    throw new SqlError("RF008", `node ${nodeId} belongs to another cluster`);
+  }
+  const member = members.find(({ node_id }) => node_id === nodeId);
+  if (member === undefined) {
+    if (left.get(nodeId) !== incarnation && identity.hasLogin?.(nodeId)) return;
+    throw new SqlError("RF008", `node ${nodeId} is no member`);
+  }
+  if (member.incarnation !== null && member.incarnation !== incarnation) {
+    throw new SqlError("RF008", `node ${nodeId} is not the incarnation this cluster knows`);
+  }
 }

@@ -111,9 +111,10 @@ export async function serverProcesses({
 }: {
   readonly dataDir: string;
 }): Promise<ProcessInfo[]> {
-  const server = world().servers.get(dataDir);
-  if (server === undefined) return [];
-  return [server.proc, server.work].map(infoOf).filter((info) => info !== undefined);
+  const { servers, starting } = world();
+  const server = servers.get(dataDir);
+  const procs = [starting.get(dataDir)?.proc, server?.proc, server?.work];
+  return procs.flatMap((proc) => (proc === undefined ? [] : (infoOf(proc) ?? [])));
 }
 
 export async function runsIn(pid: number, dataDir: string): Promise<boolean> {
@@ -121,8 +122,11 @@ export async function runsIn(pid: number, dataDir: string): Promise<boolean> {
 }
 
 export async function postmasterOf(dataDir: string): Promise<ProcessInfo | undefined> {
-  const server = world().servers.get(dataDir);
-  return server === undefined ? undefined : infoOf(server.proc);
+  const { servers, starting } = world();
+  const running = [starting.get(dataDir), servers.get(dataDir)].find(
+    (server) => server?.proc.dead === false,
+  );
+  return running === undefined ? undefined : infoOf(running.proc);
 }
 
 export async function processesByPs(): Promise<ProcessInfo[]> {

@@ -11,6 +11,7 @@ import type { Store } from "../model/store.ts";
 import type { Rec, StampRow } from "../model/wal.ts";
 import { ControlChecks } from "./control.ts";
 import { DataChecks } from "./data.ts";
+import { isChange } from "./members.ts";
 
 /** How the modelled servers misbehave in this run; the fault plan sets it. */
 export interface Plan {
@@ -46,6 +47,8 @@ export class Checks {
   readonly control: ControlChecks;
   readonly data: DataChecks;
   plan: Plan = { ...CALM };
+  /** Changes of the members, and of what is wanted of them, that were committed: what, and when. */
+  readonly changes: { readonly kind: string; readonly at: number }[] = [];
   readonly #engine: Engine;
 
   constructor(engine: Engine, hosts: ReadonlyMap<number, Host>) {
@@ -88,10 +91,18 @@ export class Checks {
     this.control.committed(store.node);
   }
   applied(store: Store, before: Durable): void {
-    for (const { index, kind, outcome } of this.control.applied(store.node, before)) {
+    for (const { index, kind, outcome, first } of this.control.applied(store.node, before)) {
       this.#engine.trace(store.node, `applies ${index} ${kind}: ${outcome}`);
+      if (first && (isChange(kind) || kind === "set_member")) {
+        this.changes.push({ kind, at: this.#engine.now });
+      }
       if (kind.startsWith("rule")) this.data.rulesChanged();
     }
+  }
+  begunAnew(node: number, former: string): void {
+    this.control.begunAnew(node, former);
+    this.data.begunAnew(node);
+    this.#engine.trace(node, "begins anew: its control store is lost");
   }
   forgot(store: Store): void {
     this.control.forgot(store.node);

@@ -1,6 +1,7 @@
 /** R1 to R13 as far as the product has what they speak of: looked at on each call and each applied entry. */
 import { isDeepStrictEqual } from "node:util";
 import type { Acceptor, Durable } from "../../oracle/twin/acceptor.ts";
+import { isChange, MemberChecks } from "./members.ts";
 
 type Report = (invariant: string, message: string) => void;
 
@@ -8,6 +9,14 @@ type Report = (invariant: string, message: string) => void;
 export interface Voter {
   readonly acceptor: Pick<Acceptor, "base" | "log" | "state" | "cluster">;
   readonly incarnation: string;
+}
+
+/** An entry that a node has applied; `first`: before any other. */
+export interface Told {
+  readonly index: number;
+  readonly kind: string;
+  readonly outcome: string;
+  readonly first: boolean;
 }
 
 /** One answered call of a peer. */
@@ -37,11 +46,16 @@ export class ControlChecks {
   readonly #voters: ReadonlyMap<number, Voter>;
   readonly #report: Report;
   readonly #leaders = new Map<number, number>();
-  /** Granted votes for ever: member and term to candidate. */
+  /** Granted votes for ever: life of a member and term to candidate. */
   readonly #votes = new Map<string, number>();
+  /** Who has voted for this candidate in this term, in which life. */
+  readonly #ballots = new Map<string, Map<number, string>>();
+  readonly members: MemberChecks;
   readonly #entries = new Map<string, string>();
   /** Of each node's log: a chain over its entries, so that equal links mean equal beginnings. */
   readonly #chains = new Map<number, string[]>();
+  /** Logs of lives that are over: what they held was held, as long as the members speak of them. */
+  readonly #lost: { readonly node: number; readonly life: string; readonly chain: string[] }[] = [];
   /** The chain up to each committed entry, and the term in which that was first known. */
   readonly #committed: { readonly link: string; readonly term: bigint }[] = [];
   readonly #outcomes = new Map<number, string>();
@@ -56,6 +70,7 @@ export class ControlChecks {
   constructor(voters: ReadonlyMap<number, Voter>, report: Report) {
     this.#voters = voters;
     this.#report = report;
+    this.members = new MemberChecks(report);
   }
 
   /** What earlier runs of this very cluster have committed and voted: an image does not begin at nothing. */
@@ -68,10 +83,22 @@ export class ControlChecks {
         const term = acceptor.log[index - 1]?.term ?? 0n;
         this.#committed[index] ??= { link: chain[index] as string, term };
       }
-      if (votedFor !== undefined) this.#votes.set(`${node}:${term}`, votedFor);
+      if (votedFor !== undefined) this.#voted(node, Number(term), votedFor);
       for (const [key, found] of acceptor.cluster.proposals)
         this.#answers.set(key, `${found.index} ${found.outcome}`);
     }
+    const acceptors = [...this.#voters.values()].map(({ acceptor }) => acceptor);
+    const { state, cluster } = acceptors.reduce((a, b) =>
+      b.state.appliedIndex > a.state.appliedIndex ? b : a,
+    );
+    this.members.begin(cluster.members, Number(state.appliedIndex));
+  }
+
+  /** A store was made anew: nothing of the former one's log and promises is there. */
+  begunAnew(node: number, life: string): void {
+    this.#lost.push({ node, life, chain: this.#chains.get(node) ?? [] });
+    this.#chains.delete(node);
+    this.#marks.delete(node);
   }
 
   commitIndex(): number {
@@ -85,10 +112,7 @@ export class ControlChecks {
   }
 
   called({ name, to, from, incarnation, term, commit, granted, installed }: Call): void {
-    const known = this.#voters.get(from)?.incarnation;
-    if (known !== undefined && known !== incarnation) {
-      this.#report("R13", `${name} of node ${from} was accepted from another incarnation`);
-    }
+    this.#fromMember(to, from, incarnation, name);
     if (name === "peer.request_vote" && granted) this.#voted(to, term, from);
     if (name === "peer.install_snapshot" && installed) this.snapshots += 1;
     if (!LEADS.has(name)) return;
@@ -97,10 +121,25 @@ export class ControlChecks {
       this.#leaders.set(term, from);
       this.leaderChanges += 1;
       this.#leaderIsComplete(from, term);
+      this.members.won(from, term, this.#ballots.get(`${term}:${from}`) ?? new Map());
     } else if (leader !== from) {
       this.#report("R1", `nodes ${leader} and ${from} both lead term ${term}`);
     }
     if (name === "peer.append_entries") this.#countsOwnTerm(term, commit);
+  }
+
+  /** As the node that was called knows its members; one that it does not know must be one by the log (H53). */
+  #fromMember(to: number, from: number, incarnation: string, name: string): void {
+    const members = this.#voters.get(to)?.acceptor.cluster.members ?? [];
+    const member = members.find(({ node_id }) => node_id === from);
+    if (member === undefined && this.members.known !== undefined) {
+      if (this.members.includes(from, incarnation)) return;
+      this.#report("R13", `${name} of node ${from} was accepted, which is no member`);
+    }
+    const known = member === undefined ? this.#voters.get(from)?.incarnation : member.incarnation;
+    if (known != null && known !== incarnation) {
+      this.#report("R13", `${name} of node ${from} was accepted from another incarnation`);
+    }
   }
 
   #leaderIsComplete(leader: number, term: number): void {
@@ -126,7 +165,10 @@ export class ControlChecks {
   }
 
   #voted(voter: number, term: number, candidate: number): void {
-    const key = `${voter}:${term}`;
+    const life = this.#voters.get(voter)?.incarnation ?? "";
+    const ballot = this.#ballots.get(`${term}:${candidate}`) ?? new Map<number, string>();
+    this.#ballots.set(`${term}:${candidate}`, ballot.set(voter, life));
+    const key = `${voter}/${life}:${term}`;
     const before = this.#votes.get(key);
     if (before !== undefined && before !== candidate) {
       this.#report("R2", `node ${voter} voted for ${before} and ${candidate} in term ${term}`);
@@ -151,6 +193,9 @@ export class ControlChecks {
     chain.length = from + 1;
     for (let index = from + 1; index <= end; index += 1) {
       const entry = this.#entry(node, index);
+      if (entry !== undefined && !this.#entries.has(`${index}:${entry.term}`)) {
+        this.members.proposed({ ...entry, index }, this.#openChange(node, index));
+      }
       chain[index] = linkOf(chain[index - 1], entry);
       const key = `${index}:${entry?.term}`;
       const before = this.#entries.get(key);
@@ -162,6 +207,14 @@ export class ControlChecks {
     this.#chains.set(node, chain);
   }
 
+  /** The newest change of the members in this log below an entry, unless it is committed. */
+  #openChange(node: number, below: number): number | undefined {
+    for (let index = below - 1; index > this.commitIndex(); index -= 1) {
+      if (isChange(this.#entry(node, index)?.kind ?? "")) return index;
+    }
+    return undefined;
+  }
+
   /** A node's commit index has risen. */
   committed(node: number): void {
     const { commitIndex, term } = (this.#voters.get(node) as Voter).acceptor.state;
@@ -170,6 +223,8 @@ export class ControlChecks {
     for (let index = Math.max(1, this.#committed.length); index <= upTo; index += 1) {
       this.#held(index, chain[index]);
       this.#committed[index] = { link: chain[index] as string, term };
+      const entry = this.#entry(node, index);
+      if (entry !== undefined) this.members.committed(entry.term);
     }
     if (upTo > 0 && this.#committed[upTo]?.link !== chain[upTo]) {
       this.#report("R5", `node ${node} commits another entry ${upTo}`);
@@ -178,11 +233,21 @@ export class ControlChecks {
 
   /** In a majority's durable rows, at this moment. */
   #held(index: number, link: string | undefined): void {
-    const nodes = [...this.#voters.keys()];
-    const holders = nodes.filter((node) => this.#chains.get(node)?.[index] === link);
-    if (holders.length * 2 > nodes.length) return;
-    const count = `${holders.length} of ${nodes.length}`;
-    this.#report("R6", `entry ${index} counts as committed, and ${count} hold it`);
+    const nodes = [...this.#voters];
+    const holders = nodes.filter(([node]) => this.#chains.get(node)?.[index] === link);
+    const lives = new Map(holders.map(([node, { incarnation }]) => [node, incarnation] as const));
+    for (const { node, life, chain } of this.#lost) {
+      if (chain[index] === link && this.members.includes(node, life)) lives.set(node, life);
+    }
+    const { known } = this.members;
+    const enough =
+      known === undefined ? holders.length * 2 > nodes.length : this.members.decide(lives);
+    if (enough) return;
+    const by = [...lives.keys()].join(", ");
+    this.#report(
+      "R6",
+      `entry ${index} counts as committed, and of ${nodes.length} only ${by} hold it`,
+    );
   }
 
   /** A crash took durable rows: what counts as committed must still be held by a majority (R6). */
@@ -193,9 +258,10 @@ export class ControlChecks {
   }
 
   /** A node's applied index has risen from where it stood in `before`; outcomes by entry, for the trace. */
-  applied(node: number, before: Durable): { index: number; kind: string; outcome: string }[] {
+  applied(node: number, before: Durable): Told[] {
     const { incarnation, acceptor } = this.#voters.get(node) as Voter;
-    const told: { index: number; kind: string; outcome: string }[] = [];
+    const told: Told[] = [];
+    let missed = false;
     const { appliedIndex } = acceptor.state;
     this.#stateIsThatOf(node, before);
     for (let index = Number(before.state.appliedIndex) + 1; index <= appliedIndex; index += 1) {
@@ -205,7 +271,10 @@ export class ControlChecks {
       const found = acceptor.cluster.proposals.get(key);
       const first = before.cluster.proposals.get(key);
       // Applied and forgotten in one call: what is left says nothing of it.
-      if (first === undefined && found === undefined) continue;
+      if (first === undefined && found === undefined) {
+        missed = true;
+        continue;
+      }
       if (first !== undefined && first.index !== found?.index) {
         this.#report("R10", `${key} took effect at entry ${first.index}, and again at ${index}`);
       }
@@ -219,8 +288,14 @@ export class ControlChecks {
       // A refusal for coming too late is no effect.
       if (!again && found?.outcome !== "too_late")
         this.#appliedOnce(`${incarnation} ${key}`, index);
-      told.push({ index, kind: entry.kind, outcome: again ? "again" : String(found?.outcome) });
+      const outcome = again ? "again" : String(found?.outcome);
+      const { kind, body } = entry;
+      const isFirst = outcome === "ok" && this.members.applied({ index, kind, body });
+      told.push({ index, kind, outcome, first: isFirst });
     }
+    const { members } = acceptor.cluster;
+    if (missed) this.members.begin(members, Number(appliedIndex));
+    else this.members.compare(node, members, Number(appliedIndex));
     return told;
   }
 
@@ -272,7 +347,7 @@ export class ControlChecks {
     ) {
       this.#report("R8", `node ${node} went back from ${show(before)} to ${show(now)}`);
     }
-    if (before !== undefined && pledge < before.pledge) {
+    if (before?.incarnation === incarnation && pledge < before.pledge) {
       this.#report("D5", `node ${node} forgot its pledge for epoch ${before.pledge}`);
     }
     this.#marks.set(node, now);

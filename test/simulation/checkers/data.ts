@@ -61,9 +61,10 @@ export class DataChecks {
       this.#report("D12", `node ${server.node} starts a server that is not read-only`);
   }
 
-  /** A node says that nothing of its data server is left (H26). */
+  /** A node says that nothing of its data server is left (H26). Such a word may be late: one begun since only reads. */
   claimedFenced(node: number): void {
-    if (this.#hosts.get(node)?.server() === undefined) return;
+    const server = this.#hosts.get(node)?.server();
+    if (server === undefined || (server.inRecovery && !server.promoting)) return;
     this.#report("D7", `node ${node} claims a fence, and processes of its data server live`);
   }
 
@@ -172,6 +173,11 @@ export class DataChecks {
       this.#report("D5", `node ${store.node} reports for epoch ${epoch} while a receiver runs`);
     }
     this.flushed(server);
+  }
+
+  /** Its report was that of a life that is over; what it holds has another name from now on (H56). */
+  begunAnew(node: number): void {
+    this.#reports.delete(node);
   }
 
   followed(store: Store, epoch: number): void {

@@ -68,6 +68,7 @@ export class DataServer implements Service {
     this.receiver = new Receiver(this);
     world.procs.set(this.proc.pid, this.proc);
     const former = world.servers.get(dataDir);
+    world.starting.set(dataDir, this);
     this.proc.onDeath.push(() => this.#postmasterEnded());
     this.work.onDeath.push(() => this.#workEnded());
     engine.after(this.#ms(1, 6), "server.begin", () => this.#begin(former), this.proc);
@@ -97,7 +98,8 @@ export class DataServer implements Service {
   //  Life
 
   #begin(former: DataServer | undefined): void {
-    const { files, checks } = this.world;
+    const { files, checks, starting } = this.world;
+    if (starting.get(this.dataDir) === this) starting.delete(this.dataDir);
     if (former !== undefined && former !== this && !former.work.dead) {
       this.trace("does not start: a pre-existing shared memory block is in use");
       this.end();

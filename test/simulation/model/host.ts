@@ -28,9 +28,13 @@ export class Host {
   readonly id: number;
   config: Config;
   /** What the control store never forgets, whether it runs or not. */
-  readonly acceptor: Acceptor;
-  readonly incarnation: string;
-  readonly kept: Kept;
+  acceptor: Acceptor;
+  incarnation: string;
+  kept: Kept;
+  /** Members that the log of this node need not know: others have introduced them. */
+  logins: ReadonlySet<number> = new Set();
+  /** Whether anything was ever installed here. */
+  deployed = true;
   store: Store | undefined;
   worker: Proc | undefined;
   #world: World;
@@ -47,6 +51,18 @@ export class Host {
     this.acceptor = own.acceptor;
     this.incarnation = own.incarnation;
     this.kept = own.kept;
+  }
+
+  /** Nothing is left of the store that was. */
+  beginAnew({
+    acceptor,
+    incarnation,
+    kept,
+  }: Pick<Host, "acceptor" | "incarnation" | "kept">): void {
+    this.acceptor = acceptor;
+    this.incarnation = incarnation;
+    this.kept = kept;
+    this.store = undefined;
   }
 
   server(): DataServer | undefined {
@@ -68,7 +84,7 @@ export class Host {
   }
 
   startWorker(): void {
-    if (this.worker !== undefined && !this.worker.dead) return;
+    if (!this.deployed || (this.worker !== undefined && !this.worker.dead)) return;
     this.supervised = true;
     const { engine, checks } = this.#world;
     const proc = engine.spawn("worker", this.id);

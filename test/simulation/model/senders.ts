@@ -12,6 +12,8 @@ export interface Sender {
   readonly run: number;
   /** Each walsender holds its own parsed copy of the rule, read again late (H17). */
   rule: SyncRule;
+  /** Up to here WAL was sent when it was told to read the rule again, which it has not done yet. */
+  toldAt: number | undefined;
   sent: number;
   flushed: number;
   heardAt: number;
@@ -59,6 +61,7 @@ export class Senders {
       slot,
       run,
       rule: parseRule(server.conf.get("synchronous_standby_names") ?? ""),
+      toldAt: undefined,
       sent: at,
       flushed: 0,
       heardAt: world.engine.now,
@@ -100,13 +103,16 @@ export class Senders {
       const wait = late
         ? engine.random("timers").between(20, 800)
         : engine.random("timers").between(0.5, 10);
-      const read = () => {
-        sender.rule = parseRule(this.#server.conf.get("synchronous_standby_names") ?? "");
-        this.#server.world.checks.rulesMayHaveChanged(this.#server);
-        this.#evaluateBy(sender);
-      };
-      engine.after(wait, "walsender.reload", read, this.#server.work);
+      sender.toldAt ??= sender.sent;
+      engine.after(wait, "walsender.reload", () => this.#read(sender), this.#server.work);
     }
+  }
+
+  #read(sender: Sender): void {
+    sender.toldAt = undefined;
+    sender.rule = parseRule(this.#server.conf.get("synchronous_standby_names") ?? "");
+    this.#server.world.checks.rulesMayHaveChanged(this.#server);
+    this.#evaluateBy(sender);
   }
 
   /** Send what is flushed and not sent. */
@@ -135,6 +141,8 @@ export class Senders {
     const { world, data } = this.#server;
     sender.heardAt = world.engine.now;
     if (flushed <= sender.flushed) return;
+    // WalSndLoop looks for a reload before it hears anybody: what answers WAL sent since comes after that.
+    if (sender.toldAt !== undefined && flushed > sender.toldAt) this.#read(sender);
     sender.flushed = flushed;
     const slot = data.slots.get(sender.slot);
     if (slot !== undefined) slot.restart = Math.max(slot.restart, Math.min(flushed, data.end()));

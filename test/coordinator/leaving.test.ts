@@ -1,0 +1,48 @@
+/** A leader that is itself to leave: leadership moves off it, to whoever may have it. */
+import { expect, test } from "vitest";
+import { decide } from "../../src/coordinator/rules.ts";
+import { member, World } from "./world.ts";
+
+/** Node 2 leads and is to leave; node 3 is primary and serves; nodes 1 and 4 are there too. */
+function cluster(primaryVotes: boolean): World {
+  const world = new World(
+    [
+      member(1, { state: "attached" }),
+      member(2, { state: "attached", leaving: true, promotable: false, sync: false }),
+      member(3, { state: "attached", voter: primaryVotes }),
+    ],
+    2,
+  );
+  world.view.formed = true;
+  world.apply({ kind: "found", body: { node_id: 3, system_identifier: "7", mode: "quorum" } });
+  const [epoch] = world.view.epochs;
+  if (epoch === undefined) throw new Error("no epoch");
+  world.view.epochs = [{ ...epoch, node_id: 3, state: "serving" }];
+  world.view.rule = { version: 3n, k: 1, cohort: [1, 3] };
+  world.see(3, {
+    role: "primary",
+    state: "streaming",
+    epoch: 1n,
+    gate_open: true,
+    attached: [1, 2],
+  });
+  world.see(1, { role: "standby", state: "streaming", epoch: 1n });
+  world.facts.epochMs = 60_000;
+  return world;
+}
+
+test("a leader that is to leave gives way to another voter where the primary does not vote", () => {
+  const world = cluster(false);
+  const { act, transferTo } = decide(world.all());
+  expect({ act, transferTo }).toEqual({ act: "transfer_to_voter", transferTo: 1 });
+  world.set(1, { store: { reach: "silent", sinceMs: 5000 } });
+  expect(decide(world.all()).act).not.toBe("transfer_to_voter");
+});
+
+test("it gives way to the primary where that votes, and to nobody while it stays", () => {
+  const voting = decide(cluster(true).all());
+  expect(voting).toMatchObject({ act: "transfer_to_primary", transferTo: 3 });
+  const staying = cluster(false);
+  staying.view.members = staying.view.members.map((one) => ({ ...one, leaving: false }));
+  expect(decide(staying.all()).act).not.toBe("transfer_to_voter");
+});
