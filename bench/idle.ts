@@ -15,12 +15,10 @@ import { readOptions } from "../scripts/options.ts";
 import { monotonicClock } from "../src/clock/clock.ts";
 import { type Cluster, startCluster } from "../test/support/cluster.ts";
 import { untilHealthy } from "../test/support/health.ts";
-import { type Process, stillAlive, workingIn } from "../test/support/processes.ts";
+import { type Process, stillAlive } from "../test/support/processes.ts";
 import { mustRun, PROJECT } from "../test/support/programs.ts";
 import { conditionsOf, describeConditions, positive, writeResult } from "./conditions.ts";
-
-const PARTS = ["worker", "helpers", "control store", "data server"] as const;
-type Part = (typeof PARTS)[number];
+import { PARTS, type Part, partsOf, pssMb } from "./parts.ts";
 
 interface Cost {
   readonly node: number;
@@ -39,26 +37,6 @@ async function cpuSeconds(pid: number, ticksPerSecond: number): Promise<number> 
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const ticks = [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index]), 0);
   return ticks / ticksPerSecond;
-}
-
-async function pssMb(pid: number): Promise<number> {
-  const text = await readFile(`/proc/${pid}/smaps_rollup`, "utf8").catch(() => "");
-  return Number(/^Pss:\s+(\d+) kB/m.exec(text)?.[1] ?? 0) / 1024;
-}
-
-/** Which of the node's parts each process belongs to. */
-function partsOf(cluster: Cluster, id: number): Record<Part, Process[]> {
-  const { data, control, worker } = cluster.node(id);
-  const all = cluster.processesOf(id);
-  const store = workingIn(all, control.dir);
-  const server = workingIn(all, data.dir);
-  const rest = all.filter((one) => !store.includes(one) && !server.includes(one));
-  return {
-    worker: rest.filter(({ pid }) => pid === worker.pid),
-    helpers: rest.filter(({ pid }) => pid !== worker.pid),
-    "control store": store,
-    "data server": server,
-  };
 }
 
 async function measure(cluster: Cluster, seconds: number): Promise<Cost[]> {
