@@ -141,10 +141,7 @@ export async function furnish(agent: Agent, db: DataConnection["db"]): Promise<v
   const { config, view } = agent;
   const logins = view.members
     .filter(({ data_port }) => data_port !== null)
-    .map(({ node_id }) => ({
-      nodeId: node_id,
-      verifier: scramVerifier(nodePassword(config, node_id)),
-    }));
+    .map(({ node_id }) => ({ nodeId: node_id, password: nodePassword(config, node_id) }));
   const { superuserPassword } = config;
   // Once, at the founding: afterwards the password is the operators'.
   const verifier =

@@ -1,5 +1,6 @@
 /** Queries to the own data server around a promotion and while it is primary. */
 import { z } from "zod";
+import { scramVerifier, verifies } from "../config/secrets.ts";
 import { type Epoch, formatLsn, type Lsn, nodeRole } from "../core/ids.ts";
 import { callMany, callOne, type Queryable, run } from "./call.ts";
 import { lsn } from "./rows.ts";
@@ -143,10 +144,10 @@ export function checkpoint(db: Queryable): Promise<void> {
   return run(db, { text: "checkpoint" });
 }
 
-/** A login for a member: its role, and the verifier of its derived password. */
+/** A login for a member: its role has the derived password. */
 export interface NodeLogin {
   readonly nodeId: number;
-  readonly verifier: string;
+  readonly password: string;
 }
 
 /**
@@ -235,19 +236,19 @@ export async function grantStamps(db: Queryable): Promise<void> {
  * A role that is there keeps its password: verifiers are salted, and each new one would be a write. One whose node had
  * left may log in again.
  */
-async function ensureLogin(db: Queryable, { nodeId, verifier }: NodeLogin): Promise<void> {
+/** One that may log in by this very password is left alone; another secret of the cluster makes another password. */
+async function ensureLogin(db: Queryable, { nodeId, password }: NodeLogin): Promise<void> {
   const name = nodeRole(nodeId);
-  if (await roleExists(db, name)) {
-    const { left } = await callOne(db, z.object({ left: z.boolean() }), {
-      text: "select not rolcanlogin as left from pg_roles where rolname = $1",
-      values: [name],
-    });
-    if (left) await run(db, { text: `alter role ${name} login` });
-    return;
+  if (!(await roleExists(db, name))) {
+    await run(db, { text: `create role ${name} nologin replication in role pgreplica_peer` });
   }
-  await run(db, {
-    text: `create role ${name} login replication in role pgreplica_peer password ${literal(verifier)}`,
+  const { verifier } = await callOne(db, z.object({ verifier: z.string().nullable() }), {
+    text: `select case when rolcanlogin then rolpassword end as verifier
+             from pg_catalog.pg_authid where rolname = $1`,
+    values: [name],
   });
+  if (verifies(verifier, password)) return;
+  await run(db, { text: `alter role ${name} login password ${literal(scramVerifier(password))}` });
 }
 
 async function roleExists(db: Queryable, name: string): Promise<boolean> {
