@@ -77,7 +77,7 @@ export const CHANGE_MUTANTS: readonly Mutant[] = [
     id: "M56b",
     bug: "a readmitted life keeps the vote of the one it replaces, in SQL",
     rule: "R9 H56",
-    killer: oracle(1),
+    killer: test("oracle/members"),
     patches: [
       {
         file: "sql/30_cluster/apply_readmit.sql",

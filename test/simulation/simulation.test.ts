@@ -9,7 +9,7 @@ const LIMIT_MS = 14 * 60_000;
 /** Half a second of a core each. */
 const SEEDS = Number(process.env.SIMULATE_SEEDS ?? (fully ? 2000 : 500));
 /** More than half a second each. */
-const CHANGED = fully ? 400 : 25;
+const CHANGED = fully ? 400 : 20;
 const CORPUS = join(import.meta.dirname, "corpus");
 
 test(`${SEEDS} seeds hold`, { timeout: LIMIT_MS }, async () => {
