@@ -57,6 +57,8 @@ export async function openScratch(
       hba_file: hba,
       shared_buffers: "8MB",
       fsync: "off",
+      // As control stores have it: compiling costs more than queries on a few rows ever would.
+      jit: "off",
     };
     const args = Object.entries(settings).flatMap(([key, value]) => ["-c", `${key}=${value}`]);
     const server = await startServer({
