@@ -95,6 +95,8 @@ export type Reach = "ok" | "refused" | "silent" | "unknown";
 export interface MemberFact {
   /** Its control store, as this node's connections see it; the own one is always `ok`. */
   readonly store: { readonly reach: Reach; readonly sinceMs: number };
+  /** The life that answers there is the one the log knows: only that one votes (H56). */
+  readonly known: boolean;
   /** Since its beat rose before our eyes; undefined: not once since this leadership began. */
   readonly beatMs: number | undefined;
   readonly seen: Seen | undefined;

@@ -15,6 +15,7 @@ import {
   type Facts,
   isDataMember,
   isHandOverLate,
+  type MemberFact,
   memberOf,
   newest,
   primaryOf,
@@ -234,9 +235,14 @@ export function departing({ self, view, members }: Facts): NodeId | undefined {
   return view.members.find(({ node_id, leaving }) => {
     if (!leaving || node_id === self || counted.includes(node_id)) return false;
     const staying = view.members.filter((one) => one.voter && one.node_id !== node_id);
-    const there = staying.filter((one) => members.get(one.node_id)?.store.reach === "ok");
+    const there = staying.filter((one) => hasVoice(members.get(one.node_id)));
     return there.length >= majority(staying.length);
   })?.node_id;
+}
+
+/** It answers, in the life whose vote counts: one that was wiped a moment ago is no part of a majority (H56). */
+function hasVoice(fact: MemberFact | undefined): boolean {
+  return fact?.store.reach === "ok" && fact.known;
 }
 
 /** Behind a closed gate only one thing helps: fewer confirmations, where the mode allows it and too few are there. */
@@ -315,7 +321,7 @@ export function heirOf(facts: Facts): NodeId | undefined {
   if ((sinceTransferMs ?? Infinity) < LIMITS.transferEveryMs) return undefined;
   return view.members.find(
     ({ node_id, voter, leaving }) =>
-      voter && !leaving && node_id !== self && members.get(node_id)?.store.reach === "ok",
+      voter && !leaving && node_id !== self && hasVoice(members.get(node_id)),
   )?.node_id;
 }
 

@@ -103,6 +103,7 @@ export class Gatherer {
         node_id,
         {
           store: this.#store(view, node_id, now),
+          known: this.#options.leadership.isKnown(node_id),
           beatMs: this.ages.beatMs(node_id, now),
           seen: seen.get(node_id),
           awayMs: this.ages.awayMs(node_id, now),

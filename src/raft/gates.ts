@@ -94,26 +94,37 @@ export class Gates {
     let answer: ReadAnswer | undefined;
     let more = false;
     try {
-      answer = await this.#inTime(Promise.all([this.#answer(ticket), this.#apply(proposals)]));
+      answer = await this.#inTime(this.#serve(ticket, proposals));
     } finally {
       more = await open(gate, answer);
     }
     return more;
   }
 
-  /** What came of it within a turn's limit. Else those at a later gate by then are let through when it is over. */
-  async #inTime(
-    work: Promise<readonly [ReadAnswer | undefined, unknown]>,
+  /** What is to be told as the gate opens: while proposals keep it shut, those who ask elsewhere do not wait for it. */
+  async #serve(
+    ticket: bigint,
+    proposals: readonly InboxProposal[],
   ): Promise<ReadAnswer | undefined> {
+    const answered = this.#answer(ticket);
+    if (proposals.length === 0) return await answered;
+    const { confirm } = this.#options;
+    const told = answered.then((answer) => answer && confirm(answer));
+    await Promise.all([told, this.#apply(proposals)]);
+    return undefined;
+  }
+
+  /** What came of it within a turn's limit. Else those at a later gate by then are let through when it is over. */
+  async #inTime(work: Promise<ReadAnswer | undefined>): Promise<ReadAnswer | undefined> {
     const { confirm, clock, hints, signal } = this.#options;
     const over = new AbortController();
-    const done = work.then(([answer]) => ({ answer }));
+    const done = work.then((answer) => ({ answer }));
     const limit = clock.sleep(TURN_MS, AbortSignal.any([signal, over.signal]));
     const first = await Promise.race([done, limit]);
     over.abort(null);
     if (first !== undefined) return first.answer;
-    void done
-      .then(({ answer }) => answer && confirm(answer))
+    void work
+      .then((answer) => answer && confirm(answer))
       .catch(() => undefined)
       .finally(() => hints.nudge());
     return undefined;

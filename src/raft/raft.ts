@@ -52,6 +52,8 @@ export interface Leadership {
   report(member: NodeId, epoch: bigint, limitMs: number): Promise<PeerReport | undefined>;
   /** Hand leadership to a caught-up voter; resolves when this term is over or after `limitMs`. */
   transfer(to: NodeId, limitMs: number): Promise<void>;
+  /** Whether the life that answers there is the one the log knows (H56). */
+  isKnown(member: NodeId): boolean;
   /** Whether this member's store holds all there is, and is the one the log knows. */
   caughtUp(member: NodeId): boolean;
   /**

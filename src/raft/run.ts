@@ -333,6 +333,7 @@ export class Raft {
         primary === me.nodeId ? clock.now() - replicator.confirmedSince() : grants.sinceMs(),
       report: (member, epoch, limitMs) => this.#report(member, epoch, limitMs),
       transfer: (to, limitMs) => this.#transfer(to, term, limitMs, replicator, signal),
+      isKnown: (member) => this.#isKnown(member),
       caughtUp: (member) => replicator.caughtUp(member),
       gossip: () => this.#gossip(),
     };

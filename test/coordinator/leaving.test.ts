@@ -1,4 +1,4 @@
-/** A leader that is itself to leave: leadership moves off it, to whoever may have it. */
+/** Who is to leave: a leader gives leadership away first, and a majority of the voters that stay must be there. */
 import { expect, test } from "vitest";
 import { decide } from "../../src/coordinator/rules.ts";
 import { member, World } from "./world.ts";
@@ -45,4 +45,15 @@ test("it gives way to the primary where that votes, and to nobody while it stays
   const staying = cluster(false);
   staying.view.members = staying.view.members.map((one) => ({ ...one, leaving: false }));
   expect(decide(staying.all()).act).not.toBe("transfer_to_voter");
+});
+
+test("nobody goes while of those that stay no majority answers in the life that votes", () => {
+  const world = cluster(true);
+  world.facts.self = 3;
+  expect(decide(world.all()).act).toBe("remove");
+  // Its control store was lost, and made anew a moment ago: that life has no vote yet (H56).
+  world.set(1, { known: false });
+  expect(decide(world.all()).act).not.toBe("remove");
+  world.set(1, { known: true, store: { reach: "silent", sinceMs: 5000 } });
+  expect(decide(world.all()).act).not.toBe("remove");
 });

@@ -147,6 +147,7 @@ test("every command of a founding, a forming and a switchover is one that the lo
     signal: term.signal,
     propose: (kind, body) => players.propose(kind, body),
     reach: () => ({ reach: "ok", sinceMs: 1000 }),
+    isKnown: () => true,
     leaseMs: () => 0,
     report: async (member, epoch) => players.report(member, epoch),
     transfer: async () => undefined,

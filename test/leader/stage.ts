@@ -104,6 +104,7 @@ export class Stage {
       signal: term.signal,
       propose: (kind, body) => this.#propose(kind, body),
       reach: (id) => reaches.get(id) ?? { reach: "ok", sinceMs: 10_000 },
+      isKnown: () => true,
       leaseMs: () => 0,
       report: (id, epoch) => reports.get(id)?.() ?? Promise.resolve({ pledge: epoch }),
       transfer: (to) => {

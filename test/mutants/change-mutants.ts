@@ -164,4 +164,17 @@ export const CHANGE_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: "M57d",
+    bug: "a voter that was wiped a moment ago counts among those that stay when another goes",
+    rule: "R9 H56",
+    killer: test("coordinator/leaving", "in the life that votes"),
+    patches: [
+      {
+        file: "src/coordinator/situation.ts",
+        find: 'fact?.store.reach === "ok" && fact.known',
+        replace: 'fact?.store.reach === "ok"',
+      },
+    ],
+  },
 ];
