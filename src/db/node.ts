@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { type Epoch, formatLsn, type Lsn } from "../core/ids.ts";
 import { callMany, callOne, type Queryable, run } from "./call.ts";
+import { Place } from "./peer.ts";
 import { int8, lsn } from "./rows.ts";
 
 const Member = z.object({
@@ -208,11 +209,9 @@ export async function moveDue(db: Queryable): Promise<MoveDue | undefined> {
   return due;
 }
 
-const HeardPlace = z.object({ node_id: z.int(), host: z.string(), port: z.int() });
-
 /** Where members say that they are reached, as long as the log says another place. */
-export function heardPlaces(db: Queryable): Promise<z.infer<typeof HeardPlace>[]> {
-  return callMany(db, HeardPlace, {
+export function heardPlaces(db: Queryable): Promise<Place[]> {
+  return callMany(db, Place, {
     name: "node.heard_places",
     text: "select node_id, host, port from node.heard_places()",
   });

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { Counter } from "../core/counters.ts";
 import type { Epoch, LogIndex, NodeId, Term } from "../core/ids.ts";
-import { callOne, type Queryable, run } from "./call.ts";
+import { callMany, callOne, type Queryable, run } from "./call.ts";
 import type { Entry, Snapshot } from "./raft.ts";
 import { int8, lsn } from "./rows.ts";
 
@@ -29,6 +29,20 @@ export function hello(db: Queryable, me: Sender): Promise<HelloReply> {
   return callOne(db, HelloReply, {
     text: `select node_id, incarnation, members
              from peer.hello(p_cluster => $1, p_from => $2, p_incarnation => $3)`,
+    values: from(me),
+  });
+}
+
+export const Place = z.object({ node_id: z.int(), host: z.string(), port: z.int() });
+/** Where a member is said to be reached: a place to dial, which proves nothing. */
+export type Place = z.infer<typeof Place>;
+
+/** Where members are reached as far as that store knows, by the log or by their own newer word. */
+export function places(db: Queryable, me: Sender): Promise<Place[]> {
+  return callMany(db, Place, {
+    name: "peer.places",
+    text: `select node_id, host, port
+             from peer.places(p_cluster => $1, p_from => $2, p_incarnation => $3)`,
     values: from(me),
   });
 }

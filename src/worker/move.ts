@@ -3,15 +3,17 @@
  *
  * Nobody reaches it there at first; but it reaches the others, and tells each of them, and no longer once the log knows
  * the place. Who leads proposes it; everyone may dial there meanwhile, for a leader may need this very voter to commit
- * it. A dialled place proves nothing: whoever answers must say that it is that member, in its present life (R13).
+ * it. A dialled place proves nothing: whoever answers must say that it is that member, in its present life (R13). Two
+ * that have moved at once find each other by whoever stayed: each asks everyone it reaches where the others are.
  */
 import { randomUUID } from "node:crypto";
 import type { Clock } from "../clock/clock.ts";
 import type { Queryable } from "../db/call.ts";
 import type { Hints } from "../db/hints.ts";
 import { heardPlaces, type MoveDue, moveDue } from "../db/node.ts";
-import { type Sender, submit } from "../db/peer.ts";
+import { type Place, places, type Sender, submit } from "../db/peer.ts";
 import type { Log } from "../log/logger.ts";
+import { NO_ANSWER } from "../raft/links.ts";
 import type { Raft } from "../raft/run.ts";
 
 export interface MoveOptions {
@@ -47,8 +49,9 @@ export async function keepPlaces(options: MoveOptions): Promise<void> {
   while (!signal.aborted) {
     let settled = false;
     try {
-      await tryHeard(options);
       const due = await moveDue(store);
+      const told = due === undefined ? [] : await askPlaces(options);
+      tryPlaces(options, [...told, ...(await heardPlaces(store))]);
       settled = due === undefined;
       said = say(options, due, said);
       if (due?.obstacle === null) {
@@ -63,10 +66,19 @@ export async function keepPlaces(options: MoveOptions): Promise<void> {
   }
 }
 
-async function tryHeard({ raft, store }: MoveOptions): Promise<void> {
-  for (const { node_id, host, port } of await heardPlaces(store)) {
-    raft.link(node_id)?.tryAlso({ host, port });
-  }
+/** Others may have moved too, and nobody who leads be reached: whoever has stayed knows where they are. */
+async function askPlaces({ me, raft }: MoveOptions): Promise<Place[]> {
+  const answers = await Promise.all(
+    [...raft.incarnations().keys()]
+      .filter((id) => id !== me.nodeId)
+      .map((id) => raft.link(id)?.call("work", LIMIT_MS, (client) => places(client, me))),
+  );
+  return answers.flatMap((answer) => (answer === NO_ANSWER ? [] : (answer ?? [])));
+}
+
+/** The last word on a member is the one that counts: what it has told this node itself. */
+function tryPlaces({ raft }: MoveOptions, said: readonly Place[]): void {
+  for (const { node_id, host, port } of said) raft.link(node_id)?.tryAlso({ host, port });
 }
 
 /** One line for each change; what was said last. */

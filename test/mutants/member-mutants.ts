@@ -59,7 +59,16 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     bug: "where a member says that it is, nobody looks for it before that is committed",
     rule: "liveness",
     killer: corpus("one-of-two-moves", 1, "D11"),
-    patches: [{ file: MOVE, find: "await tryHeard(options);", replace: "void tryHeard;" }],
+    patches: [{ file: MOVE, find: "[...told, ...(await heardPlaces(store))]", replace: "told" }],
+  },
+  {
+    id: "M54d",
+    bug: "a node that has moved asks nobody where others have moved to",
+    rule: "liveness",
+    killer: corpus("two-of-three-move", 46, "D11"),
+    patches: [
+      { file: MOVE, find: "due === undefined ? [] : await askPlaces(options)", replace: "[]" },
+    ],
   },
   {
     id: "M54c",

@@ -7,7 +7,7 @@ import type { Sender, VoteRequest } from "../../../src/db/peer.ts";
 import { type Cluster, standbyNames, viewOf } from "../../oracle/twin/cluster.ts";
 import { forgetNow } from "../../oracle/twin/forget.ts";
 import { SqlError } from "../../oracle/twin/sql-error.ts";
-import { heardPlaces, moveDue, submit } from "./moves.ts";
+import { heardPlaces, moveDue, places, submit } from "./moves.ts";
 import type { Row } from "./network.ts";
 import type { Store } from "./store.ts";
 
@@ -62,6 +62,7 @@ export const PEER: Readonly<Record<string, Call>> = {
     const members = store.acceptor.cluster.members.map(({ node_id }) => node_id);
     return [{ node_id: node, incarnation, boot_id: bootId, heard: heard.toString(), members }];
   },
+  "peer.places": (store, args) => places(store, sender(args)),
   "peer.heartbeat": ({ acceptor }, args) => [
     texts(acceptor.heartbeat(sender(args), big(args.p_term))),
   ],

@@ -42,6 +42,16 @@ export function submit(store: Store, from: Sender, { key, kind, body }: Proposal
   store.notify("inbox");
 }
 
+/** peer.places */
+export function places({ acceptor, heardPlaces: heard }: Store, from: Sender): readonly Row[] {
+  // As with peer.hello: a stranger is refused as by all others.
+  acceptor.report(from, 0n);
+  return acceptor.cluster.members.map(({ node_id, control_host, control_port }) => {
+    const { host, port } = heard.get(node_id) ?? { host: control_host, port: control_port };
+    return { node_id, host, port };
+  });
+}
+
 /** node.heard_places */
 export function heardPlaces({ acceptor, heardPlaces: heard }: Store): readonly Row[] {
   return [...heard].flatMap(([node_id, { host, port }]) => {
