@@ -1,6 +1,7 @@
 /** While leading: members are known by their incarnations; one that lost its control store learns, then votes again. */
 import type { Clock } from "../clock/clock.ts";
 import type { NodeId } from "../core/ids.ts";
+import { isAtWork, type Signs } from "../core/membership.ts";
 import type { Queryable } from "../db/call.ts";
 import { clusterView, type Member } from "../db/cluster.ts";
 import type { Log } from "../log/logger.ts";
@@ -10,8 +11,13 @@ import type { Raft } from "../raft/run.ts";
 const LOOK_MS = 250;
 const SETTLED_LOOK_MS = 5000;
 
+type Register = Pick<Leadership, "signal" | "propose" | "caughtUp" | "reach">;
+
+/** Each member's beat when this leader first looked. */
+type FirstBeats = Map<NodeId, bigint>;
+
 export async function registerMembers(
-  leadership: Pick<Leadership, "signal" | "propose" | "caughtUp">,
+  leadership: Register,
   {
     raft,
     store,
@@ -25,15 +31,18 @@ export async function registerMembers(
   },
 ): Promise<void> {
   const { signal } = leadership;
+  const firstBeats: FirstBeats = new Map();
   let seen = "";
   let lookedAt = Number.NEGATIVE_INFINITY;
   while (!signal.aborted) {
     const heard = [...raft.incarnations()].join();
     if (heard !== seen || clock.now() - lookedAt >= SETTLED_LOOK_MS) {
-      const settled = await registerOnce(leadership, { raft, store }).catch((error: unknown) => {
-        log.debug({ event: "coordinator.refused" }, `members not registered: ${error}`);
-        return false;
-      });
+      const settled = await registerOnce(leadership, { raft, store, firstBeats }).catch(
+        (error: unknown) => {
+          log.debug({ event: "coordinator.refused" }, `members not registered: ${error}`);
+          return false;
+        },
+      );
       seen = settled ? heard : "";
       lookedAt = clock.now();
     }
@@ -43,17 +52,40 @@ export async function registerMembers(
 
 /** True when there is nothing more to do soon: every member is known, and votes, or was refused. */
 async function registerOnce(
-  leadership: Pick<Leadership, "signal" | "propose" | "caughtUp">,
-  { raft, store }: { readonly raft: Pick<Raft, "incarnations">; readonly store: Queryable },
+  leadership: Register,
+  {
+    raft,
+    store,
+    firstBeats,
+  }: {
+    readonly raft: Pick<Raft, "incarnations">;
+    readonly store: Queryable;
+    readonly firstBeats: FirstBeats;
+  },
 ): Promise<boolean> {
-  const { members } = await clusterView(store);
-  const due = members
-    .map((member) => nextFor(member, raft.incarnations().get(member.node_id)))
-    .filter((step) => step !== undefined);
+  const { members, observed } = await clusterView(store);
+  const beats = new Map(observed.map(({ node_id, beat }) => [node_id, beat]));
+  for (const { node_id } of members) {
+    if (!firstBeats.has(node_id)) firstBeats.set(node_id, beats.get(node_id) ?? 0n);
+  }
+  const signsOf = ({ node_id, data_host }: Member): Signs => {
+    const { reach, sinceMs } = leadership.reach(node_id);
+    return {
+      witness: data_host === null,
+      firstBeat: firstBeats.get(node_id) ?? 0n,
+      beat: beats.get(node_id) ?? 0n,
+      answeredMs: reach === "ok" ? sinceMs : 0,
+    };
+  };
+  const due = members.flatMap((member) => {
+    const step = nextFor(member, raft.incarnations().get(member.node_id));
+    return step === undefined ? [] : [{ ...step, member }];
+  });
   let refused = false;
-  for (const { kind, body } of due) {
+  for (const { kind, body, member } of due) {
     // One change of the voters at a time, each committed before the next (H53).
-    if (kind === "voter" && !leadership.caughtUp(body.node_id)) continue;
+    const waits = !leadership.caughtUp(member.node_id) || !isAtWork(signsOf(member));
+    if (kind === "voter" && waits) continue;
     const { outcome } = await leadership.propose(kind, body);
     refused ||= outcome !== "ok";
   }

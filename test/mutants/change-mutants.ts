@@ -177,4 +177,17 @@ export const CHANGE_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: "M57e",
+    bug: "a store that is only being made is given a vote, and missed when it stops",
+    rule: "liveness",
+    killer: test("core/membership", "no member at work"),
+    patches: [
+      {
+        file: "src/core/membership.ts",
+        find: "answeredMs >= STEADY_MS : beat > firstBeat",
+        replace: "answeredMs >= STEADY_MS : true",
+      },
+    ],
+  },
 ];

@@ -57,7 +57,16 @@ test("two stores were made anew at once", { timeout: 60_000 }, async () => {
     signal: end.signal,
     propose: log.propose.bind(log),
     caughtUp: (id: number) => !behind.has(id),
+    reach: () => ({ reach: "ok", sinceMs: 60_000 }) as const,
   };
+  /** Its worker says what it sees. */
+  const worksAgain = (id: number) =>
+    pglite.client.query(
+      `insert into node.observed (node_id, beat, epoch, observed_at, role, state)
+       values ($1, 1, 0, now(), 'none', 'stopped')
+       on conflict (node_id) do update set beat = observed.beat + 1`,
+      [id],
+    );
   const raft = { incarnations: () => heard };
   const parts = { raft, store: pglite.client, clock: monotonicClock, log: silentLog };
   const running = registerMembers(leadership, parts);
@@ -66,6 +75,12 @@ test("two stores were made anew at once", { timeout: 60_000 }, async () => {
   await proposed(4);
   behind.add(2);
   heard.set(2, incarnationOf(7)).set(3, incarnationOf(8));
+  await proposed(6);
+  // Their stores answer; who runs them is not known yet.
+  await monotonicClock.sleep(600);
+  expect(log.kinds).toHaveLength(6);
+  await worksAgain(2);
+  await worksAgain(3);
   await proposed(7);
   behind.clear();
   await proposed(8);
