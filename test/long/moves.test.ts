@@ -186,10 +186,15 @@ test("an address that another member has is refused, by name; its own former one
   const [mover = 0, other = 0] = standbys;
   const before = placed(mover).data;
   await stop(mover);
+  // An address is what the files say: another name of the same host would be another.
+  const { host } = (JSON.parse(await readFile(members.all.configOf(other), "utf8")) as NodeFile)
+    .data;
+  let own = "";
   await edit(mover, (file) => {
-    Object.assign(file.data, { port: placed(other).data.port, listen: "127.0.0.2" });
+    own = file.data.host;
+    Object.assign(file.data, { host, port: placed(other).data.port, listen: "127.0.0.2" });
     for (const peer of file.peers.filter(({ id }) => id === mover)) {
-      peer.data_port = placed(other).data.port;
+      Object.assign(peer, { data_host: host, data_port: placed(other).data.port });
     }
     for (const peer of file.peers.filter(({ id }) => id === other)) peer.data_port = before.port;
   });
@@ -201,7 +206,10 @@ test("an address that another member has is refused, by name; its own former one
   await expectKnown();
   await stop(mover);
   await edit(mover, (file) => {
-    Object.assign(file.data, { port: before.port, listen: "127.0.0.1" });
+    Object.assign(file.data, { host: own, port: before.port, listen: "127.0.0.1" });
+    for (const peer of file.peers.filter(({ id }) => id === mover)) {
+      Object.assign(peer, { data_host: own });
+    }
   });
   await writePlace(mover, [mover]);
   await writePlace(other, [mover]);
