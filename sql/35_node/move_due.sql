@@ -11,7 +11,8 @@ language sql stable set search_path = '' as $$
    cross join node.address as a
    cross join lateral (
      select to_jsonb(a) - 'singleton'
-            || jsonb_build_object('node_id', i.node_id, 'incarnation', i.incarnation, 'at', raft.now()) as body) as b
+            || jsonb_build_object('node_id', i.node_id, 'incarnation', i.incarnation, 'at', raft.now(),
+                                  'since', (select h.applied_index::text from raft.hard_state as h)) as body) as b
    where (m.control_host, m.control_port, m.data_host, m.data_port)
          is distinct from (a.control_host, a.control_port, a.data_host, a.data_port);
 $$;

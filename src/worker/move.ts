@@ -35,16 +35,17 @@ const SETTLED_MS = 5000;
 const AGAIN_MS = 10_000;
 const LIMIT_MS = 500;
 
-/** Under one key a proposal is applied once (H60). */
+/** Under one key a proposal is applied once (H60): with the body that says since when it is there. */
 interface Ask {
   readonly key: string;
+  readonly body: MoveDue["body"];
   readonly since: number;
 }
 
 /** Runs until the signal aborts. */
 export async function keepPlaces(options: MoveOptions): Promise<void> {
   const { store, hints, clock, log, signal } = options;
-  let ask: Ask = { key: "", since: Number.NEGATIVE_INFINITY };
+  let ask: Ask = { key: "", body: {}, since: Number.NEGATIVE_INFINITY };
   let said = "";
   while (!signal.aborted) {
     let settled = false;
@@ -56,8 +57,8 @@ export async function keepPlaces(options: MoveOptions): Promise<void> {
       said = say(options, due, said);
       if (due?.obstacle === null) {
         const now = clock.now();
-        if (now - ask.since > AGAIN_MS) ask = { key: randomUUID(), since: now };
-        await tell(options, ask.key, due.body);
+        if (now - ask.since > AGAIN_MS) ask = { key: randomUUID(), body: due.body, since: now };
+        await tell(options, ask);
       }
     } catch (error) {
       log.debug({ event: "control.gone" }, `who is reached where was not looked at: ${error}`);
@@ -94,7 +95,7 @@ function say({ log }: MoveOptions, due: MoveDue | undefined, said: string): stri
 }
 
 /** To everyone who answers, this node itself included: it may lead. */
-async function tell({ me, raft }: MoveOptions, key: string, body: MoveDue["body"]): Promise<void> {
+async function tell({ me, raft }: MoveOptions, { key, body }: Ask): Promise<void> {
   const calls = [...raft.incarnations().keys()].map((id) =>
     raft
       .link(id)

@@ -19,7 +19,8 @@ export function moveDue(store: Store): readonly Row[] {
   const there = Object.entries(place);
   if (there.every(([key, value]) => own[key as keyof typeof place] === value)) return [];
   const { node, incarnation } = store;
-  const body = { ...place, node_id: node, incarnation, at: store.displayTime() };
+  const since = store.acceptor.state.appliedIndex.toString();
+  const body = { ...place, node_id: node, incarnation, at: store.displayTime(), since };
   return [{ body, obstacle: addressTaken(cluster, body) ? "another is reached there" : null }];
 }
 
