@@ -1,5 +1,5 @@
 /** Reads through no log, and the gates where callers wait. */
-import { type Mutant, seeds, test } from "./mutant.ts";
+import { AIMED, type Mutant, seeds, test } from "./mutant.ts";
 
 export const READ_MUTANTS: readonly Mutant[] = [
   {
@@ -42,7 +42,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
     id: "M15d",
     bug: "a new leader answers reads before an entry of its own term is committed",
     rule: "R12",
-    killer: seeds(96, "R12"),
+    killer: seeds(1265, "R12", AIMED),
     patches: [
       { file: "src/raft/replicator.ts", find: ">= this.#firstOfTerm ?", replace: ">= 0n ?" },
     ],

@@ -288,13 +288,15 @@ export class Faults {
   #request(target: number): void {
     const { engine, hosts } = this.#cluster;
     const key = engine.random("uuid").uuid();
+    let since: string | undefined;
     this.switchovers += 1;
     const hand = () => {
       for (const { store } of hosts.values()) {
         if (store === undefined || store.proc.dead) continue;
         if (store.acceptor.state.leaderId !== store.node) continue;
         const args = { target, allow_data_loss: false, not_before: null, delay_ms: 0 };
-        const body = { key, kind: "switchover", args, by: "sim", at: store.displayTime() };
+        since ??= `${store.acceptor.state.appliedIndex}`;
+        const body = { key, kind: "switchover", args, by: "sim", at: store.displayTime(), since };
         store.handIn(key, "request", body);
       }
     };
