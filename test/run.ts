@@ -4,14 +4,19 @@
  * parts do all they can (`fully`). Prints what each part took.
  */
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 
 const ROOT = join(import.meta.dirname, "..");
 /** Part of the suite that hangs longer than this is ended, and failed. */
 const PART_LIMIT_MS = 15 * 60_000;
+/** So many lines from either end of a failed test's message are repeated at the end, each so long. */
+const MESSAGE_LINES = 14;
+const MESSAGE_COLUMNS = 300;
 /** In this order, then the other folders by name. */
 const FIRST = ["core", "coordinator", "config", "replication", "postgres", "sql", "install"];
 
@@ -26,6 +31,8 @@ interface Outcome {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: readonly string[];
+  /** What each failed test said, for the end of a long output. */
+  readonly failures: readonly string[];
 }
 
 /** Test files below a folder of test/, as paths from the project's folder. */
@@ -66,8 +73,16 @@ interface Report {
   readonly testResults: readonly {
     readonly name: string;
     readonly status: string;
-    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+    /** Of a file that cannot be loaded. */
+    readonly message?: string;
+    readonly assertionResults: readonly Assertion[];
   }[];
+}
+
+interface Assertion {
+  readonly status: string;
+  readonly fullName: string;
+  readonly failureMessages?: readonly string[];
 }
 
 async function runPart(part: Part, reportFile: string): Promise<Outcome> {
@@ -89,8 +104,8 @@ async function runPart(part: Part, reportFile: string): Promise<Outcome> {
   const broken = results.filter(
     ({ status, assertionResults }) =>
       status === "failed" && assertionResults.every((one) => one.status !== "failed"),
-  ).length;
-  const failed = (report?.numFailedTests ?? 0) + broken;
+  );
+  const failed = (report?.numFailedTests ?? 0) + broken.length;
   const outcome = {
     part,
     seconds,
@@ -99,9 +114,23 @@ async function runPart(part: Part, reportFile: string): Promise<Outcome> {
     skipped: asserted
       .filter(({ status }) => !["passed", "failed"].includes(status))
       .map(({ fullName }) => fullName),
+    failures: [
+      ...asserted
+        .filter(({ status }) => status === "failed")
+        .map(({ fullName, failureMessages = [] }) => quoted(fullName, failureMessages.join("\n"))),
+      ...broken.map(({ name, message = "" }) => quoted(name, message)),
+    ],
   };
   process.stdout.write(`   ${describe(outcome)} in ${seconds.toFixed(1)} s\n`);
   return outcome;
+}
+
+function quoted(name: string, message: string): string {
+  const said = stripVTControlCharacters(message).split("\n");
+  const lines = said.map((line) => line.slice(0, MESSAGE_COLUMNS));
+  const left = lines.length - 2 * MESSAGE_LINES;
+  if (left > 0) lines.splice(MESSAGE_LINES, left, `(${left} lines)`);
+  return [name, ...lines].join("\n  ");
 }
 
 async function readReport(path: string): Promise<Report | undefined> {
@@ -151,12 +180,21 @@ const parts = (await findParts(words.includes("--all"))).filter(
 );
 if (parts.length === 0) throw new Error(`no part of the suite is called ${wanted.join(" or ")}`);
 const folder = await mkdtemp(join(tmpdir(), "pgr-run-"));
+/** Written by test/support/kept-logs.ts. */
+const eventsFile = join(folder, "events.txt");
+process.env.PGR_TEST_FAILURES = eventsFile;
 const outcomes: Outcome[] = [];
+let events = "";
 try {
   for (const part of parts) outcomes.push(await runPart(part, join(folder, "report.json")));
+  if (existsSync(eventsFile)) events = await readFile(eventsFile, "utf8");
 } finally {
   await rm(folder, { recursive: true, force: true });
 }
+for (const { part, failures } of outcomes) {
+  for (const failure of failures) process.stdout.write(`\nFAILED ${part.name}: ${failure}\n`);
+}
+if (events !== "") process.stdout.write(`\n${events}`);
 printTable(outcomes);
 const total = {
   passed: outcomes.reduce((sum, { passed }) => sum + passed, 0),

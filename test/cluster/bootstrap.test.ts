@@ -1,9 +1,10 @@
 /** A cluster comes into being once, whoever starts first, and comes back after every stop, in every order. */
 import type { ChildProcess } from "node:child_process";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ByHand, endWorker, leftBelow, prepareByHand } from "../support/by-hand.ts";
 import { fully } from "../support/fully.ts";
 import { onPrimary, primaries, untilHealthy } from "../support/health.ts";
+import { useKeptLogs } from "../support/kept-logs.ts";
 import { exitOf } from "../support/programs.ts";
 import { rows, value } from "../support/sql.ts";
 import { holds, until } from "../support/until.ts";
@@ -21,21 +22,17 @@ const EVERY_ORDER: readonly (readonly [number, number, number])[] = [
 const ORDERS = EVERY_ORDER.filter((_, at) => fully || at % 2 === seed % 2);
 
 let nodes: ByHand;
-let failed = false;
+const kept = useKeptLogs(() => [nodes.top]);
 const workers: ChildProcess[] = [];
 
 beforeAll(async () => {
   nodes = await prepareByHand(3);
-});
-
-afterEach(({ task }) => {
-  if (task.result?.state === "fail") failed = true;
+  kept.healthy();
 });
 
 afterAll(async () => {
   await Promise.all(workers.map(endWorker));
-  if (failed) console.error(`logs are kept in ${nodes.top}`);
-  await nodes.discard(failed ? "keep" : "remove");
+  await nodes.discard(await kept.end());
 }, 60_000);
 
 async function start(id: number): Promise<void> {

@@ -1,5 +1,5 @@
 /** Each bold fault of the catalogue on one cluster of hosts of their own, under clients that write and check. */
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type Bed, openBed } from "../support/bed/bed.ts";
 import { CONVERGENCE_MS, faultWindow, type Window } from "../support/chaos/window.ts";
 import { CATALOGUE } from "../support/faults/catalogue.ts";
@@ -7,6 +7,7 @@ import { doubleCrash } from "../support/faults/double-crash.ts";
 import { BOUNDS, type Fault, unable } from "../support/faults/fault.ts";
 import { expectWithin } from "../support/fixture.ts";
 import { fully } from "../support/fully.ts";
+import { useKeptLogs } from "../support/kept-logs.ts";
 import { differences } from "../support/load/equal.ts";
 import { startLoad, type Verdict } from "../support/load/load.ts";
 import { Random } from "../support/random.ts";
@@ -18,24 +19,19 @@ const SEED = Number(process.env.PG_REPLICA_TEST_SEED ?? 1);
 vi.setConfig({ testTimeout: 180_000 });
 
 let started: Bed | undefined;
-let failed = true;
+const kept = useKeptLogs(() => started?.logs() ?? []);
 
 beforeAll(async () => {
   const bed = await openBed({ seed: SEED });
   started = bed;
   console.log(`${bed.host.describe()}; network of ${bed.network.kind}, seed ${SEED}`);
-  failed = false;
+  kept.healthy();
 }, 400_000);
-
-afterEach(({ task }) => {
-  if (task.result?.state === "fail") failed = true;
-});
 
 afterAll(async () => {
   if (started === undefined) return; // it has said why
   const bed = started;
-  if (failed) console.error(`logs are kept:\n  ${bed.logs().join("\n  ")}`);
-  await bed.close(failed ? "keep" : "remove");
+  await bed.close(await kept.end());
 }, 120_000);
 
 function theBed(): Bed {

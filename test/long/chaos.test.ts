@@ -7,17 +7,18 @@ import { faultWindow } from "../support/chaos/window.ts";
 import { CATALOGUE } from "../support/faults/catalogue.ts";
 import { unable } from "../support/faults/fault.ts";
 import { primaries } from "../support/health.ts";
+import { useKeptLogs } from "../support/kept-logs.ts";
 import { differences } from "../support/load/equal.ts";
 import { startLoad } from "../support/load/load.ts";
 import { Random } from "../support/random.ts";
 
 const SEED = Number(process.env.PG_REPLICA_TEST_SEED ?? 1);
 let bed: Bed | undefined;
-let failed = true;
+const kept = useKeptLogs(() => bed?.logs() ?? []);
 
 afterAll(async () => {
-  if (failed) console.error(`logs are kept:\n  ${bed?.logs().join("\n  ")}`);
-  await bed?.close(failed ? "keep" : "remove");
+  const files = await kept.end();
+  await bed?.close(files);
 }, 120_000);
 
 /** What is done, in this order, and how long it lasts, milliseconds. */
@@ -33,6 +34,7 @@ const SEQUENCE: readonly (readonly [string, number])[] = [
 
 test("partition, freeze, kill, clock, slow disk, freeze, rolling restart: nothing acknowledged is lost", async () => {
   bed = await openBed({ seed: SEED });
+  kept.healthy();
   console.log(bed.host.describe());
   const load = await startLoad(bed, new Random(SEED), { with: ["service"] });
   const random = new Random(`${SEED}/chaos`);
@@ -59,15 +61,12 @@ test("partition, freeze, kill, clock, slow disk, freeze, rolling restart: nothin
   const [primary = 0, ...more] = await primaries(bed);
   expect(more).toEqual([]);
   expect(await differences(bed, primary)).toEqual([]);
-  failed = false;
 }, 900_000);
 
 test("three minutes of random faults", async () => {
   if (bed === undefined) throw new Error("there is no bed");
-  failed = true;
   const report = await runChaos({ bed, seed: SEED, minutes: 3, say: console.log });
   console.log(describeReport(report));
   expect(report.failures).toEqual([]);
   expect(report.invalid).toEqual([]);
-  failed = false;
 }, 1_200_000);

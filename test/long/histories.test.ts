@@ -9,6 +9,7 @@ import { type Bed, openBed } from "../support/bed/bed.ts";
 import { CATALOGUE } from "../support/faults/catalogue.ts";
 import { unable } from "../support/faults/fault.ts";
 import { untilHealthy } from "../support/health.ts";
+import { useKeptLogs } from "../support/kept-logs.ts";
 import { judgeService } from "../support/load/judge-service.ts";
 import { type Service, startService } from "../support/load/service.ts";
 import { Random } from "../support/random.ts";
@@ -17,12 +18,12 @@ const SEED = Number(process.env.PG_REPLICA_TEST_SEED ?? 1);
 const QUIET_MS = 2000;
 let bed: Bed | undefined;
 let service: Service | undefined;
-let failed = true;
+const kept = useKeptLogs(() => bed?.logs() ?? []);
 
 afterAll(async () => {
   await service?.stop();
-  if (failed) console.error(`logs are kept:\n  ${bed?.logs().join("\n  ")}`);
-  await bed?.close(failed ? "keep" : "remove");
+  const files = await kept.end();
+  await bed?.close(files);
 }, 120_000);
 
 /** What is done to the leader's node, and how long it lasts, milliseconds; whether it must lose its lead. */
@@ -39,6 +40,7 @@ const SEQUENCE: readonly (readonly [string, number, "another leads" | "any may l
 
 test("keys are linearizable and the log is one, over leaders killed, frozen and cut off", async () => {
   bed = await openBed({ seed: SEED });
+  kept.healthy();
   console.log(bed.host.describe());
   service = startService(bed, new Random(`${SEED}/service`));
   const random = new Random(`${SEED}/histories`);
@@ -85,5 +87,4 @@ test("keys are linearizable and the log is one, over leaders killed, frozen and 
   // Local readings may be old. Were they taken for linearizable ones, it would show.
   const blind = keyAnomalies([...service.operations, ...service.local], 50_000);
   expect(blind.map((one) => one.class)).toContain("not linearizable");
-  failed = false;
 }, 600_000);

@@ -1,7 +1,8 @@
 /** One cluster for the tests of a file: stopped at the end with proof, its logs kept when a test failed. */
-import { afterAll, afterEach, beforeAll, expect, vi } from "vitest";
+import { afterAll, beforeAll, expect, vi } from "vitest";
 import { type Cluster, logPaths, type StartOptions, startCluster } from "./cluster.ts";
 import { untilHealthy } from "./health.ts";
+import { useKeptLogs } from "./kept-logs.ts";
 import { isOverloaded, loadPerCore } from "./lag.ts";
 
 export { isOverloaded } from "./lag.ts";
@@ -12,31 +13,25 @@ const NEVER_MS = 10_000;
 /** Start a cluster before the tests of this file; the function gives it to them. */
 export function useCluster(options: StartOptions = {}): () => Cluster {
   let cluster: Cluster | undefined;
-  let failed = false;
+  const kept = useKeptLogs(() => (cluster === undefined ? [] : logPaths(cluster)));
   // A test waits for whole nodes to come back, several times; each wait has its own, tighter limit.
   vi.setConfig({ testTimeout: 150_000 });
 
   beforeAll(async () => {
-    failed = true; // until it is known to be healthy
     cluster = await startCluster(options);
     await untilHealthy(cluster);
-    failed = false;
+    kept.healthy();
   }, 240_000);
-
-  afterEach(({ task }) => {
-    if (task.result?.state === "fail") failed = true;
-  });
 
   afterAll(async () => {
     if (cluster === undefined) return;
     try {
       await cluster.stop();
     } catch (error) {
-      failed = true;
+      kept.fail();
       throw error;
     } finally {
-      if (failed) console.error(`logs are kept:\n  ${logPaths(cluster).join("\n  ")}`);
-      await cluster.discard(failed ? "keep" : "remove");
+      await cluster.discard(await kept.end());
     }
   }, 240_000);
 

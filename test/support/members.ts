@@ -1,8 +1,9 @@
 /** A cluster of nodes run by hand, for a test file: its founders run before the tests, members come and go in them. */
 import type { ChildProcess } from "node:child_process";
-import { afterAll, afterEach, beforeAll, expect } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
 import { type ByHand, endWorker, type Layout, madeUpOf, prepareByHand } from "./by-hand.ts";
 import { untilHealthy } from "./health.ts";
+import { useKeptLogs } from "./kept-logs.ts";
 import { rows, value } from "./sql.ts";
 import { until } from "./until.ts";
 
@@ -28,8 +29,7 @@ export const full = (node_id: number) => ({ node_id, voter: true, sync: true, st
 /** All end after the file's tests, and leave their logs when one failed. */
 export function useMembers(size: number, layout: Layout = {}): Members {
   let all: ByHand;
-  /** Until it is known to be healthy. */
-  let failed = true;
+  const kept = useKeptLogs(() => [all.top]);
   const workers = new Map<number, ChildProcess>();
   const control = (id: number) => all.node(id).control.uri;
   const present = (...ids: readonly number[]) => madeUpOf(all, ids);
@@ -44,15 +44,11 @@ export function useMembers(size: number, layout: Layout = {}): Members {
       await run(id);
     }
     await untilHealthy(present(...founders), 90_000);
-    failed = false;
+    kept.healthy();
   }, 150_000);
-  afterEach(({ task }) => {
-    if (task.result?.state === "fail") failed = true;
-  });
   afterAll(async () => {
     await Promise.all([...workers.values()].map(endWorker));
-    if (failed) console.error(`logs are kept in ${all.top}`);
-    await all.discard(failed ? "keep" : "remove");
+    await all.discard(await kept.end());
   }, 60_000);
 
   return {
