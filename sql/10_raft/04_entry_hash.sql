@@ -5,8 +5,7 @@ create or replace function raft.entry_hash(
 ) returns bytea
 language plpgsql immutable set search_path = '' as $$
 begin
-  return (
-    select sha256(p_previous || convert_to(
-      concat_ws('|', p_index, p_term, p_kind, p_client, p_sequence, p_body), 'UTF8')));
+  return sha256(p_previous || convert_to(
+    concat_ws('|', p_index, p_term, p_kind, p_client, p_sequence, p_body), 'UTF8'));
 end
 $$;

@@ -7,8 +7,6 @@ language plpgsql volatile set search_path = '' as $$
 declare
   v_state raft.hard_state;
   v_first bigint;
-  v_hash  bytea;
-  v_entry record;
 begin
   select * into strict v_state from raft.hard_state;
   -- One look into the index for each: a join would read the whole log for a single entry.
@@ -24,17 +22,8 @@ begin
     format('a leader would cut entry %s, %s is committed', v_first, v_state.commit_index);
   delete from raft.log where index >= v_first;
 
-  v_hash := raft.hash_at(v_first - 1);
-  for v_entry in
-    select e.* from jsonb_to_recordset(p_entries)
-      as e (i bigint, t bigint, k text, c uuid, s bigint, b jsonb)
-     where e.i >= v_first order by e.i
-  loop
-    v_hash := raft.entry_hash(
-      v_hash, v_entry.i, v_entry.t, v_entry.k, v_entry.c, v_entry.s, v_entry.b);
-    insert into raft.log (index, term, kind, client, sequence, body, hash)
-    values (v_entry.i, v_entry.t, v_entry.k, v_entry.c, v_entry.s, v_entry.b, v_hash);
-  end loop;
-  update raft.hard_state set last_index = v_entry.i, last_term = v_entry.t;
+  insert into raft.log select c.* from raft.chained(p_entries, v_first) as c;
+  update raft.hard_state
+     set (last_index, last_term) = (select l.index, l.term from raft.log as l order by l.index desc limit 1);
 end
 $$;

@@ -1,6 +1,7 @@
 -- Raise the commit index and apply what it now covers, in the transaction that learnt of it.
 --
--- What users put into the log wakes only who cares for that (`served`): it may be thousands a second.
+-- What users put into the log wakes only who cares for that (`served`), and is applied at once: it may be thousands a
+-- second.
 -- An entry that cannot be applied stops applied_index there and raises an alarm; the log goes on.
 create or replace function raft.learn_commit(p_commit bigint) returns void
 language plpgsql volatile set search_path = '' as $$
@@ -14,6 +15,10 @@ begin
     return;
   end if;
   v_state.commit_index := greatest(v_state.commit_index, p_commit);
+  if v_state.commit_index > v_state.applied_index + 1
+     and raft.apply_entries(v_state.applied_index, v_state.commit_index) then
+    v_state.applied_index := v_state.commit_index;
+  end if;
   for v_entry in
     select * from raft.log as l
      where l.index > v_state.applied_index and l.index <= v_state.commit_index order by l.index

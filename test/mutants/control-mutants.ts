@@ -188,8 +188,8 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
       { file: STORE, find: "  delete from raft.log where index >= v_first;\n", replace: "" },
       {
         file: STORE,
-        find: "v_entry.s, v_entry.b, v_hash);\n  end loop",
-        replace: "v_entry.s, v_entry.b, v_hash) on conflict (index) do nothing;\n  end loop",
+        find: "from raft.chained(p_entries, v_first) as c;",
+        replace: "from raft.chained(p_entries, v_first) as c on conflict (index) do nothing;",
       },
     ],
   },

@@ -1,7 +1,8 @@
-/** M51 and M52: bugs of how the cluster forgets its history. */
+/** M51 and M52: bugs of how the cluster forgets its history; M60: of how users' entries are applied at once. */
 import { COMMANDS, type Mutant, oracle, test } from "./mutant.ts";
 
 const FORGET = "sql/30_cluster/apply_forget.sql";
+const AT_ONCE = "sql/10_raft/apply_entries.sql";
 
 export const FORGET_MUTANTS: readonly Mutant[] = [
   {
@@ -49,5 +50,36 @@ export const FORGET_MUTANTS: readonly Mutant[] = [
     rule: "R5 R10",
     killer: test("sql/pg_replica/forget", "never the newest"),
     patches: [{ file: FORGET, find: " and r.state not in ('waiting', 'running')", replace: "" }],
+  },
+  {
+    id: "M60a",
+    bug: "a retry among entries that are applied at once executes again",
+    rule: "R10 H60",
+    killer: test("oracle/at-once", "agrees after every run"),
+    patches: [
+      {
+        file: AT_ONCE,
+        find: "p.sequence = l.sequence) is null",
+        replace: "p.sequence = l.sequence and false) is null",
+      },
+      {
+        file: AT_ONCE,
+        find: "from fresh as f\n  ), items",
+        replace: "from fresh as f on conflict do nothing\n  ), items",
+      },
+    ],
+  },
+  {
+    id: "M60b",
+    bug: "an entry that cannot be applied with others is passed over with them",
+    rule: "R5",
+    killer: test("oracle/at-once", "stops the log there"),
+    patches: [
+      {
+        file: AT_ONCE,
+        find: "exception when others then\n  return false;",
+        replace: "exception when others then\n  return true;",
+      },
+    ],
   },
 ];

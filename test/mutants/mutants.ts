@@ -1,4 +1,4 @@
-/** All of them, M01 to M58. */
+/** All of them, M01 to M60. */
 import { CHANGE_MUTANTS } from "./change-mutants.ts";
 import { CONTROL_MUTANTS } from "./control-mutants.ts";
 import { DATA_MUTANTS } from "./data-mutants.ts";
