@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Counter } from "../core/counters.ts";
 import type { Epoch, LogIndex, NodeId, Term } from "../core/ids.ts";
 import { callMany, callOne, type Queryable, run } from "./call.ts";
-import type { Entry, Snapshot } from "./raft.ts";
+import { bodyText, type Entry, type Snapshot } from "./raft.ts";
 import { int8, lsn } from "./rows.ts";
 
 /** Who speaks: the first three arguments of every call (H55). */
@@ -173,28 +173,17 @@ export type AppendReply = z.infer<typeof AppendReply>;
 
 /** Append, learn the commit index, apply: durable once this resolves (H51). */
 export function appendEntries(db: Queryable, me: Sender, ask: Append): Promise<AppendReply> {
-  const entries = ask.entries.map((e) => ({
-    i: Number(e.index),
-    t: Number(e.term),
-    k: e.kind,
-    c: e.client,
-    s: Number(e.sequence),
-    b: e.body,
-  }));
+  const entries = ask.entries.map(
+    (e) =>
+      `{"i":${e.index},"t":${e.term},"k":"${e.kind}","c":"${e.client}","s":${e.sequence},"b":${bodyText(e)}}`,
+  );
   return callOne(db, AppendReply, {
     name: "peer.append_entries",
     text: `select term, success, reason, last_index, last_term, applied_index
              from peer.append_entries(
                p_cluster => $1, p_from => $2, p_incarnation => $3, p_term => $4,
                p_prev_index => $5, p_prev_term => $6, p_entries => $7::jsonb, p_commit => $8)`,
-    values: [
-      ...from(me),
-      ask.term,
-      ask.prevIndex,
-      ask.prevTerm,
-      JSON.stringify(entries),
-      ask.commit,
-    ],
+    values: [...from(me), ask.term, ask.prevIndex, ask.prevTerm, `[${entries.join()}]`, ask.commit],
   });
 }
 

@@ -110,6 +110,18 @@ export interface Entry {
   readonly body: unknown;
 }
 
+/** Bodies that were written out before: each is measured, and sent to every acceptor. */
+const bodies = new WeakMap<Entry, string>();
+
+/** What it says, as JSON. */
+export function bodyText(entry: Entry): string {
+  const known = bodies.get(entry);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(entry.body);
+  bodies.set(entry, text);
+  return text;
+}
+
 const EntryRow = z.object({
   index: int8,
   term: int8,
@@ -242,19 +254,20 @@ export async function openGate(
   return more;
 }
 
-const OutcomeRow = z.object({ log_index: int8, outcome: z.string() });
+const OutcomeRow = z.object({ sequence: int8, log_index: int8, outcome: z.string() });
+/** What became of a proposal. */
+export type OutcomeRow = z.infer<typeof OutcomeRow>;
 
-/** What became of a proposal; undefined until it is applied here. */
-export async function outcome(
+/** What became of a client's proposals with these numbers: of those that are applied here, in their order. */
+export function outcomes(
   db: Queryable,
   client: string,
-  sequence: bigint,
-): Promise<{ index: LogIndex; outcome: string } | undefined> {
-  const rows = await callMany(db, OutcomeRow, {
-    name: "raft.outcome",
-    text: "select log_index, outcome from raft.outcome(p_client => $1, p_sequence => $2)",
-    values: [client, sequence],
+  { first, last }: { readonly first: bigint; readonly last: bigint },
+): Promise<OutcomeRow[]> {
+  return callMany(db, OutcomeRow, {
+    name: "raft.outcomes",
+    text: `select sequence, log_index, outcome
+             from raft.outcomes(p_client => $1, p_first => $2, p_last => $3)`,
+    values: [client, first, last],
   });
-  const row = rows[0];
-  return row && { index: row.log_index, outcome: row.outcome };
 }

@@ -1,5 +1,6 @@
 /** Proposals that somebody awaits: answered in order, once the own store has applied them. */
 import type { LogIndex, Term } from "../core/ids.ts";
+import type { OutcomeRow } from "../db/raft.ts";
 import type { Log } from "../log/logger.ts";
 import { type Outcome, UnknownOutcome } from "./raft.ts";
 
@@ -19,15 +20,19 @@ interface WantsApplied extends Waiting {
   readonly resolve: () => void;
 }
 
+type Numbers = { readonly first: bigint; readonly last: bigint };
+
+const wantsOutcome = (one: WantsOutcome | WantsApplied): one is WantsOutcome => "sequence" in one;
+
 export class Awaited {
-  readonly #read: (sequence: bigint) => Promise<Outcome | undefined>;
+  readonly #read: (numbers: Numbers) => Promise<OutcomeRow[]>;
   readonly #log: Log;
   #waiting: (WantsOutcome | WantsApplied)[] = [];
   #applied: LogIndex = 0n;
   #resolving = false;
 
-  /** `read`: what the own store says became of a proposal. */
-  constructor(read: (sequence: bigint) => Promise<Outcome | undefined>, log: Log) {
+  /** `read`: what the own store says became of proposals. */
+  constructor(read: (numbers: Numbers) => Promise<OutcomeRow[]>, log: Log) {
     this.#read = read;
     this.#log = log;
   }
@@ -48,17 +53,12 @@ export class Awaited {
     this.#resolving = true;
     try {
       for (;;) {
-        const next = this.#waiting[0];
-        if (next === undefined || next.index > this.#applied) return;
-        if (!("sequence" in next)) {
-          this.#waiting.shift();
-          next.resolve();
-          continue;
-        }
-        const found = await this.#read(next.sequence);
-        this.#waiting.shift();
-        if (found !== undefined) next.resolve(found);
-        else next.reject(new UnknownOutcome(`entry ${next.index} left no outcome`));
+        const ready = this.#ready();
+        if (ready.length === 0) return;
+        const found = await this.#outcomes(ready.filter(wantsOutcome));
+        // The term may have ended meanwhile: then they have heard so.
+        this.#waiting = this.#waiting.slice(ready.length);
+        for (const one of ready) tell(one, found);
       }
     } catch (error) {
       // The own store did not answer: the proposals stay, and the next applied entry asks again.
@@ -66,6 +66,24 @@ export class Awaited {
     } finally {
       this.#resolving = false;
     }
+  }
+
+  /** Those at the front that are applied. */
+  #ready(): (WantsOutcome | WantsApplied)[] {
+    const end = this.#waiting.findIndex(({ index }) => index > this.#applied);
+    return this.#waiting.slice(0, end === -1 ? undefined : end);
+  }
+
+  /** One question for all of them. */
+  async #outcomes(of: readonly WantsOutcome[]): Promise<ReadonlyMap<bigint, Outcome>> {
+    if (of.length === 0) return new Map();
+    const numbers = of.map(({ sequence }) => sequence);
+    const first = numbers.reduce((a, b) => (a < b ? a : b));
+    const last = numbers.reduce((a, b) => (a > b ? a : b));
+    const rows = await this.#read({ first, last });
+    return new Map(
+      rows.map((row) => [row.sequence, { index: row.log_index, outcome: row.outcome }]),
+    );
   }
 
   /** The term is over: what is not applied may or may not be. */
@@ -76,4 +94,14 @@ export class Awaited {
       reject(new UnknownOutcome(`term ${term} ended before entry ${index}`));
     }
   }
+}
+
+function tell(one: WantsOutcome | WantsApplied, found: ReadonlyMap<bigint, Outcome>): void {
+  if (!wantsOutcome(one)) {
+    one.resolve();
+    return;
+  }
+  const outcome = found.get(one.sequence);
+  if (outcome !== undefined) one.resolve(outcome);
+  else one.reject(new UnknownOutcome(`entry ${one.index} left no outcome`));
 }

@@ -2,7 +2,7 @@
  * How much goes into one append. What users put into the log may be large: an append that cannot be over within its
  * limit would be sent again for ever, and hold up every decision behind it.
  */
-import type { Entry } from "../db/raft.ts";
+import { bodyText, type Entry } from "../db/raft.ts";
 
 export interface Limits {
   readonly entries: number;
@@ -30,7 +30,7 @@ export function firstBatch(entries: readonly Entry[], from: number, limits: Limi
 export function sizeOf(entry: Entry): number {
   const known = sizes.get(entry);
   if (known !== undefined) return known;
-  const size = Buffer.byteLength(JSON.stringify(entry.body));
+  const size = Buffer.byteLength(bodyText(entry));
   sizes.set(entry, size);
   return size;
 }

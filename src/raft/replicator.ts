@@ -23,7 +23,7 @@ import {
 import { newestOfMajority } from "../core/quorum.ts";
 import { type Hints, quietHints } from "../db/hints.ts";
 import { appendEntries, heartbeat } from "../db/peer.ts";
-import { type Entry, type InboxProposal, outcome } from "../db/raft.ts";
+import { type Entry, type InboxProposal, outcomes } from "../db/raft.ts";
 import { Awaited } from "./awaited.ts";
 import { Changes } from "./changes.ts";
 import { type AcceptorLink, NO_ANSWER } from "./links.ts";
@@ -86,8 +86,10 @@ export class Replicator {
     this.#pressing = this.#firstOfTerm;
     this.#changes = new Changes(this.#firstOfTerm, options.votersAt);
     this.#commit = options.last.commitIndex;
-    const read = (sequence: bigint) => outcome(options.store, this.#client, sequence);
-    this.#awaited = new Awaited(read, options.log);
+    this.#awaited = new Awaited(
+      (numbers) => outcomes(options.store, this.#client, numbers),
+      options.log,
+    );
     this.#snapshots = new Snapshots(options);
     options.signal.addEventListener("abort", () => this.#endTerm(), { once: true });
   }

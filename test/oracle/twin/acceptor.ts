@@ -141,7 +141,7 @@ export class Acceptor {
     return takeParts(this.#durable, id, parts);
   }
 
-  /** raft.outcome */
+  /** raft.outcomes, of one. */
   outcome(client: string, sequence: bigint): { index: LogIndex; outcome: string } | undefined {
     return this.#durable.cluster.proposals.get(`${client}/${sequence}`);
   }

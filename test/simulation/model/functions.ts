@@ -294,12 +294,16 @@ export const OWN: Readonly<Record<string, Call>> = {
     const answer = ticket === undefined ? undefined : { ticket, index: big(args.p_index) };
     return [{ more: acceptor.openGate(big(args.p_gate), answer) }];
   },
-  "raft.outcome": (store, args) => {
+  "raft.outcomes": (store, args) => {
     const client = String(args.p_client);
-    const found = store.acceptor.outcome(client, big(args.p_sequence));
-    if (found === undefined) return [];
-    store.world.checks.answered(store, `${client}/${args.p_sequence}`, found);
-    return [{ log_index: found.index.toString(), outcome: found.outcome }];
+    const rows: Record<string, string>[] = [];
+    for (let sequence = big(args.p_first); sequence <= big(args.p_last); sequence += 1n) {
+      const found = store.acceptor.outcome(client, sequence);
+      if (found === undefined) continue;
+      store.world.checks.answered(store, `${client}/${sequence}`, found);
+      rows.push({ ...texts({ sequence }), log_index: `${found.index}`, outcome: found.outcome });
+    }
+    return rows;
   },
   "cluster.view": (store) => [{ view: clusterView(store) }],
   "node.agent_view": (store) => [{ view: agentView(store) }],
