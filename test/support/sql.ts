@@ -2,7 +2,7 @@
 import pg from "pg";
 
 export interface ConnectLimits {
-  /** Limit of connecting, milliseconds. */
+  /** Limit of connecting, milliseconds; by default what a host that stands still for a moment needs. */
   readonly connectMs?: number;
   /** Limit of one answer, milliseconds. */
   readonly answerMs?: number;
@@ -11,7 +11,7 @@ export interface ConnectLimits {
 
 /** A connection whose loss is no uncaught error; the caller sees it at its next query. */
 export async function open(uri: string, limits: ConnectLimits = {}): Promise<pg.Client> {
-  const { connectMs = 1500, answerMs = 15_000, options } = limits;
+  const { connectMs = 4000, answerMs = 15_000, options } = limits;
   const client = new pg.Client({
     connectionString: uri,
     connectionTimeoutMillis: connectMs,
