@@ -26,7 +26,8 @@ begin
       'members', (
         select coalesce(jsonb_agg(jsonb_build_object(
                  'node_id', m.node_id, 'name', m.name, 'incarnation', m.incarnation,
-                 'data_host', m.data_host, 'data_port', m.data_port) order by m.node_id), '[]')
+                 'data_host', m.data_host, 'data_port', m.data_port,
+                 'clone_from', m.clone_from and not m.leaving) order by m.node_id), '[]')
           from cluster.member as m),
       'history', coalesce((
         select jsonb_agg(jsonb_build_object(

@@ -14,7 +14,7 @@ begin
     ('is_primary',         'RF010', 'it is the primary: try again'),
     ('not_settled',        'RF010', 'a failover is under way: try again'),
     ('unknown_member',     'RF006', 'it is no member'),
-    ('a_witness',          'RF010', 'a witness holds no data, and is never promoted')
+    ('a_witness',          'RF010', 'a witness holds no data: it is never promoted, nor copied')
   ) as w (outcome, code, sentence) where w.outcome = p_outcome;
   raise exception using errcode = coalesce(v_why.code, 'RF010'),
     message = format('%s: %s', p_what, coalesce(v_why.sentence, p_outcome)),

@@ -13,3 +13,4 @@ comment on column pg_replica.members.priority is 'Among equally good candidates 
 comment on column pg_replica.members.sync is 'The commit rule speaks of it.';
 comment on column pg_replica.members.state is 'initial: named in the configuration; registered: it has spoken; attached: it has streamed or been primary.';
 comment on column pg_replica.members.joined_at is 'When it first spoke.';
+comment on column pg_replica.members.clone_from is 'While it is a standby, others copy their data from it rather than from the primary.';

@@ -22,6 +22,7 @@ grant execute on function
   pg_replica.kv_compact(),
   pg_replica.add_node(text, integer, text, boolean, integer),
   pg_replica.remove_node(text, boolean), pg_replica.remove_node(integer, boolean),
-  pg_replica.set_node(text, integer, boolean, boolean), pg_replica.set_node(integer, integer, boolean, boolean),
+  pg_replica.set_node(text, integer, boolean, boolean, boolean),
+  pg_replica.set_node(integer, integer, boolean, boolean, boolean),
   pg_replica.invitation(), pg_replica.set(text, text), pg_replica.reset(text)
   to pgreplica_admin;

@@ -1,18 +1,25 @@
-/** A new copy of the primary replaces this node's data, once it is whole. */
+/** A new copy of the epoch's data replaces this node's, once it is whole. */
 
 import { nodePassword } from "../config/secrets.ts";
 import { dialTls } from "../config/tls.ts";
-import { formatLsn, nodeRole } from "../core/ids.ts";
-import { exists } from "../postgres/files.ts";
+import { fallsShort } from "../core/copy-source.ts";
+import { formatLsn, type NodeId, nodeRole } from "../core/ids.ts";
+import { exists, removeTree } from "../postgres/files.ts";
 import { putStandbySignal } from "../postgres/settings.ts";
+import type { BaseBackup } from "../replication/base-backup.ts";
 import { type Agent, type Order, recheck } from "./context.ts";
+import { findStandby, type Source } from "./copy-source.ts";
 import { noteProgress } from "./progress.ts";
 import { fenceServer } from "./servers.ts";
 import { makeRoom, replaceData, sweepAside } from "./swap.ts";
 
+/** A standby's restartpoint writes what its memory holds; longer, and the primary's copy is the sooner one. */
+const RESTARTPOINT_LIMIT_MS = 5 * 60_000;
+
 /**
- * Copies from the epoch's own primary only. Interrupted before the copy is whole, this node's data are what they were:
- * a commit they confirmed is still there to be reported (D1, D4). Interrupted afterwards, the copy takes their place.
+ * Copies from the epoch's own primary, or from a standby of it that an operator has named and that is proved to hold
+ * as much. Interrupted before the copy is whole, this node's data are what they were: a commit they confirmed is still
+ * there to be reported (D1, D4). Interrupted afterwards, the copy takes their place.
  */
 export async function clone(agent: Agent, order: Order): Promise<void> {
   const { paths, state, store, log, view } = agent;
@@ -24,14 +31,15 @@ export async function clone(agent: Agent, order: Order): Promise<void> {
       await fenceServer(agent, "clone");
     state.activity = "cloning";
     await makeRoom(agent);
-    const backup = await copy(agent, order);
+    const { backup, source, passedOver } = await copyBest(agent, order, view.primary_id);
     await putStandbySignal(paths.newDir, agent.owner);
     recheck(agent, order);
     await replaceData(agent, order);
     state.rejoin = undefined;
-    const reason = `copied from node ${view.primary_id}: ${why}`;
-    log.info({ event: "agent.cloned", epoch: order.epoch }, reason);
-    const detail = { epoch: order.epoch.toString(), start_lsn: formatLsn(backup.startLsn) };
+    const reason = `copied from node ${source}: ${why}`;
+    log.info({ event: "agent.cloned", epoch: order.epoch, source }, reason);
+    const start_lsn = formatLsn(backup.startLsn);
+    const detail = { epoch: order.epoch.toString(), source, start_lsn, passed_over: passedOver };
     await store.noteAct({ event: "cloned", reason, detail });
     await sweepAside(agent, order.signal);
   } finally {
@@ -40,15 +48,59 @@ export async function clone(agent: Agent, order: Order): Promise<void> {
   }
 }
 
-async function copy(agent: Agent, order: Order) {
+interface Copied {
+  readonly backup: BaseBackup;
+  readonly source: NodeId;
+  /** Why not from a standby that is named for it. */
+  readonly passedOver?: string | undefined;
+}
+
+/** This node's own server is fenced by now: it confirms nothing that a copy begun from here on might lack. */
+async function copyBest(agent: Agent, order: Order, primary: NodeId): Promise<Copied> {
+  const { paths, state, log } = agent;
+  const found = await findStandby(agent, order);
+  let passedOver = typeof found === "string" ? found : undefined;
+  if (typeof found === "object") {
+    state.standbyTried = order.epoch;
+    const tried = await tryCopy(agent, order, found);
+    if (typeof tried !== "string") return { backup: tried, source: found.id };
+    passedOver = `node ${found.id}: ${tried}`;
+    await removeTree(paths.newDir);
+  }
+  if (passedOver !== undefined) {
+    log.warn({ event: "agent.decided", epoch: order.epoch, source: primary }, passedOver);
+  }
+  return { backup: await copy(agent, order, { id: primary }), source: primary, passedOver };
+}
+
+/** A standby's copy, or what is wrong with it. It is begun once: the primary's is always there to be had instead. */
+async function tryCopy(agent: Agent, order: Order, { id, needed }: Source) {
+  try {
+    const limits = { attempts: 1, startLimitMs: RESTARTPOINT_LIMIT_MS };
+    const backup = await copy(agent, order, { id, ...limits });
+    return fallsShort(backup, needed) ?? backup;
+  } catch (error) {
+    recheck(agent, order);
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+interface CopyFrom {
+  readonly id: NodeId;
+  readonly attempts?: number;
+  readonly startLimitMs?: number;
+}
+
+async function copy(agent: Agent, order: Order, { id, ...limits }: CopyFrom) {
   const { paths, owner, config, view } = agent;
-  const primary = view.members.find(({ node_id }) => node_id === view.primary_id);
-  if (primary === undefined || primary.data_host === null || primary.data_port === null) {
-    throw new Error(`node ${view.primary_id} has no data server to copy from`);
+  const source = view.members.find(({ node_id }) => node_id === id);
+  if (source === undefined || source.data_host === null || source.data_port === null) {
+    throw new Error(`node ${id} has no data server to copy from`);
   }
   return agent.work.copy({
-    host: primary.data_host,
-    port: primary.data_port,
+    ...limits,
+    host: source.data_host,
+    port: source.data_port,
     user: nodeRole(config.node.id),
     password: nodePassword(config, config.node.id),
     tlsFiles: dialTls(config),

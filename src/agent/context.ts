@@ -130,6 +130,8 @@ export interface State {
   rejoin:
     | { readonly epoch: Epoch; readonly by: "rewind" | "copy"; readonly why: string }
     | undefined;
+  /** In this epoch a copy of a standby was begun, and this node has not joined since: the next is the primary's. */
+  standbyTried: Epoch | undefined;
   /** Monotonic time at which the server was first seen down. */
   downSince: number | undefined;
   /** No process of the data directory is left, proved. */
@@ -152,7 +154,8 @@ export interface State {
 
 /** Long work on a data directory that no server runs on: elsewhere, so that nothing waits for it (H63). */
 export interface LongWork {
-  copy(order: Omit<BaseBackupOptions, "clock">): Promise<BaseBackup>;
+  /** Begun so many times at most; default: again and again, with growing pauses. */
+  copy(order: Omit<BaseBackupOptions, "clock"> & { attempts?: number }): Promise<BaseBackup>;
   rewind(order: Omit<RewindOptions, "binaries">): Promise<void>;
 }
 
@@ -257,6 +260,7 @@ export function freshState(): State {
     waitedSlots: undefined,
     slotsFor: undefined,
     rejoin: undefined,
+    standbyTried: undefined,
     overridden: false,
     ruleInForce: undefined,
     downSince: undefined,

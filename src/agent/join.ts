@@ -58,6 +58,7 @@ export async function join(agent: Agent, order: Order): Promise<void> {
   const member = { upstream: { ...upstream, as: "member" }, listen: true, gate: "open" } as const;
   await startGated(agent, member, order.signal);
   state.rejoin = undefined;
+  state.standbyTried = undefined;
   log.info(
     {
       event: "agent.following",

@@ -2,7 +2,7 @@
 
 import { nodePassword } from "../config/secrets.ts";
 import { dialTls } from "../config/tls.ts";
-import { formatLsn, type Lsn, nodeRole, slotName } from "../core/ids.ts";
+import { formatLsn, type Lsn, type NodeId, nodeRole, slotName } from "../core/ids.ts";
 import type { Queryable } from "../db/call.ts";
 import { connect } from "../db/connect.ts";
 import { flushedLsn } from "../db/data-primary.ts";
@@ -83,13 +83,22 @@ async function copyPositions(
 }
 
 /** Ask the primary over TCP, as this node's role; undefined when it does not answer. */
-export async function atPrimary<T>(
+export function atPrimary<T>(
   agent: Agent,
   ask: (db: Queryable) => Promise<T>,
   limitMs = 2000,
 ): Promise<T | undefined> {
-  const { view, config } = agent;
-  const member = view.members.find(({ node_id }) => node_id === view.primary_id);
+  return atMember(agent, agent.view.primary_id, ask, limitMs);
+}
+
+/** The same of any member. */
+export async function atMember<T>(
+  { view, config }: Agent,
+  id: NodeId | null,
+  ask: (db: Queryable) => Promise<T>,
+  limitMs = 2000,
+): Promise<T | undefined> {
+  const member = view.members.find(({ node_id }) => node_id === id);
   if (member === undefined || member.data_host === null || member.data_port === null)
     return undefined;
   try {

@@ -19,6 +19,8 @@ const Member = z.object({
   /** Its confirmation may count for commits. */
   sync: z.boolean(),
   leaving: z.boolean(),
+  /** While it is a standby, others copy their data from it rather than from the primary. */
+  clone_from: z.boolean(),
   state: z.enum(["initial", "registered", "attached"]),
 });
 export type Member = z.infer<typeof Member>;

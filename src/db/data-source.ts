@@ -28,6 +28,11 @@ export async function sourceState(db: Queryable, clusterId: string): Promise<Sou
   return { stamps, checkpointTimeline: timeline, oldestSegment: oldest, end: await flushedLsn(db) };
 }
 
+/** What tells whether a standby may be copied, as it says itself. */
+export async function standbyState(db: Queryable, clusterId: string) {
+  return { ...(await standbyPosition(db)), stamps: await stampChain(db, clusterId) };
+}
+
 /** A checkpoint there and now: right after a promotion its pg_control still names the old timeline (H03). */
 export function checkpointThere(db: Queryable): Promise<void> {
   return run(db, { text: "checkpoint" });
@@ -39,6 +44,7 @@ export function writeBarrier(db: Queryable): Promise<Lsn> {
 }
 
 const Own = z.object({
+  in_recovery: z.boolean(),
   end: lsn.nullable(),
   replayed: lsn.nullable(),
   timeline: z.int().nullable(),
@@ -48,7 +54,8 @@ const Own = z.object({
 export function standbyPosition(db: Queryable): Promise<z.infer<typeof Own>> {
   return callOne(db, Own, {
     text: `
-      select greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::text as end,
+      select pg_is_in_recovery() as in_recovery,
+             greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::text as end,
              pg_last_wal_replay_lsn()::text as replayed,
              (select r.received_tli from pg_stat_wal_receiver as r where r.status = 'streaming') as timeline`,
   });

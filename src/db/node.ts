@@ -11,6 +11,8 @@ const Member = z.object({
   incarnation: z.string().nullable(),
   data_host: z.string().nullable(),
   data_port: z.int().nullable(),
+  /** While it is a standby, others copy their data from it rather than from the primary. */
+  clone_from: z.boolean(),
 });
 
 /** What the committed state asks of this node, and all the agent needs to do it. */

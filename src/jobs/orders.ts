@@ -3,7 +3,10 @@ import type { LocalOptions } from "../db/connect.ts";
 import type { RewindOptions } from "../postgres/pg-rewind.ts";
 import type { BaseBackup, BaseBackupOptions } from "../replication/base-backup.ts";
 
-export type CopyWork = Omit<BaseBackupOptions, "clock" | "signal" | "onProgress">;
+export type CopyWork = Omit<BaseBackupOptions, "clock" | "signal" | "onProgress"> & {
+  /** How often it is begun at most. */
+  readonly attempts?: number;
+};
 export type RewindWork = Omit<RewindOptions, "binaries" | "signal" | "onProgress"> & {
   readonly program: string;
 };

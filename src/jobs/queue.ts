@@ -31,7 +31,7 @@ export async function runInQueue(
   const utils = await makeWorkerUtils(options);
   await utils.migrate();
   await utils.forceUnlockWorkers(await holders(pool));
-  const maxAttempts = MAX_ATTEMPTS[task];
+  const maxAttempts = ("attempts" in work ? work.attempts : undefined) ?? MAX_ATTEMPTS[task];
   await utils.addJob(task, describe({ task, work } as Order), { jobKey: JOB_KEY, maxAttempts });
   await utils.release();
   let ended: (news: News) => void = () => undefined;

@@ -32,8 +32,10 @@ export interface BaseBackupOptions extends Omit<Target, "tls"> {
   readonly fast?: boolean | undefined;
   /** Refuse the backup of any other cluster than this. */
   readonly expectSystemIdentifier?: string | undefined;
-  /** The longest silence of the server; default 60 s. (The first checkpoint has 15 min.) */
+  /** The longest silence of the server; default 60 s. */
   readonly silenceLimitMs?: number | undefined;
+  /** The longest wait for the checkpoint it begins with; default 15 min. */
+  readonly startLimitMs?: number | undefined;
 }
 
 export interface BaseBackup {
@@ -42,6 +44,8 @@ export interface BaseBackup {
   /** Up to here the backup is not consistent; its own WAL reaches that far. */
   readonly endLsn: Lsn;
   readonly timeline: number;
+  /** Of its end: where it was taken from a standby, that may have gone on to another meanwhile. */
+  readonly endTimeline: number;
   readonly systemIdentifier: string;
   /** Object ids of the tablespaces, now real directories below `pg_tblspc`. */
   readonly tablespaces: readonly string[];
@@ -111,7 +115,7 @@ async function receive(connection: Connection, options: BaseBackupOptions): Prom
   const { systemIdentifier } = await identifyExpected(connection, options);
   await keepWal(connection);
   const copy = await connection.copyOut(baseBackupCommand(options), {
-    silenceLimitMs: START_LIMIT_MS,
+    silenceLimitMs: options.startLimitMs ?? START_LIMIT_MS,
   });
   const { results } = copy;
   const [start, tablespaces] = results;
@@ -122,10 +126,12 @@ async function receive(connection: Connection, options: BaseBackupOptions): Prom
     const reader = new BackupReader(writer, oids(tablespaces));
     await pump(copy, reader, options, total);
     const endLsn = parseLsn(field(results[2], 0, "recptr"));
+    const endTimeline = Number(field(results[2], 0, "tli"));
     await writer.finish();
     const label = await verify(dir, start);
     const { bytes } = reader;
-    return { ...label, endLsn, systemIdentifier, tablespaces: oids(tablespaces), bytes };
+    const where = { ...label, endLsn, endTimeline, systemIdentifier };
+    return { ...where, tablespaces: oids(tablespaces), bytes };
   } finally {
     await writer.abandon();
   }

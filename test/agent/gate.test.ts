@@ -10,6 +10,7 @@ const members = [1, 2, 3].map((node_id) => ({
   incarnation: incarnation(node_id),
   data_host: "h",
   data_port: 1,
+  clone_from: false,
 }));
 const name = (id: number) => standbyName(id, incarnation(id));
 const attached = (application_name: string, flush_lsn: bigint, state = "streaming") => ({

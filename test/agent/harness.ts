@@ -91,6 +91,7 @@ export async function openBench(
     incarnation: incarnationOf(id),
     data_host: "127.0.0.1",
     data_port: ports[id - 1] as number,
+    clone_from: false,
   }));
   const nodes = ids.map((id) => {
     const dir = join(top, `node${id}`);

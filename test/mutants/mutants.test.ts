@@ -12,10 +12,9 @@ import { kill, PROJECT, patched } from "./run.ts";
 
 const SEEDS = 200;
 
-test("M01 to M60 are all there but M59, which is not given out, each with its killer or with a reason why it cannot be", () => {
+test("M01 to M60 are all there, each with its killer or with a reason why it cannot be", () => {
   const numbers = new Set(MUTANTS.map(({ id }) => Number(id.slice(1, 3))));
-  const given = Array.from({ length: 60 }, (_, at) => at + 1).filter((one) => one !== 59);
-  expect([...numbers].sort((a, b) => a - b)).toEqual(given);
+  expect([...numbers].sort((a, b) => a - b)).toEqual(Array.from({ length: 60 }, (_, at) => at + 1));
   expect(new Set(MUTANTS.map(({ id }) => id)).size).toBe(MUTANTS.length);
 });
 

@@ -1,5 +1,6 @@
 /** All of them, M01 to M60. */
 import { CHANGE_MUTANTS } from "./change-mutants.ts";
+import { CLONE_MUTANTS } from "./clone-mutants.ts";
 import { CONTROL_MUTANTS } from "./control-mutants.ts";
 import { DATA_MUTANTS } from "./data-mutants.ts";
 import { FAILOVER_MUTANTS } from "./failover-mutants.ts";
@@ -20,6 +21,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...TIMER_MUTANTS,
   ...CHANGE_MUTANTS,
   ...TLS_MUTANTS,
+  ...CLONE_MUTANTS,
 ];
 
 export const LIVE = MUTANTS.filter(isLive);

@@ -80,6 +80,7 @@ const MAKERS: Readonly<Record<string, (random: Random, cluster: Cluster) => Body
     ...(random.chance(0.5) ? { priority: random.int(0, 200) } : {}),
     ...(random.chance(0.5) ? { promotable: random.chance(0.7) } : {}),
     ...(random.chance(0.5) ? { sync: random.chance(0.7) } : {}),
+    ...(random.chance(0.5) ? { clone_from: random.chance(0.7) } : {}),
   }),
   found: (random) => ({
     node_id: random.int(1, 4),

@@ -52,6 +52,7 @@ export const INITIAL_MEMBERS: readonly Member[] = MEMBERS.map((member) => ({
   wants_vote: true,
   sync: true,
   leaving: false,
+  clone_from: false,
   state: "initial",
 }));
 

@@ -182,6 +182,7 @@ function memberRow(id: number): Member {
     wants_vote: true,
     sync: true,
     leaving: false,
+    clone_from: false,
     state: "initial",
   };
 }

@@ -16,6 +16,8 @@ const MOST_MEMBERS = 5;
 /** Fewer than this many are not made fewer still. */
 const LEAST_MEMBERS = 3;
 
+const COPIED = { priority: 50, clone_from: true };
+
 type Change = "add_node" | "remove_node" | "replace_node" | "set_node";
 
 export class Operator {
@@ -164,8 +166,7 @@ export class Operator {
   async #set(id: number, amount: number): Promise<void> {
     const member = this.#state().members.find(({ node_id }) => node_id === id);
     const restore = member?.promotable === false || member?.sync === false;
-    const wish =
-      amount < 0.4 ? { promotable: false } : amount < 0.8 ? { sync: false } : { priority: 50 };
+    const wish = amount < 0.4 ? { promotable: false } : amount < 0.8 ? { sync: false } : COPIED;
     const body = restore ? { promotable: true, sync: true } : wish;
     const outcome = await this.#propose("set_member", { node_id: id, ...body });
     this.#cluster.engine.trace(id, `operator: set_node ${JSON.stringify(body)} ${outcome}`);

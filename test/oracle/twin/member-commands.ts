@@ -99,6 +99,7 @@ export const addMember: Command = (cluster, body) => {
     priority: Number(body.priority),
     sync: true,
     leaving: false,
+    clone_from: false,
     state: "registered",
   };
   const changes = {
@@ -177,11 +178,13 @@ export const setMember: Command = (cluster, body) => {
   const id = int(body.node_id);
   const member = memberOf(cluster, id);
   if (member === undefined) return refused(cluster, "unknown_member");
-  if (member.data_port === null && body.promotable === true) return refused(cluster, "a_witness");
+  const ofData = body.promotable === true || body.clone_from === true;
+  if (member.data_port === null && ofData) return refused(cluster, "a_witness");
   const wish = {
     priority: int(body.priority) ?? member.priority,
     promotable: (body.promotable as boolean | undefined) ?? member.promotable,
     sync: (body.sync as boolean | undefined) ?? member.sync,
+    clone_from: (body.clone_from as boolean | undefined) ?? member.clone_from,
   };
   return closing(
     done(cluster, withMember(cluster, id, wish), { event: "member_set", node_id: id }),

@@ -53,6 +53,9 @@ async function takeBaseBackup(options: BackupOptions) {
     throw new BaseBackupFailed("another system");
   }
   const started = data.end();
+  const { inRecovery } = server;
+  // PostgreSQL makes a restartpoint first, and the copy of a standby is sure to reach no further.
+  const until = inRecovery ? data.checkpointLsn : Number.POSITIVE_INFINITY;
   // Half a copy is on disk from the first byte on.
   const partial = data.copy();
   partial.torn = true;
@@ -61,12 +64,14 @@ async function takeBaseBackup(options: BackupOptions) {
     await engine.sleep(engine.random("disk").between(30, 250), "backup.chunk");
     signal.throwIfAborted();
     if (!reaches() || server.work.dead) throw new BaseBackupFailed("the connection was lost");
+    if (inRecovery && !server.inRecovery) throw new BaseBackupFailed("the standby was promoted");
     options.onProgress?.(BigInt(chunk), BigInt(CHUNKS));
   }
   const whole = data.copy();
+  whole.wal = whole.wal.filter(({ end }) => end <= until);
   whole.slots.clear();
   whole.state = "in_archive_recovery";
-  whole.timeline = server.timeline();
+  whole.timeline = whole.lastTimeline();
   whole.partial = 0;
   writeCopy(dir, whole);
   for (let number = 2; number <= server.timeline(); number += 1) {
@@ -79,7 +84,8 @@ async function takeBaseBackup(options: BackupOptions) {
   return {
     startLsn: BigInt(started),
     endLsn: BigInt(whole.end()),
-    timeline: server.timeline(),
+    timeline: whole.lastTimeline(),
+    endTimeline: whole.lastTimeline(),
     systemIdentifier: data.systemIdentifier,
     tablespaces: [],
     bytes: 1n,

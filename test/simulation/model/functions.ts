@@ -203,7 +203,10 @@ function agentView(store: Store): Row {
     rule_k: rule.k,
     rule_cohort: rule.cohort,
     standby_names: standbyNames(cluster),
-    members: cluster.members,
+    members: cluster.members.map((member) => ({
+      ...member,
+      clone_from: member.clone_from && !member.leaving,
+    })),
     history: cluster.epochs
       .filter(({ node_id }) => node_id !== null)
       .map((one) => ({

@@ -168,6 +168,7 @@ function standbyPosition(server: DataServer): Row {
   const replayed = data.wal[server.replayed - 1]?.end ?? 0;
   const upstream = receiver.upstream();
   return {
+    in_recovery: server.inRecovery,
     end: formatLsn(Math.max(receiver.received ?? 0, replayed)),
     replayed: formatLsn(replayed),
     timeline: upstream === undefined ? null : upstream.timeline(),

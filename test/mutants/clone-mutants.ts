@@ -1,0 +1,60 @@
+/** M59: bugs of from whom a node copies its data. */
+import { type Mutant, test } from "./mutant.ts";
+
+const SOURCE = "src/core/copy-source.ts";
+
+export const CLONE_MUTANTS: readonly Mutant[] = [
+  {
+    id: "M59a",
+    bug: "a standby's copy takes the place of data that may hold more",
+    rule: "D1 D4",
+    killer: test("core/copy-source", "takes the place of nothing"),
+    quick: true,
+    patches: [
+      {
+        file: SOURCE,
+        find: "  if (endLsn >= end) return undefined;",
+        replace: "  if (endLsn >= 0n) return undefined;",
+      },
+    ],
+  },
+  {
+    id: "M59b",
+    bug: "what a standby's copy lacks is known, and not looked at",
+    rule: "D1 D4",
+    killer: test("agent/clone-from", "a copy that ends too early"),
+    patches: [
+      {
+        file: "src/agent/clone.ts",
+        find: "    return fallsShort(backup, needed) ?? backup;",
+        replace: "    void fallsShort(backup, needed);\n    return backup;",
+      },
+    ],
+  },
+  {
+    id: "M59c",
+    bug: "a standby of another history is copied",
+    rule: "D10 H02 H41",
+    killer: test("core/copy-source", "only when all of it is proved"),
+    patches: [
+      {
+        file: SOURCE,
+        find: '{ stamps: "differ" },    use: "never"',
+        replace: '{ stamps: "differ" },    use: "copy"',
+      },
+    ],
+  },
+  {
+    id: "M59d",
+    bug: "a standby whose copy led nowhere is copied again, and again",
+    rule: "liveness",
+    killer: test("agent/clone-from", "a copy that ends too early"),
+    patches: [
+      {
+        file: "src/agent/copy-source.ts",
+        find: "if (agent.state.standbyTried === order.epoch)",
+        replace: "if (agent.state.standbyTried === -order.epoch)",
+      },
+    ],
+  },
+];
