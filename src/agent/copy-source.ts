@@ -32,6 +32,8 @@ import { atMember, atPrimary } from "./slots.ts";
 
 /** A checkpoint of a busy primary writes all it holds. */
 const CHECKPOINT_LIMIT_MS = 120_000;
+/** A newcomer's login is made by the primary, a moment after it has become a member. */
+const PREPARE_LIMIT_MS = 15_000;
 /** Between a checkpoint there and its replay here lies the standby's lag. */
 const REPLAY_LIMIT_MS = 15_000;
 const POLL_MS = 200;
@@ -49,8 +51,7 @@ export async function findStandby(
   const ids = named(agent);
   if (ids.length === 0) return undefined;
   if (agent.state.standbyTried === order.epoch) return "a standby's copy did not lead here";
-  const primary = await atPrimary(agent, (db) => prepare(agent, order, db), CHECKPOINT_LIMIT_MS);
-  recheck(agent, order);
+  const primary = await untilPrepared(agent, order);
   if (primary === undefined) return "the primary did not prepare for a standby's copy";
   const { timeline } = order.view;
   if (timeline === null) return "the epoch has no timeline yet";
@@ -82,6 +83,17 @@ interface Prepared {
   /** Behind the checkpoint that was made since. */
   readonly checkpointed: Lsn;
   readonly slot: SourceFacts["slot"];
+}
+
+async function untilPrepared(agent: Agent, order: Order): Promise<Prepared | undefined> {
+  const { clock } = agent;
+  const until = clock.now() + PREPARE_LIMIT_MS;
+  for (;;) {
+    const primary = await atPrimary(agent, (db) => prepare(agent, order, db), CHECKPOINT_LIMIT_MS);
+    recheck(agent, order);
+    if (primary !== undefined || clock.now() > until) return primary;
+    await clock.sleep(POLL_MS, order.signal);
+  }
 }
 
 /** On the primary of this epoch, as it must be before a standby of it is copied. */

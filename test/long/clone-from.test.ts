@@ -1,7 +1,7 @@
 /** Whoever needs a copy of the data takes it from a standby named for it, and nothing acknowledged is lost by that. */
 import { rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { expect, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { monotonicClock } from "../../src/clock/clock.ts";
 import { processesBelow } from "../support/cluster.ts";
 import { onPrimary, untilHealthy } from "../support/health.ts";
@@ -43,13 +43,13 @@ function watchBackups(id: number): { stop(): Promise<ReadonlySet<number>> } {
     }
     hangUp(client);
   })();
-  return {
-    stop: async () => {
-      stopping = true;
-      await watching;
-      return seen;
-    },
+  const stop = async () => {
+    stopping = true;
+    await watching;
+    return seen;
   };
+  onTestFinished(async () => void (await stop()));
+  return { stop };
 }
 
 /** How node 4 came to its data, last. */
@@ -112,7 +112,7 @@ test("a fourth node copies the standby while rows are written, and streams from 
 test("the standby dies while it is copied: the primary is copied instead", async () => {
   expect((await members.all.stop(NEW)).exitCode).toBe(0);
   await rm(node(NEW).data.dir, { recursive: true });
-  const writer = startWriter({ hosts: [node(primary).data.uri], everyMs: 2 });
+  const writer = startWriter({ hosts: [node(primary).data.uri], writer: 2, everyMs: 2 });
   await writer.untilAcknowledged(200, 20_000);
   await members.run(NEW);
   const pid = await until("the backup has begun", { limitMs: 60_000, everyMs: 5 }, async () => {
