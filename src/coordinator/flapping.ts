@@ -2,8 +2,9 @@
  * Hold-down (H47): which nodes were lost by silence lately, and for how long that is held against them.
  *
  * A failover inferred from silence counts against the node it left. For 30 s after it, doubled for each one that
- * follows before twice that time is over, up to 10 minutes, silence of that node starts no other failover, and it
- * is appointed only where nobody else has the same WAL. A death that was seen is never held back.
+ * follows before twice that time is over, up to 10 minutes, silence of that node starts no other failover until writes
+ * have stopped for 10 s, and it is appointed only where nobody else has the same WAL. A death that was seen is never
+ * held back.
  */
 import type { NodeId } from "../core/ids.ts";
 import { LIMITS } from "./limits.ts";
@@ -32,8 +33,9 @@ export function holdMs({ count }: Pick<Flap, "count">): number {
   return Math.min(LIMITS.longestHoldMs, LIMITS.nodeHoldMs * 2 ** (count - 1));
 }
 
-export function isHeld(flap: Flap | undefined): boolean {
-  return flap !== undefined && flap.sinceMs < holdMs(flap);
+/** `gapMs`: how long writes have been impossible. What lasts is no flap, and waiting on would protect nobody. */
+export function isHeld(flap: Flap | undefined, gapMs = 0): boolean {
+  return flap !== undefined && flap.sinceMs < holdMs(flap) && gapMs < LIMITS.lastingMs;
 }
 
 /** Every node that is held down now. */

@@ -35,6 +35,8 @@ export const LIMITS = {
   /** Hold-down of one node after a failover that its silence caused; doubled for each that follows. */
   nodeHoldMs: 30_000,
   longestHoldMs: 600_000,
+  /** Once writes have stopped for this long it is no flap: no hold-down goes on. */
+  lastingMs: 10_000,
   /** The primary's control store may be away for this long: its worker restarts it within two seconds, or cannot. */
   storeLostMs: 20_000,
   /** An epoch serves this long before leadership moves to the primary's node. */

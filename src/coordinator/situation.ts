@@ -202,7 +202,7 @@ export function heldBack(
   }
   if (primary !== "node_silent" && primary !== "hung") return undefined;
   const flap = facts.flaps.get(primaryOf(view) ?? 0);
-  if (isHeld(flap) && flap !== undefined) {
+  if (isHeld(flap, facts.gapMs) && flap !== undefined) {
     const seconds = holdMs(flap) / 1000;
     return { brake: "hold_down", why: `held down for ${seconds} s, though ${cause} again` };
   }

@@ -26,6 +26,11 @@ test("a link that flaps for ten minutes costs a node the role at most once per h
   expect(failovers.map((ms) => ms / 1000)).toEqual([0, 30, 90, 210, 450]);
 });
 
+test("what has lasted ten seconds is no flap", () => {
+  const flap = { count: 6, sinceMs: 20_000 };
+  expect([undefined, 9999, 10_000].map((gapMs) => isHeld(flap, gapMs))).toEqual([true, true, false]);
+});
+
 test("nobody is held down who never flapped", () => {
   expect(heldNodes(new Map([[2, { count: 1, sinceMs: 30_000 }]])).size).toBe(0);
   expect([...heldNodes(new Map([[2, { count: 2, sinceMs: 30_000 }]]))]).toEqual([2]);

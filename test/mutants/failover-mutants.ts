@@ -202,4 +202,31 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: "M61a",
+    bug: "a node that is held down stays primary for all of it, though no write was possible for long",
+    rule: "H47",
+    killer: test("coordinator/flapping", "what has lasted ten seconds is no flap"),
+    quick: true,
+    patches: [
+      {
+        file: "src/coordinator/flapping.ts",
+        find: " && gapMs < LIMITS.lastingMs",
+        replace: " && (gapMs < LIMITS.lastingMs || true)",
+      },
+    ],
+  },
+  {
+    id: "M61b",
+    bug: "a link that flaps costs its node the role each time",
+    rule: "H47",
+    killer: test("coordinator/flapping", "at most once per hold"),
+    patches: [
+      {
+        file: "src/coordinator/flapping.ts",
+        find: "flap.sinceMs < holdMs(flap) && ",
+        replace: "",
+      },
+    ],
+  },
 ];
