@@ -269,26 +269,26 @@ export class ControlChecks {
       if (entry === undefined) continue;
       const key = `${entry.client}/${entry.sequence}`;
       const found = acceptor.cluster.proposals.get(key);
-      const first = before.cluster.proposals.get(key);
       // Applied and forgotten in one call: what is left says nothing of it.
-      if (first === undefined && found === undefined) {
+      if (found === undefined) {
         missed = true;
         continue;
       }
-      if (first !== undefined && first.index !== found?.index) {
+      const again = found.index !== entry.index;
+      const first = before.cluster.proposals.get(key);
+      // The first may be forgotten in this call, and the retry refused for that.
+      if (first !== undefined && !again && found.outcome !== "too_late") {
         this.#report("R10", `${key} took effect at entry ${first.index}, and again at ${index}`);
       }
-      const again = before.cluster.proposals.has(key) || found?.index !== entry.index;
-      const said = `${key} ${again ? "again" : found?.outcome}`;
+      const said = `${key} ${again ? "again" : found.outcome}`;
       const other = this.#outcomes.get(index);
       if (other !== undefined && other !== said) {
         this.#report("R5", `entry ${index}: "${other}" on one node, "${said}" on another`);
       }
       this.#outcomes.set(index, said);
       // A refusal for coming too late is no effect.
-      if (!again && found?.outcome !== "too_late")
-        this.#appliedOnce(`${incarnation} ${key}`, index);
-      const outcome = again ? "again" : String(found?.outcome);
+      if (!again && found.outcome !== "too_late") this.#appliedOnce(`${incarnation} ${key}`, index);
+      const outcome = again ? "again" : found.outcome;
       const { kind, body } = entry;
       const isFirst = outcome === "ok" && this.members.applied({ index, kind, body });
       told.push({ index, kind, outcome, first: isFirst });
