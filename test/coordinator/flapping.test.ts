@@ -28,7 +28,11 @@ test("a link that flaps for ten minutes costs a node the role at most once per h
 
 test("what has lasted ten seconds is no flap", () => {
   const flap = { count: 6, sinceMs: 20_000 };
-  expect([undefined, 9999, 10_000].map((gapMs) => isHeld(flap, gapMs))).toEqual([true, true, false]);
+  expect([undefined, 9999, 10_000].map((gapMs) => isHeld(flap, gapMs))).toEqual([
+    true,
+    true,
+    false,
+  ]);
 });
 
 test("nobody is held down who never flapped", () => {

@@ -189,7 +189,26 @@ test("R10: a retry takes effect a second time", () => {
   expect(violated).toEqual([]);
   proposals.set("a/1", { index: 2n, outcome: "ok" });
   checks.applied(1, before);
-  expect(violated).toEqual(["R10"]);
+  // And the entry had left nothing the first time.
+  expect(violated).toEqual(["R10", "R5"]);
+});
+
+test("R10: a retry that comes when the first is forgotten is refused, and that is no effect", () => {
+  const { checks, store, states, proposals, violated } = control();
+  for (const id of IDS) store(id, [1n, "a"], [1n, "a"]);
+  const before = {
+    state: { ...emptyState, appliedIndex: 1n },
+    base: WHOLE_LOG,
+    log: [],
+    cluster: {
+      ...emptyCluster,
+      proposals: new Map([["a/1", { index: 1n, outcome: "ok" }]]),
+    },
+  };
+  states.set(1, { term: 1n, commitIndex: 2n, appliedIndex: 2n });
+  proposals.set("a/1", { index: 2n, outcome: "too_late" });
+  checks.applied(1, before);
+  expect(violated).toEqual([]);
 });
 
 test("R12: a read is let go behind what was committed when it asked", () => {
