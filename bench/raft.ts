@@ -3,15 +3,17 @@
  *
  *   node bench/raft.ts [--seconds 5] [--rounds 2] [--json FILE]
  *
- * Ours are plain SQL clients on the leader's control store; etcd's speak gRPC to its leader. Every workload warms up
- * before it counts, and contestants take turns, the order reversed each round. Without etcd (Debian: etcd-server) ours
- * are measured alone.
+ * Ours are plain SQL clients on the leader's control store; etcd's speak gRPC to its leader. At the end this process
+ * runs the leader's worker itself, on three nodes of their own, and proposes to it. Every workload warms up before it
+ * counts, and contestants take turns, the order reversed each round. Without etcd (Debian: etcd-server) ours are
+ * measured alone.
  */
 import { rm } from "node:fs/promises";
 import pg from "pg";
 import { readOptions } from "../scripts/options.ts";
 import { startCluster, temporaryFolder } from "../test/support/cluster.ts";
 import { untilHealthy } from "../test/support/health.ts";
+import { startInProcess } from "../test/support/in-process.ts";
 import { conditionsOf, describeConditions, positive, writeResult } from "./conditions.ts";
 import { type Etcd, startEtcd } from "./etcd.ts";
 import { type Summary, summarize } from "./stats.ts";
@@ -20,6 +22,8 @@ const VALUE = "v".repeat(256);
 const MANY = Number(process.env.MANY ?? 64);
 const BATCH = 100;
 const KEYS = 1000;
+/** Proposals of one process that are under way at once. */
+const IN_PROCESS = 1024;
 
 interface Client {
   /** One operation; `serial` grows by one with each of this client's. */
@@ -94,6 +98,15 @@ async function drive(
   return performance.now() - since;
 }
 
+function theirs(
+  rival: Etcd | undefined,
+  name: string,
+  clients: number,
+  what: "put" | "get",
+): Contestant[] {
+  return rival === undefined ? [] : [{ name, clients, entries: 1, open: etcd(rival, what) }];
+}
+
 function contestants(leader: string, follower: string, rival: Etcd | undefined) {
   const replicate = sql(leader, "select pg_replica.replicate($1::text)", () => [VALUE]);
   const items = Array.from({ length: BATCH }, () => VALUE);
@@ -107,23 +120,21 @@ function contestants(leader: string, follower: string, rival: Etcd | undefined) 
   const ours = (name: string, clients: number, open: Contestant["open"], entries = 1) => ({
     ...{ name, clients, entries, open },
   });
-  const theirs = (name: string, clients: number, what: "put" | "get"): Contestant[] =>
-    rival === undefined ? [] : [{ name, clients, entries: 1, open: etcd(rival, what) }];
   return [
-    [...theirs("etcd put, 1 client", 1, "put"), ours("replicate, 1 client", 1, replicate)],
+    [...theirs(rival, "etcd put, 1 client", 1, "put"), ours("replicate, 1 client", 1, replicate)],
     [ours("kv_put, 1 client", 1, put)],
     [
-      ...theirs(`etcd put, ${MANY} clients`, MANY, "put"),
+      ...theirs(rival, `etcd put, ${MANY} clients`, MANY, "put"),
       ours(`replicate, ${MANY} clients`, MANY, replicate),
       ours(`replicate(${BATCH} items), 8 clients`, 8, batch, BATCH),
     ],
     [
-      ...theirs("etcd get, 1 client", 1, "get"),
+      ...theirs(rival, "etcd get, 1 client", 1, "get"),
       ours("kv_get, 1 client", 1, get(leader, "linearizable")),
       ours("kv_get local on a follower, 1 client", 1, get(follower, "local")),
     ],
     [
-      ...theirs(`etcd get, ${MANY} clients`, MANY, "get"),
+      ...theirs(rival, `etcd get, ${MANY} clients`, MANY, "get"),
       ours(`kv_get, ${MANY} clients`, MANY, get(leader, "linearizable")),
     ],
   ] satisfies Contestant[][];
@@ -135,7 +146,68 @@ function line(name: string, m: Measured, against: Measured | undefined): string 
     against === undefined
       ? ""
       : `   ${(m.perSecond / against.perSecond).toFixed(2)} x in number, ${(m.p50 / against.p50).toFixed(2)} x in p50`;
-  return `${name.padEnd(38)} ${`${m.n}`.padStart(7)} ${m.perSecond.toFixed(0).padStart(8)}/s ${ms}${ratio}`;
+  return `${name.padEnd(44)} ${`${m.n}`.padStart(7)} ${m.perSecond.toFixed(0).padStart(8)}/s ${ms}${ratio}`;
+}
+
+/** Groups one after the other; in each its contestants by turns, and a line for the middle round of each. */
+async function compete(groups: readonly Contestant[][]): Promise<Record<string, Measured[]>> {
+  const found: Record<string, Measured[]> = {};
+  for (const group of groups) {
+    for (let round = 0; round < rounds; round += 1) {
+      for (const one of round % 2 === 0 ? group : group.toReversed()) {
+        const measured = await measure(one, seconds);
+        found[one.name] = [...(found[one.name] ?? []), measured];
+      }
+    }
+    const middle = group.map(({ name }) => {
+      const all = found[name] ?? [];
+      const sorted = all.toSorted((a, b) => a.perSecond - b.perSecond);
+      return { name, of: sorted[Math.floor(all.length / 2)] };
+    });
+    const against = middle.find(({ name }) => name.startsWith("etcd"))?.of;
+    for (const { name, of } of middle) {
+      if (of !== undefined) console.log(line(name, of, of === against ? undefined : against));
+    }
+  }
+  return found;
+}
+
+/** This process as the leader's worker. */
+async function competeInProcess(rival: Etcd | undefined): Promise<Record<string, Measured[]>> {
+  const here = await startInProcess();
+  const open = async (): Promise<Client> => ({
+    one: () => here.worker.replicate(VALUE),
+    close: () => undefined,
+  });
+  const name = `in the leader's worker, ${IN_PROCESS} under way`;
+  try {
+    return await compete([
+      [
+        ...theirs(rival, `etcd put, ${MANY} clients beside`, MANY, "put"),
+        { name, clients: IN_PROCESS, entries: 1, open },
+        { name: "in the leader's worker, 1 under way", clients: 1, entries: 1, open },
+      ],
+    ]);
+  } finally {
+    await here.close();
+  }
+}
+
+async function competeInSql(rival: Etcd | undefined) {
+  const cluster = await startCluster({ nodes: 3 });
+  try {
+    const { leader } = await untilHealthy(cluster);
+    const follower = cluster.nodes.find(({ id }) => id !== leader)?.id ?? 0;
+    const uris = [leader, follower].map((id) => cluster.node(id).control.uri);
+    const [leaders = "", followers = ""] = uris;
+    const conditions = await conditionsOf(leaders);
+    console.log(describeConditions(conditions));
+    console.log(rival === undefined ? "etcd is not installed: ours alone" : rival.version);
+    console.log(`\n${"".padEnd(44)}       n                  p50       p99       max ms`);
+    return { conditions, found: await compete(contestants(leaders, followers, rival)) };
+  } finally {
+    await cluster.discard("remove");
+  }
 }
 
 const { values: args } = readOptions({
@@ -148,39 +220,13 @@ const { values: args } = readOptions({
 const seconds = positive("--seconds", args.seconds);
 const rounds = positive("--rounds", args.rounds);
 const folder = await temporaryFolder("etcd");
-const cluster = await startCluster({ nodes: 3 });
 const rival = await startEtcd(folder);
 try {
-  const { leader } = await untilHealthy(cluster);
-  const follower = cluster.nodes.find(({ id }) => id !== leader)?.id ?? 0;
-  const uris = [leader, follower].map((id) => cluster.node(id).control.uri);
-  const [leaders = "", followers = ""] = uris;
-  const conditions = await conditionsOf(leaders);
-  console.log(describeConditions(conditions));
-  console.log(rival === undefined ? "etcd is not installed: ours alone" : rival.version);
-  console.log(`\n${"".padEnd(38)}       n                  p50       p99       max ms`);
-  const found: Record<string, Measured[]> = {};
-  for (const group of contestants(leaders, followers, rival)) {
-    for (let round = 0; round < rounds; round += 1) {
-      for (const one of round % 2 === 0 ? group : group.toReversed()) {
-        const measured = await measure(one, seconds);
-        found[one.name] = [...(found[one.name] ?? []), measured];
-      }
-    }
-    const best = group.map(({ name }) => ({ name, all: found[name] ?? [] }));
-    const middle = best.map(({ name, all }) => ({
-      name,
-      of: all.toSorted((a, b) => a.perSecond - b.perSecond)[Math.floor(all.length / 2)],
-    }));
-    const against = middle.find(({ name }) => name.startsWith("etcd"))?.of;
-    for (const { name, of } of middle) {
-      if (of !== undefined) console.log(line(name, of, of === against ? undefined : against));
-    }
-  }
-  const result = { conditions, etcd: rival?.version, seconds, rounds, found };
+  const { conditions, found } = await competeInSql(rival);
+  const all = { ...found, ...(await competeInProcess(rival)) };
+  const result = { conditions, etcd: rival?.version, seconds, rounds, found: all };
   console.log(`\nwritten to ${await writeResult("raft", result, args.json)}`);
 } finally {
   await rival?.close();
-  await cluster.discard("remove");
   await rm(folder, { recursive: true, force: true });
 }

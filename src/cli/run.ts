@@ -1,15 +1,7 @@
 /** `pg-replica run`: this node's worker, in the foreground, until told to end. */
 import { flushCompileCache } from "node:module";
-import { uptime } from "node:os";
-import { join } from "node:path";
-import { type Clock, monotonicClock, sleepCountingClock } from "../clock/clock.ts";
-import { createLog } from "../log/logger.ts";
-import { makeDirectory } from "../postgres/files.ts";
-import { serverOwner } from "../postgres/owner.ts";
-import { withRoom } from "../worker/ballast.ts";
-import { runWorker } from "../worker/worker.ts";
 import { CONFIG_HELP, type Command, configOf, parseCommand } from "./command.ts";
-import { claimPidFile } from "./pid-file.ts";
+import { runHere } from "./worker-here.ts";
 
 const HELP = `pg-replica run --config FILE
 
@@ -27,28 +19,10 @@ export const command: Command = {
     const config = await configOf(values.config);
     // At once: a worker that is killed leaves nothing for its successor.
     flushCompileCache();
-    const run = join(config.dir, "run");
-    const owner = await serverOwner(config.runAs);
-    const log = createLog({ node: config.node.name }, { level: config.logLevel });
-    const release = await withRoom(config, log, async () => {
-      await makeDirectory(run, { owner, mode: 0o755 });
-      return claimPidFile(join(run, "worker.pid"), `worker of ${config.node.name}`);
-    });
-    try {
-      const adjust = { debugging: log.debugging, setLevel: log.setLevel };
-      await runWorker(config, { owner, clock: workerClock(), log, adjust, signal: endSignal() });
-    } finally {
-      await release();
-    }
+    await runHere(config, { signal: endSignal() });
     return 0;
   },
 };
-
-/** Where the system tells for how long it has been up, sleep is counted too (H32). */
-function workerClock(): Clock {
-  if (process.platform !== "linux") return monotonicClock;
-  return sleepCountingClock(monotonicClock, () => uptime() * 1000);
-}
 
 /** Aborted by SIGTERM or SIGINT, again and again: a worker ends one way only. */
 function endSignal(): AbortSignal {

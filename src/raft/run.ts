@@ -104,6 +104,11 @@ export class Raft {
     }
   }
 
+  /** Of the term that this node leads. */
+  get proposer(): Pick<Replicator, "propose" | "take"> | undefined {
+    return this.#leading?.replicator;
+  }
+
   /** Who leads as far as this node knows; undefined while nobody does. */
   leader(): NodeId | undefined {
     return this.#sample?.leaderId;

@@ -33,6 +33,7 @@ import { keepLogBounded } from "./compact.ts";
 import { type ControlStore, ownControlStore, startControlStore } from "./control-store.ts";
 import { forward } from "./forward.ts";
 import { keepMark } from "./life-mark.ts";
+import { type LogService, logService } from "./log-service.ts";
 import { keepLogins } from "./logins.ts";
 import { keepPlaces } from "./move.ts";
 import { followSettings, type Settled, settle } from "./pgraft-settings.ts";
@@ -49,6 +50,8 @@ export interface WorkerOptions {
   readonly adjust?: Pick<AdjustableLog, "debugging" | "setLevel">;
   /** Ends the worker; both servers go on. */
   readonly signal: AbortSignal;
+  /** Told as soon as the log can be asked for. */
+  readonly onLog?: (service: LogService) => void;
 }
 
 interface Parts extends WorkerOptions {
@@ -121,6 +124,7 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
   const end = new AbortController();
   const signal = AbortSignal.any([parts.signal, end.signal]);
   const raft = buildRaft({ ...parts, signal });
+  parts.onLog?.(logService({ raft, store: parts.store, nodeId: parts.me.nodeId }));
   const running = [
     raft.run(),
     keepControlStore(parts, control, signal),
