@@ -4,7 +4,7 @@
 -- Of one proposal that stands there twice the first counts (H60).  One of them that cannot be applied fails them all:
 -- which, shows when they are applied one by one.  The newest place rings for all.
 create or replace function raft.apply_entries(p_after bigint, p_through bigint) returns boolean
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan as $$
 declare
   v_last   cluster.entry;
   v_newest jsonb;

@@ -1,10 +1,10 @@
 -- Raise the commit index and apply what it now covers, in the transaction that learnt of it.
 --
 -- What users put into the log wakes only who cares for that (`served`), and is applied at once: it may be thousands a
--- second.
+-- second.  Plans are made once, as in raft.store_entries.
 -- An entry that cannot be applied stops applied_index there and raises an alarm; the log goes on.
 create or replace function raft.learn_commit(p_commit bigint) returns void
-language plpgsql volatile set search_path = '' as $$
+language plpgsql volatile set search_path = '' set plan_cache_mode = force_generic_plan as $$
 declare
   v_state raft.hard_state;
   v_entry raft.log;

@@ -185,7 +185,7 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     rule: "R3 R5",
     killer: oracle(1),
     patches: [
-      { file: STORE, find: "  delete from raft.log where index >= v_first;\n", replace: "" },
+      { file: STORE, find: "    delete from raft.log where index >= v_first;\n", replace: "" },
       {
         file: STORE,
         find: "from raft.chained(p_entries, v_first) as c;",
@@ -201,12 +201,12 @@ export const CONTROL_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: STORE,
-        find: "\n     and (select l.term from raft.log as l where l.index = e.i) is distinct from e.t;",
+        find: "\n       and (select l.term from raft.log as l where l.index = e.i) is distinct from e.t;",
         replace: ";",
       },
       {
         file: STORE,
-        find: "assert v_first > v_state.commit_index,\n    format('a leader would cut entry %s, %s is committed', v_first, v_state.commit_index);",
+        find: "assert v_first > v_state.commit_index,\n      format('a leader would cut entry %s, %s is committed', v_first, v_state.commit_index);",
         replace: "v_first := greatest(v_first, v_state.commit_index + 1);",
       },
     ],
