@@ -33,12 +33,19 @@ select r.pos, case r.pos when 900 then 'ready' else 'blocked' end as failover, r
     where p.node_id = e.node_id
  ) as b
  cross join lateral (
+   -- Said by the leader when nobody could be appointed for long.
+   select (select h.reason from cluster.event as h
+            where e.state = 'opened' and h.event = 'failover_blocked' and h.epoch = e.epoch
+            order by h.event_id desc limit 1) as why
+ ) as k
+ cross join lateral (
    select x.pos, x.why from (values
      (110, e.epoch is null,             'no primary was ever appointed'),
      (120, c.paused_why is not null,    format('paused: %s', c.paused_why)),
      (130, node.leader_heard() is null, 'no leader: a majority of the voters does not answer'),
      (135, b.why is not null,           format('held back: %s', b.why)),
-     (140, e.state <> 'serving',        format('a failover is under way: epoch %s is %s', e.epoch, e.state)),
+     (140, e.state <> 'serving',        format('a failover is under way: epoch %s is %s%s', e.epoch, e.state,
+                                          coalesce('; ' || k.why, ''))),
      (150, not c.formed,                coalesce('forming: ' || v.missing, 'forming: not every data member has attached once')),
      (210, n.short > 0,                 coalesce(v.missing, format('standbys that could report are missing: %s', n.short))),
      (220, v.candidates = 0,            'no standby may be promoted'),
