@@ -1,11 +1,13 @@
 /** What an operator wants of single members, in force: two with data, a witness, and one without a vote. */
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { expect, test, vi } from "vitest";
-import { onPrimary, primaries, status } from "../support/health.ts";
+import { processesBelow } from "../support/cluster.ts";
+import { clusterRow, onPrimary, primaries, status } from "../support/health.ts";
 import { useMembers } from "../support/members.ts";
+import { signalTree, untilGone } from "../support/processes.ts";
 import { rows, value } from "../support/sql.ts";
-import { until } from "../support/until.ts";
+import { holds, until } from "../support/until.ts";
 import { createWriterTable, startWriter } from "../support/writer.ts";
 
 vi.setConfig({ testTimeout: 150_000 });
@@ -41,6 +43,12 @@ async function untilSynchronous(...ids: readonly number[]): Promise<void> {
 async function killData(id: number): Promise<void> {
   const file = await readFile(join(node(id).data.dir, "postmaster.pid"), "utf8");
   process.kill(Number(file.split("\n")[0]), "SIGKILL");
+}
+
+/** The whole node. */
+async function kill(id: number): Promise<void> {
+  const killed = signalTree(() => processesBelow(dirname(node(id).data.dir)), "SIGKILL");
+  await untilGone(killed, 10_000);
 }
 
 /** One primary and both others streaming; who counts for commits is the test's. */
@@ -97,4 +105,26 @@ test("priority: of two that hold the same WAL the higher one is promoted, though
   });
   await set(MUTE, "priority => 100");
   await untilWhole();
+});
+
+test("promotable => false: the only ones left with data are not promoted, and it says why", async () => {
+  const { primary, standbys } = await untilWhole();
+  for (const id of standbys) await set(id, "promotable => false");
+  await untilSynchronous();
+  await kill(primary);
+  const left = present(...standbys, WITNESS);
+  // Who may not be promoted counts for no commit either: only the lost one can say how far its WAL reaches.
+  const why = `1 more report is needed of node${primary}`;
+  await until("it says why nobody takes over", { limitMs: 20_000 }, async () => {
+    const { failover, failover_reason } = await clusterRow(left);
+    return failover === "blocked" && failover_reason.endsWith(why);
+  });
+  // Longer than any failover takes.
+  await holds("nobody takes over", { forMs: 5000 }, async () => {
+    return (await primaries(present(...standbys))).length === 0;
+  });
+  await members.run(primary);
+  expect((await untilWhole()).primary).toBe(primary);
+  for (const id of standbys) await set(id, "promotable => true");
+  await untilSynchronous(...DATA);
 });
