@@ -16,22 +16,15 @@ export function isChange(kind: string): boolean {
 
 /** Signs of a member's life, as a leader sees them. */
 export interface Signs {
-  /** It has no data server, and its worker tells nothing of one. */
-  readonly witness: boolean;
   /** Of its worker, when it was first looked for, and now; 0: none. */
   readonly firstBeat: bigint;
   readonly beat: bigint;
-  /** So long its store has answered without a break. */
-  readonly answeredMs: number;
 }
-
-/** A witness's store has answered so long. */
-const STEADY_MS = 1000;
 
 /**
  * Does its worker run? A store may answer that is only being made, and is stopped again (`init --join`): as a voter it
  * would be missed at once, and a leader of few voters ends its term.
  */
-export function isAtWork({ witness, firstBeat, beat, answeredMs }: Signs): boolean {
-  return witness ? answeredMs >= STEADY_MS : beat > firstBeat;
+export function isAtWork({ firstBeat, beat }: Signs): boolean {
+  return beat > firstBeat;
 }

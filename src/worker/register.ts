@@ -11,7 +11,7 @@ import type { Raft } from "../raft/run.ts";
 const LOOK_MS = 250;
 const SETTLED_LOOK_MS = 5000;
 
-type Register = Pick<Leadership, "signal" | "propose" | "caughtUp" | "reach">;
+type Register = Pick<Leadership, "signal" | "propose" | "caughtUp">;
 
 /** Each member's beat when this leader first looked. */
 type FirstBeats = Map<NodeId, bigint>;
@@ -68,15 +68,10 @@ async function registerOnce(
   for (const { node_id } of members) {
     if (!firstBeats.has(node_id)) firstBeats.set(node_id, beats.get(node_id) ?? 0n);
   }
-  const signsOf = ({ node_id, data_host }: Member): Signs => {
-    const { reach, sinceMs } = leadership.reach(node_id);
-    return {
-      witness: data_host === null,
-      firstBeat: firstBeats.get(node_id) ?? 0n,
-      beat: beats.get(node_id) ?? 0n,
-      answeredMs: reach === "ok" ? sinceMs : 0,
-    };
-  };
+  const signsOf = ({ node_id }: Member): Signs => ({
+    firstBeat: firstBeats.get(node_id) ?? 0n,
+    beat: beats.get(node_id) ?? 0n,
+  });
   const due = members.flatMap((member) => {
     const step = nextFor(member, raft.incarnations().get(member.node_id));
     return step === undefined ? [] : [{ ...step, member }];

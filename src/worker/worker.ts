@@ -40,6 +40,7 @@ import { followSettings, type Settled, settle } from "./pgraft-settings.ts";
 import { registerMembers } from "./register.ts";
 import { keepRunning } from "./supervise.ts";
 import { keepTls } from "./tls.ts";
+import { keepObserved } from "./witness.ts";
 
 export interface WorkerOptions {
   /** Of the servers' processes and files; undefined: this process's own user. */
@@ -140,7 +141,9 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
     markLife(parts, signal),
     admit(parts, raft, signal),
     keepPlaces({ ...parts, raft, hints: parts.hints.fork("moved"), signal }),
-    ...(parts.config.data === undefined ? [] : tendData(parts, raft, signal)),
+    ...(parts.config.data === undefined
+      ? [keepObserved({ ...parts, signal })]
+      : tendData(parts, raft, signal)),
   ];
   try {
     await Promise.race(running);

@@ -1,14 +1,18 @@
 /** Nodes come and go with one call: learner, copy of the data, voter, part of the commit rule, and out again. */
+import { dirname } from "node:path";
 import { expect, test, vi } from "vitest";
-import { onPrimary, untilHealthy } from "../support/health.ts";
+import { processesBelow } from "../support/cluster.ts";
+import { clusterRow, onPrimary, primaries, status, untilHealthy } from "../support/health.ts";
 import { full, useMembers } from "../support/members.ts";
+import { signalTree, untilGone } from "../support/processes.ts";
 import { rows, sqlstate, value } from "../support/sql.ts";
 import { until } from "../support/until.ts";
 import { createWriterTable, startWriter } from "../support/writer.ts";
 
 vi.setConfig({ testTimeout: 150_000 });
 
-const members = useMembers(6, { founders: 1, witnesses: [6] });
+const WITNESS = 6;
+const members = useMembers(6, { founders: 1, witnesses: [WITNESS] });
 const { control, join, untilDone, present } = members;
 const node = (id: number) => members.node(id);
 
@@ -74,4 +78,31 @@ test("the primary and leader leaves: both roles move off it first", async () => 
   await until("the removed server is down", { limitMs: 10_000 }, async () => {
     return (await codeOf(rows(node(primary).data.uri, "select 1"))) === "ECONNREFUSED";
   });
+});
+
+test("two and a witness: it is heard, and with it one that is gone for good is taken out", async () => {
+  const [primary = 0] = await primaries(present(1, 2, 4));
+  const seen = await members.seenBy(primary);
+  const gone = seen.map(({ node_id }) => Number(node_id)).find((id) => id !== primary) ?? 0;
+  await join(WITNESS, primary);
+  await untilDone("add_node", WITNESS, primary);
+  await until("the witness is heard", { limitMs: 10_000 }, async () => {
+    const row = (await status(present(primary))).find(({ node_id }) => node_id === WITNESS);
+    expect(row).toMatchObject({ state: "running", reason: expect.stringMatching(/only votes/) });
+    expect(await clusterRow(present(primary))).toMatchObject({ failover: "ready" });
+    return true;
+  });
+  const dir = dirname(node(gone).data.dir);
+  await untilGone(
+    signalTree(() => processesBelow(dir), "SIGKILL"),
+    10_000,
+  );
+  const remove = "select pg_replica.remove_node($1::integer, true)";
+  await until("it is known to be gone", { limitMs: 20_000 }, async () => {
+    return (await value(control(primary), remove, [gone], { answerMs: 65_000 })) === "true";
+  });
+  expect((await members.seenBy(primary)).map(({ node_id }) => node_id)).toEqual(
+    [primary, WITNESS].sort((a, b) => a - b),
+  );
+  await onPrimary(present(primary), "insert into written values (9, 10)", [], 30_000);
 });

@@ -185,8 +185,8 @@ export const CHANGE_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: "src/core/membership.ts",
-        find: "answeredMs >= STEADY_MS : beat > firstBeat",
-        replace: "answeredMs >= STEADY_MS : true",
+        find: "return beat > firstBeat;",
+        replace: "return beat >= firstBeat;",
       },
     ],
   },
