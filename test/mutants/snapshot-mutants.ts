@@ -112,4 +112,17 @@ export const SNAPSHOT_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: "M62",
+    bug: "a log that holds another entry of that place and term keeps what follows it, behind a snapshot",
+    rule: "R3 H57",
+    killer: oracle(33),
+    patches: [
+      {
+        file: "sql/10_raft/begin_log.sql",
+        find: " and raft.hash_at(p_index) = p_hash",
+        replace: "",
+      },
+    ],
+  },
 ];

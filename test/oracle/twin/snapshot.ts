@@ -53,7 +53,8 @@ export function installed(
   const cluster = decode(text);
   const { state, base } = before;
   const own = index === base.index ? base : before.log[Number(index - base.index) - 1];
-  const holds = own?.term === term;
+  const upTo = before.log.filter((entry) => entry.index <= index);
+  const holds = own?.term === term && chainHash(base.hash, upTo) === hash;
   sqlAssert(
     holds || state.commitIndex < index,
     `a snapshot contradicts entry ${index}, ${state.commitIndex} is committed`,
