@@ -173,7 +173,7 @@ function printTable(outcomes: readonly Outcome[]): void {
 
 const words = process.argv.slice(2);
 const wanted = words.filter((word) => !word.startsWith("--"));
-if (words.includes("--all")) process.env.PG_REPLICA_TEST_ALL = "1";
+if (words.includes("--all")) process.env.PGR_TEST_ALL = "1";
 const parts = (await findParts(words.includes("--all"))).filter(
   ({ name }) =>
     wanted.length === 0 || wanted.some((word) => name === word || name.startsWith(`${word}/`)),

@@ -15,7 +15,7 @@ import { value } from "../support/sql.ts";
 
 /** On an overloaded machine no time is judged but this, milliseconds: it would be no machine at all. */
 const NEVER_MS = 180_000;
-const SEED = Number(process.env.PG_REPLICA_TEST_SEED ?? 1);
+const SEED = Number(process.env.PGR_TEST_SEED ?? 1);
 vi.setConfig({ testTimeout: 180_000 });
 
 let started: Bed | undefined;

@@ -12,7 +12,7 @@ import { differences } from "../support/load/equal.ts";
 import { startLoad } from "../support/load/load.ts";
 import { Random } from "../support/random.ts";
 
-const SEED = Number(process.env.PG_REPLICA_TEST_SEED ?? 1);
+const SEED = Number(process.env.PGR_TEST_SEED ?? 1);
 let bed: Bed | undefined;
 const kept = useKeptLogs(() => bed?.logs() ?? []);
 

@@ -91,7 +91,7 @@ describe.skipIf(needs("pgbench"))("plain pgbench (skipped where it is not instal
   });
 });
 
-const haproxy = process.env.PG_REPLICA_TEST_HAPROXY ?? findProgram("haproxy");
+const haproxy = process.env.PGR_TEST_HAPROXY ?? findProgram("haproxy");
 
 describe.skipIf(haproxy === undefined)("HAProxy (skipped where it is not installed)", () => {
   const ports = { writes: 0, reads: 0 };

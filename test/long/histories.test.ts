@@ -14,7 +14,7 @@ import { judgeService } from "../support/load/judge-service.ts";
 import { type Service, startService } from "../support/load/service.ts";
 import { Random } from "../support/random.ts";
 
-const SEED = Number(process.env.PG_REPLICA_TEST_SEED ?? 1);
+const SEED = Number(process.env.PGR_TEST_SEED ?? 1);
 const QUIET_MS = 2000;
 let bed: Bed | undefined;
 let service: Service | undefined;

@@ -1,2 +1,2 @@
 /** Whether this run does all there is (`npm run test:all`), or what fits into the minutes of `npm test`. */
-export const fully = process.env.PG_REPLICA_TEST_ALL === "1";
+export const fully = process.env.PGR_TEST_ALL === "1";
