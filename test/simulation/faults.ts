@@ -1,4 +1,5 @@
 /** Carries out what a scenario holds: each action at its time, and the end of all of it. */
+import { Ask } from "./ask.ts";
 import type { Cluster } from "./cluster.ts";
 import { isWhole } from "./convergence.ts";
 import type { Proc } from "./engine.ts";
@@ -286,21 +287,13 @@ export class Faults {
 
   /** As an operator's call does it: handed to the leader's store, more than once under one key. */
   #request(target: number): void {
-    const { engine, hosts } = this.#cluster;
+    const { engine } = this.#cluster;
     const key = engine.random("uuid").uuid();
-    let since: string | undefined;
+    const args = { target, allow_data_loss: false, not_before: null, delay_ms: 0 };
+    const body = { kind: "switchover", args, by: "sim" };
+    const ask = new Ask(this.#cluster, { key, kind: "request", body });
     this.switchovers += 1;
-    const hand = () => {
-      for (const { store } of hosts.values()) {
-        if (store === undefined || store.proc.dead) continue;
-        if (store.acceptor.state.leaderId !== store.node) continue;
-        const args = { target, allow_data_loss: false, not_before: null, delay_ms: 0 };
-        since ??= `${store.acceptor.state.appliedIndex}`;
-        const body = { key, kind: "switchover", args, by: "sim", at: store.displayTime(), since };
-        store.handIn(key, "request", body);
-      }
-    };
-    hand();
-    engine.after(700, "operator.again", hand);
+    ask.handIn();
+    engine.after(700, "operator.again", () => ask.handIn());
   }
 }

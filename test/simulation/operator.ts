@@ -3,6 +3,7 @@
  * again under one key, until its outcome is known; and replaces nodes whose disks are lost.
  */
 import type { Cluster as State } from "../oracle/twin/cluster.ts";
+import { Ask } from "./ask.ts";
 import { type Cluster, placeOf } from "./cluster.ts";
 import { isWhole } from "./convergence.ts";
 import type { Action } from "./scenario.ts";
@@ -178,23 +179,14 @@ export class Operator {
     body: Readonly<Record<string, unknown>>,
     until = this.#cluster.engine.now + LIMIT_MS,
   ): Promise<string | undefined> {
-    const { engine, hosts } = this.#cluster;
+    const { engine } = this.#cluster;
     const key = engine.random("operator").uuid();
+    const ask = new Ask(this.#cluster, { key, kind, body: { by: "op", ...body } });
     let handedAt = Number.NEGATIVE_INFINITY;
-    let since: string | undefined;
     while (engine.now < until) {
       const found = this.#state().proposals.get(`${key}/1`);
       if (found !== undefined) return found.outcome;
-      if (engine.now - handedAt >= AGAIN_MS) {
-        for (const { store } of hosts.values()) {
-          if (store === undefined || store.proc.dead) continue;
-          if (store.acceptor.state.leaderId !== store.node) continue;
-          // Where its outcome may be forgotten by then, a retry is refused (cluster.apply).
-          since ??= `${store.acceptor.state.appliedIndex}`;
-          store.handIn(key, kind, { key, by: "op", at: store.displayTime(), since, ...body });
-          handedAt = engine.now;
-        }
-      }
+      if (engine.now - handedAt >= AGAIN_MS && ask.handIn()) handedAt = engine.now;
       await engine.sleep(LOOK_MS, "operator.look");
     }
     return undefined;
