@@ -9,6 +9,7 @@ import { createLog } from "../../src/log/logger.ts";
 import { readControlFile } from "../../src/postgres/control-file.ts";
 import {
   type Bench,
+  copyAndJoin,
   type Node,
   openBench,
   orderFor,
@@ -31,12 +32,6 @@ beforeAll(async () => {
   });
 }, 60_000);
 afterAll(() => bench?.stop(), 60_000);
-
-async function copyAndJoin(node: Node): Promise<void> {
-  await ACTS.clone(node.agent, orderFor(node));
-  await ACTS.join(node.agent, orderFor(node));
-  await untilStreaming(node);
-}
 
 const lastCopy = (node: Node) => node.kept.acts.findLast(({ event }) => event === "cloned");
 const rowCount = (node: Node) => sql<{ n: number }>(node, "select count(*)::int as n from t");

@@ -7,7 +7,7 @@ import { classify } from "../../src/agent/disk.ts";
 import { factsOf } from "../../src/agent/observe.ts";
 import { decide } from "../../src/core/agent-rules.ts";
 import { exists } from "../../src/postgres/files.ts";
-import { type Bench, type Node, openBench, orderFor, serve, untilStreaming } from "./harness.ts";
+import { type Bench, copyAndJoin, type Node, openBench, orderFor, serve } from "./harness.ts";
 
 let bench: Bench;
 
@@ -36,9 +36,7 @@ test("two nodes found, one is committed: the other discards its own, however oft
   expect(await nextAct(second)).toBe("clone");
   expect(await exists(paths.founding)).toBe(true);
 
-  await ACTS.clone(second.agent, orderFor(second));
-  await ACTS.join(second.agent, orderFor(second));
-  await untilStreaming(second);
+  await copyAndJoin(second);
   expect((await classify(second.agent)).kind).toBe("ours");
   expect(await exists(paths.founding)).toBe(false);
 }, 60_000);

@@ -320,15 +320,19 @@ export async function sql<Row>(node: Node, text: string): Promise<Row[]> {
   }
 }
 
+/** As a new standby does it, until it streams. */
+export async function copyAndJoin(node: Node): Promise<void> {
+  await ACTS.clone(node.agent, orderFor(node));
+  await ACTS.join(node.agent, orderFor(node));
+  await untilStreaming(node);
+}
+
 /** A primary, a standby that streams from it as a member, and a table `t`. */
 export async function openPair(log?: Log, authority?: Authority): Promise<Bench> {
   const bench = await openBench(2, log, authority);
   try {
     await serve(bench);
-    const second = bench.node(2);
-    await ACTS.clone(second.agent, orderFor(second));
-    await ACTS.join(second.agent, orderFor(second));
-    await untilStreaming(second);
+    await copyAndJoin(bench.node(2));
     await sql(bench.node(1), "create table t (n int)");
     return bench;
   } catch (error) {

@@ -1,6 +1,5 @@
 /** What can be watched on members' data servers under their agents: gauges, slots, and who may write. */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ACTS } from "../../src/agent/acts.ts";
 import { classify } from "../../src/agent/disk.ts";
 import { measure } from "../../src/agent/gauges.ts";
 import { look, rowOf } from "../../src/agent/observe.ts";
@@ -9,27 +8,12 @@ import { tendSlots } from "../../src/agent/slots.ts";
 import { waitUntil } from "../../src/clock/clock.ts";
 import type { Sample } from "../../src/core/gauges.ts";
 import { writesThatPass } from "../support/sql.ts";
-import {
-  type Bench,
-  type Node,
-  openBench,
-  orderFor,
-  serve,
-  sql,
-  untilStreaming,
-  within,
-} from "./harness.ts";
+import { type Bench, type Node, openPair, sql, within } from "./harness.ts";
 
 let bench: Bench;
 
 beforeAll(async () => {
-  bench = await openBench(2);
-  await serve(bench);
-  const second = bench.node(2);
-  await ACTS.clone(second.agent, orderFor(second));
-  await ACTS.join(second.agent, orderFor(second));
-  await untilStreaming(second);
-  await sql(bench.node(1), "create table t (n int)");
+  bench = await openPair();
 }, 60_000);
 afterAll(() => bench?.stop(), 60_000);
 

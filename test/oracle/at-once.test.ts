@@ -1,22 +1,15 @@
 /** What users put into the log is applied at once, and leaves what it leaves one by one: raft.apply_entries. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Append } from "../../src/db/peer.ts";
 import type { Entry } from "../../src/db/raft.ts";
 import { Random } from "../support/random.ts";
-import { type Database, openPglite } from "./database.ts";
-import { Store, senderOf } from "./store.ts";
+import { senderOf } from "./store.ts";
 import { Twins } from "./twins.ts";
+import { useStore } from "./use-store.ts";
 
 type Proposal = Omit<Entry, "index" | "term">;
 
-let pglite: Database;
-let store: Store;
-
-beforeAll(async () => {
-  pglite = await openPglite();
-  store = await Store.create(1, pglite);
-}, 300_000);
-afterAll(() => pglite.close());
+const store = useStore();
 
 const TERM = 7n;
 const AT = "2026-01-01T00:00:00Z";
@@ -54,7 +47,7 @@ test("R5, R10: the twin, which applies one by one, agrees after every run", {
   timeout: 120_000,
 }, async () => {
   for (let seed = 1; seed <= 12; seed += 1) {
-    const [random, twins] = [new Random(seed), await Twins.fresh(store)];
+    const [random, twins] = [new Random(seed), await Twins.fresh(store())];
     let end = 0n;
     for (let run = 0; run < 6; run += 1) {
       const proposals =
@@ -70,28 +63,28 @@ test("R5, R10: the twin, which applies one by one, agrees after every run", {
 });
 
 test("one that cannot be applied stops the log there, as if each had come alone", async () => {
-  await store.reset();
+  await store().reset();
   const run = [entry(1n, ["a"]), entry(2n, ["b"]), entry(3n, "no list"), entry(4n, ["d"])];
-  await store.appendEntries(senderOf(2), appendOf(run, 0n));
-  const { applied_index, commit_index, alarm } = await store.snapshot();
+  await store().appendEntries(senderOf(2), appendOf(run, 0n));
+  const { applied_index, commit_index, alarm } = await store().snapshot();
   expect({ applied_index, commit_index }).toEqual({ applied_index: "2", commit_index: "4" });
   expect(alarm).toMatch(/^entry 3 \(entry\) cannot be applied: /);
-  const { entries, proposals } = await store.clusterRows();
+  const { entries, proposals } = await store().clusterRows();
   expect([entries.length, proposals.length]).toEqual([2, 2]);
 });
 
 test("the newest place rings for all that were applied at once", async () => {
-  await store.reset();
+  await store().reset();
   const heard: (string | undefined)[] = [];
   const hear = ({ payload }: { payload?: string | undefined }) => heard.push(payload);
-  store.client.on("notification", hear);
+  store().client.on("notification", hear);
   try {
-    await store.sql("listen pg_replica_entry");
+    await store().sql("listen pg_replica_entry");
     const run = [entry(1n, ["a"]), entry(2n, ["b", "c"]), entry(3n, ["d"], { term: 6 })];
-    await store.appendEntries(senderOf(2), appendOf(run, 0n));
-    await store.sql("unlisten pg_replica_entry");
+    await store().appendEntries(senderOf(2), appendOf(run, 0n));
+    await store().sql("unlisten pg_replica_entry");
   } finally {
-    store.client.off("notification", hear);
+    store().client.off("notification", hear);
   }
   expect(heard).toEqual(['{"index": 2, "items": 2}']);
 });

@@ -1,5 +1,5 @@
 /** The voters change by one member at a time, each change committed before the next is proposed (R9, H53, H56). */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { monotonicClock } from "../../src/clock/clock.ts";
 import type { Entry } from "../../src/db/raft.ts";
 import { silentLog } from "../../src/log/logger.ts";
@@ -7,17 +7,10 @@ import type { Outcome } from "../../src/raft/raft.ts";
 import { registerMembers } from "../../src/worker/register.ts";
 import { Random } from "../support/random.ts";
 import { until } from "../support/until.ts";
-import { type Database, openPglite } from "./database.ts";
-import { incarnationOf, Store, senderOf } from "./store.ts";
+import { incarnationOf, senderOf } from "./store.ts";
+import { useStore } from "./use-store.ts";
 
-let pglite: Database;
-let store: Store;
-
-beforeAll(async () => {
-  pglite = await openPglite();
-  store = await Store.create(1, pglite);
-}, 300_000);
-afterAll(() => pglite.close());
+const store = useStore();
 
 /** A log of one store, led by its own node; says what was proposed, and how many at once. */
 class Log {
@@ -37,10 +30,10 @@ class Log {
     const whole = { at: "2026-01-01T00:00:00Z", ...body };
     const entry: Entry = { index, term: 1n, kind, client, sequence: 1n, body: whole };
     const ask = { term: 1n, prevIndex: this.#length, prevTerm: this.#length === 0n ? 0n : 1n };
-    await store.appendEntries(senderOf(1), { ...ask, entries: [entry], commit: index });
+    await store().appendEntries(senderOf(1), { ...ask, entries: [entry], commit: index });
     this.#length = index;
     this.#atOnce -= 1;
-    const { rows } = await pglite.client.query(
+    const { rows } = await store().client.query(
       "select outcome from cluster.proposal where client = $1",
       [client],
     );
@@ -61,14 +54,14 @@ test("two stores were made anew at once", { timeout: 60_000 }, async () => {
   };
   /** Its worker says what it sees. */
   const worksAgain = (id: number) =>
-    pglite.client.query(
+    store().client.query(
       `insert into node.observed (node_id, beat, epoch, observed_at, role, state)
        values ($1, 1, 0, now(), 'none', 'stopped')
        on conflict (node_id) do update set beat = observed.beat + 1`,
       [id],
     );
   const raft = { incarnations: () => heard };
-  const parts = { raft, store: pglite.client, clock: monotonicClock, log: silentLog };
+  const parts = { raft, store: store().client, clock: monotonicClock, log: silentLog };
   const running = registerMembers(leadership, parts);
   const proposed = (count: number) =>
     until(`${count} proposals`, { limitMs: 10_000 }, () => log.kinds.length >= count);

@@ -1,21 +1,14 @@
 /** A snapshot is all there is: every table of the state, every promise that goes with it, whole or not at all (R11). */
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { z } from "zod";
 import { callMany } from "../../src/db/call.ts";
 import type { SnapshotPart } from "../../src/db/peer.ts";
 import type { Entry } from "../../src/db/raft.ts";
-import { type Database, openPglite } from "./database.ts";
-import { incarnationOf, Store, senderOf } from "./store.ts";
+import { incarnationOf, senderOf } from "./store.ts";
+import { useStore } from "./use-store.ts";
 
-let pglite: Database;
-let store: Store;
-
-beforeAll(async () => {
-  pglite = await openPglite();
-  store = await Store.create(1, pglite);
-}, 300_000);
-afterAll(() => pglite.close());
-beforeEach(() => store.reset());
+const store = useStore();
+beforeEach(() => store().reset());
 
 const AT = "2026-01-01T00:00:00Z";
 /** Together they leave a row in every table of the state; a new table needs one more. */
@@ -45,7 +38,7 @@ function entries(): Entry[] {
   });
 }
 
-async function fill(target = store): Promise<void> {
+async function fill(target = store()): Promise<void> {
   const ask = { term: 1n, prevIndex: 0n, prevTerm: 0n, entries: entries(), commit: 99n };
   const { applied_index } = await target.appendEntries(senderOf(1), ask);
   expect(applied_index).toBe(BigInt(COMMANDS.length));
@@ -53,14 +46,14 @@ async function fill(target = store): Promise<void> {
 
 const Name = z.object({ name: z.string() });
 const names = async (text: string) =>
-  (await callMany(pglite.client, Name, { text })).map(({ name }) => name).sort();
+  (await callMany(store().client, Name, { text })).map(({ name }) => name).sort();
 
 /** In parts so small that there are several. */
 async function take(): Promise<SnapshotPart[]> {
-  const taken = await store.takeSnapshot(700);
+  const taken = await store().takeSnapshot(700);
   const parts: SnapshotPart[] = [];
   for (let part = 1; part <= taken.parts; part += 1) {
-    const rows = (await store.snapshotPart(taken.id, part)) ?? "";
+    const rows = (await store().snapshotPart(taken.id, part)) ?? "";
     parts.push({ ...taken, leaderTerm: 3n, part, rows });
   }
   expect(parts.length).toBeGreaterThan(2);
@@ -77,21 +70,21 @@ test("every table of the state is in the list, and none is empty here", async ()
 
 test("who was wiped and is served one has every row, and every promise", async () => {
   await fill();
-  const before = await store.contents();
+  const before = await store().contents();
   const parts = await take();
-  await store.reset();
-  expect((await store.contents()).state_hash).not.toBe(before.state_hash);
+  await store().reset();
+  expect((await store().contents()).state_hash).not.toBe(before.state_hash);
   for (const part of parts.slice(0, -1)) {
-    expect(await store.installSnapshot(senderOf(1), part)).toMatchObject({ reason: "waiting" });
+    expect(await store().installSnapshot(senderOf(1), part)).toMatchObject({ reason: "waiting" });
   }
   const last = parts.at(-1) as SnapshotPart;
   const index = BigInt(COMMANDS.length);
-  expect(await store.installSnapshot(senderOf(1), last)).toMatchObject({
+  expect(await store().installSnapshot(senderOf(1), last)).toMatchObject({
     reason: "installed",
     last_index: index,
     applied_index: index,
   });
-  const after = await store.contents();
+  const after = await store().contents();
   expect(after.state_hash).toBe(before.state_hash);
   expect(after.snapshot).toMatchObject({
     pledge: "3",
@@ -103,53 +96,53 @@ test("who was wiped and is served one has every row, and every promise", async (
   });
   // The log goes on behind it, and a vote looks at its end (R4).
   const next = { term: 3n, prevIndex: index, prevTerm: 1n, entries: [], commit: index };
-  expect(await store.appendEntries(senderOf(1), next)).toMatchObject({ reason: "appended" });
+  expect(await store().appendEntries(senderOf(1), next)).toMatchObject({ reason: "appended" });
   const ask = { term: 9n, lastTerm: 1n, counter: undefined, transfer: true };
   const short = { ...ask, lastIndex: index - 1n };
-  expect((await store.requestVote(senderOf(1), short)).reason).toBe("log_behind");
+  expect((await store().requestVote(senderOf(1), short)).reason).toBe("log_behind");
   const equal = { ...ask, lastIndex: index };
-  expect((await store.requestVote(senderOf(1), equal)).reason).toBe("granted");
+  expect((await store().requestVote(senderOf(1), equal)).reason).toBe("granted");
 });
 
 test("parts change nothing before all are there, nor when the store dies in the last", async () => {
   await fill();
   const parts = await take();
-  await store.reset();
-  const before = await store.contents();
+  await store().reset();
+  const before = await store().contents();
   const last = parts.at(-1) as SnapshotPart;
-  for (const part of parts.slice(0, -1)) await store.installSnapshot(senderOf(1), part);
-  expect((await store.contents()).state_hash).toBe(before.state_hash);
-  await store.undone(() => store.installSnapshot(senderOf(1), last));
-  await store.crash();
-  const after = await store.contents();
+  for (const part of parts.slice(0, -1)) await store().installSnapshot(senderOf(1), part);
+  expect((await store().contents()).state_hash).toBe(before.state_hash);
+  await store().undone(() => store().installSnapshot(senderOf(1), last));
+  await store().crash();
+  const after = await store().contents();
   expect(after.state_hash).toBe(before.state_hash);
   expect(after.snapshot).toMatchObject({ applied_index: "0", pledge: "0", arrived: 0 });
   // What was there is forgotten: it begins again.
-  expect(await store.installSnapshot(senderOf(1), last)).toMatchObject({ next_part: 1 });
+  expect(await store().installSnapshot(senderOf(1), last)).toMatchObject({ next_part: 1 });
 });
 
 test("a table that this version does not know is not left out in silence", async () => {
   await fill();
   const [first] = await take();
-  await store.reset();
+  await store().reset();
   const rows = JSON.stringify({ tomorrow: [{ a: 1 }] });
   const ask = { ...(first as SnapshotPart), parts: 1, rows };
-  await expect(store.installSnapshot(senderOf(1), ask)).rejects.toThrow(/tomorrow/);
+  await expect(store().installSnapshot(senderOf(1), ask)).rejects.toThrow(/tomorrow/);
 });
 
 test("more than is applied is never forgotten, and bytes bound the log as entries do", async () => {
   const ask = { term: 1n, prevIndex: 0n, prevTerm: 0n, entries: entries().slice(0, 6), commit: 4n };
-  await store.appendEntries(senderOf(1), ask);
-  expect(await store.compact(0)).toBe(true);
-  expect((await store.snapshot()).snapshot_index).toBe("4");
-  expect(await store.compact(0)).toBe(false);
-  await store.reset();
-  await store.appendEntries(senderOf(1), { ...ask, commit: 6n });
+  await store().appendEntries(senderOf(1), ask);
+  expect(await store().compact(0)).toBe(true);
+  expect((await store().snapshot()).snapshot_index).toBe("4");
+  expect(await store().compact(0)).toBe(false);
+  await store().reset();
+  await store().appendEntries(senderOf(1), { ...ask, commit: 6n });
   const { size } = (
-    await pglite.client.query(
+    await store().client.query(
       "select sum(pg_column_size(body))::int as size from raft.log where index > 4",
     )
   ).rows[0];
-  await pglite.client.query("select raft.compact(1000, $1)", [size]);
-  expect((await store.snapshot()).snapshot_index).toBe("4");
+  await store().client.query("select raft.compact(1000, $1)", [size]);
+  expect((await store().snapshot()).snapshot_index).toBe("4");
 });
