@@ -4,9 +4,9 @@
  *
  *   node bench/overhead.ts [--pairs 10] [--seconds 10] [--clients 8] [--jobs 2] [--script tpcb|insert] [--json FILE]
  *
- * Each pair runs both, the order alternating. While the plain servers are measured the whole cluster, its control plane
- * included, is stopped; while ours is measured the plain servers are up, idle. Each run follows a short uncounted
- * one. The figure is the ratio of each pair; the median and its spread are printed.
+ * Each pair runs both, the order alternating. While the one is measured the other is stopped, control plane included, and
+ * each begins alike: servers just started (so with empty buffers), a checkpoint, and an uncounted run before the
+ * counted one. The figure is the ratio of each pair; the median and its spread are printed.
  */
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -97,42 +97,43 @@ interface Pair {
   readonly ratio: number;
 }
 
-const WARM_UP_S = 3;
+const WARM_UP_S = 5;
 
-async function warmAndMeasure(uri: string, load: Workload): Promise<number> {
-  await pgbench(uri, { ...load, seconds: WARM_UP_S });
-  return await pgbench(uri, load);
+interface Contestant {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Of its primary, once started. */
+  uri(): Promise<string>;
 }
 
-/** Tests of both, one after the other; each half makes sure that what it needs is up and the other is not. */
+/** Whatever ran before: pages are written whole after a checkpoint and read from disk after a start, for both alike. */
+async function measure(one: Contestant, load: Workload): Promise<number> {
+  await one.start();
+  try {
+    const uri = await one.uri();
+    await rows(uri, "checkpoint", [], { answerMs: 60_000 });
+    await pgbench(uri, { ...load, seconds: WARM_UP_S });
+    return await pgbench(uri, load);
+  } finally {
+    await one.stop();
+  }
+}
+
 async function pairs(
   count: number,
-  cluster: Cluster,
-  plain: PlainCluster,
+  { withUs, without }: { readonly withUs: Contestant; readonly without: Contestant },
   load: Workload,
 ): Promise<Pair[]> {
-  let up = true;
-  const withUs = async () => {
-    if (!up) await cluster.restart();
-    up = true;
-    const { primary } = await untilHealthy(cluster);
-    return await warmAndMeasure(cluster.node(primary).data.uri, load);
-  };
-  const withoutUs = async () => {
-    if (up) await cluster.stop();
-    up = false;
-    return await warmAndMeasure(plain.primary.uri, load);
-  };
   const results: Pair[] = [];
   for (let pair = 1; pair <= count; pair++) {
-    // Alternate, so that a trend of the machine cancels out; two halves of a kind in a row save a restart.
-    const oursFirst = pair % 2 === 1;
-    const first = await (oursFirst ? withUs : withoutUs)();
-    const second = await (oursFirst ? withoutUs : withUs)();
-    const [ours, alone] = oursFirst ? [first, second] : [second, first];
-    const ratio = ours / alone;
-    results.push({ ours, plain: alone, ratio });
-    const both = `with us ${ours.toFixed(0)} tps, without ${alone.toFixed(0)} tps`;
+    // Alternate, so that a trend of the machine cancels out.
+    const order = pair % 2 === 1 ? [withUs, without] : [without, withUs];
+    const tps = new Map<Contestant, number>();
+    for (const one of order) tps.set(one, await measure(one, load));
+    const [ours, plain] = [withUs, without].map((one) => tps.get(one) as number);
+    const ratio = (ours as number) / (plain as number);
+    results.push({ ours: ours as number, plain: plain as number, ratio });
+    const both = `with us ${ours?.toFixed(0)} tps, without ${plain?.toFixed(0)} tps`;
     console.log(`  ${`${pair}/${count}`.padStart(6)}  ${both}, ratio ${ratio.toFixed(3)}`);
   }
   return results;
@@ -160,7 +161,19 @@ async function compare(cluster: Cluster, plain: PlainCluster, count: number, loa
   console.log(
     `rule with us: ${rule}; without: ${await value(plain.primary.uri, "show synchronous_standby_names")}`,
   );
-  return await pairs(count, cluster, plain, load);
+  await cluster.stop();
+  await plain.halt();
+  const withUs: Contestant = {
+    start: () => cluster.restart(),
+    stop: () => cluster.stop(),
+    uri: async () => cluster.node((await untilHealthy(cluster)).primary).data.uri,
+  };
+  const without: Contestant = {
+    start: plain.resume,
+    stop: plain.halt,
+    uri: async () => plain.primary.uri,
+  };
+  return await pairs(count, { withUs, without }, load);
 }
 
 async function main(): Promise<void> {
@@ -205,7 +218,6 @@ async function main(): Promise<void> {
     report(results);
     const result = { conditions, load, script: values.script, results };
     console.log(`\nwritten to ${await writeResult("overhead", result, values.json)}`);
-    await cluster.stop();
   } finally {
     await plain?.stop();
     await cluster.discard("remove");

@@ -13,14 +13,19 @@ export interface PlainServer {
   readonly port: number;
   readonly dir: string;
   readonly pid: number;
-  /** SIGQUIT, wait for the exit. */
-  stop(): Promise<void>;
+  /** SIGQUIT unless another signal is given, wait for the exit. */
+  stop(signal?: "SIGQUIT" | "SIGINT"): Promise<void>;
 }
 
 export interface PlainCluster {
   /** The primary first. */
   readonly servers: readonly PlainServer[];
   readonly primary: PlainServer;
+  /** Stop the servers cleanly, their data stays. */
+  halt(): Promise<void>;
+  /** Start them again, at the same places; resolves when the standbys confirm. */
+  resume(): Promise<void>;
+  /** Stop the servers, remove their data. */
   stop(): Promise<void>;
 }
 
@@ -80,8 +85,8 @@ async function startServer(dir: string, port: number, user: User): Promise<Plain
     return (await value(uri, "select 1")) === "1";
   });
   if (child.exitCode !== null) throw new Error(`postgres ended:\n${await tail(`${dir}.log`)}`);
-  const stop = async () => {
-    if (child.exitCode === null && child.signalCode === null) child.kill("SIGQUIT");
+  const stop: PlainServer["stop"] = async (signal = "SIGQUIT") => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     await exitOf(child);
   };
   return { uri, port, dir, pid: child.pid ?? 0, stop };
@@ -132,6 +137,16 @@ export async function startPlain(o: {
     for (const server of servers.toReversed()) await server.stop();
     await rm(top, { recursive: true, force: true });
   };
+  // The primary first: its last records reach the standbys.
+  const halt = async () => {
+    for (const server of servers) await server.stop("SIGINT");
+  };
+  const resume = async () => {
+    for (const [place, { dir, port }] of servers.entries()) {
+      servers[place] = await startServer(dir, port, user);
+    }
+    await untilConfirming(servers[0] as PlainServer, o.confirmations === 0 ? 0 : o.standbys);
+  };
   try {
     const settings = ["max_connections = 100", "hot_standby = on", ...(o.settings ?? [])];
     const { segmentMb = 16 } = o;
@@ -142,7 +157,7 @@ export async function startPlain(o: {
       servers.push(await addStandby(primary, join(top, `standby_${port}`), port, user));
     }
     if (o.confirmations > 0) await requireConfirmations(primary, ports.slice(1), o.confirmations);
-    return { servers, primary, stop };
+    return { servers, primary, halt, resume, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -158,10 +173,14 @@ async function requireConfirmations(
   const rule = `ANY ${confirmations} (${names})`;
   await rows(primary.uri, `alter system set synchronous_standby_names = '${rule}'`);
   await rows(primary.uri, "select pg_reload_conf()");
+  await untilConfirming(primary, ports.length);
+}
+
+async function untilConfirming(primary: PlainServer, standbys: number): Promise<void> {
   await until("the standbys confirm", { limitMs: 10_000, everyMs: 20 }, async () => {
     const sql = "select count(*) from pg_stat_replication where sync_state = 'quorum'";
     const count = await value(primary.uri, sql);
-    if (Number(count) !== ports.length) throw new NotYet(`${count} of ${ports.length}`);
+    if (Number(count) !== standbys) throw new NotYet(`${count} of ${standbys}`);
     return true;
   });
 }
