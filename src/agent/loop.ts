@@ -80,10 +80,11 @@ async function turn(agent: Agent, loop: Loop, { hinted }: { hinted: boolean }): 
     return;
   }
   endStale(agent, loop);
-  noticeDeath(agent);
+  const alive = isAlive(agent);
+  noticeDeath(agent, alive);
   if (loop.running === undefined) {
     try {
-      await next(agent, loop);
+      await next(agent, loop, alive);
     } catch (error) {
       if (error instanceof BrokenInvariant) throw error;
       // The files cannot be read now: nothing is decided on guesses.
@@ -124,20 +125,21 @@ function endStale(agent: Agent, loop: Loop): void {
   }
 }
 
-function noticeDeath(agent: Agent): void {
-  const { state, clock } = agent;
-  if (isAlive(agent)) return;
+function noticeDeath({ state, clock }: Agent, alive: boolean): void {
+  if (alive) return;
   if (state.downSince === undefined) state.downSince = clock.now();
 }
 
-async function next(agent: Agent, loop: Loop): Promise<void> {
+/** Whether the server lives is read from files, in this turn's beginning: again only after a wait. */
+async function next(agent: Agent, loop: Loop, aliveBefore: boolean): Promise<void> {
   const { clock, log, state } = agent;
   // Under a running server of ours only our own acts change what the files say, and they forget it.
-  const known = isAlive(agent) && state.disk?.kind === "ours" ? state.disk : undefined;
+  const known = aliveBefore && state.disk?.kind === "ours" ? state.disk : undefined;
   const disk = known ?? (await classify(agent));
+  const alive = known === undefined ? isAlive(agent) : aliveBefore;
   state.disk = disk;
-  if (!isAlive(agent)) forgetRun(agent);
-  const facts = factsOf(agent, disk);
+  if (!alive) forgetRun(agent);
+  const facts = factsOf(agent, disk, alive);
   const { pos, act, why } = decide(facts);
   const key = `${pos} ${agent.view.epoch} ${agent.view.rule_version}`;
   if (key !== loop.lastKey) {

@@ -64,12 +64,12 @@ function noticeSilence({ state, clock, config }: Agent): void {
 }
 
 /** The facts the table decides on. Pure but for the clock. */
-export function factsOf(agent: Agent, disk: Disk): Facts {
+export function factsOf(agent: Agent, disk: Disk, alive = isAlive(agent)): Facts {
   const { view } = agent;
   return {
     goal: goalOf(agent, disk),
     disk: disk.kind,
-    server: serverOf(agent),
+    server: serverOf(agent, alive),
     leads: leadsOf(agent),
     history: historyOf(agent),
     step: stepOf(agent, disk),
@@ -97,9 +97,8 @@ function historyOf({ view, state }: Agent): Facts["history"] {
   return state.rejoin.by === "rewind" ? "forked" : "lost";
 }
 
-function serverOf(agent: Agent): Facts["server"] {
-  const { state } = agent;
-  if (!isAlive(agent)) return "down";
+function serverOf({ state }: Agent, alive: boolean): Facts["server"] {
+  if (!alive) return "down";
   if (state.unidentified) return "starting";
   if (state.promoting) return "promoting";
   if (state.leads !== undefined) return "primary";
@@ -164,7 +163,7 @@ function upstreamHasMoved({ state, view }: Agent): boolean {
 
 /** A server just adopted may be the primary: it is called a standby only once it was seen in recovery. */
 function roleOf(agent: Agent, alive: boolean): "primary" | "standby" | "none" {
-  const server = serverOf(agent);
+  const server = serverOf(agent, alive);
   if (!alive || server === "starting") return "none";
   return server === "primary" ? "primary" : "standby";
 }
@@ -246,7 +245,7 @@ function wordOf(agent: Agent, disk: Disk, alive: boolean): string {
   const { state } = agent;
   if (state.activity !== undefined) return state.activity;
   if (!alive) return state.gone && disk.kind === "ours" ? "fenced" : "stopped";
-  const server = serverOf(agent);
+  const server = serverOf(agent, alive);
   if (server === "starting") return "starting";
   if (server === "primary") return "running";
   if (state.look?.receiver === "streaming" && state.wanted?.upstream?.as !== "joiner") {

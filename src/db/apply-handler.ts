@@ -48,12 +48,3 @@ export async function runHandler(db: Queryable, entries: string): Promise<number
   });
   return taken;
 }
-
-/** Whether this node's data server is the primary and open. */
-export async function dataIsOpen(store: Queryable): Promise<boolean> {
-  const { open } = await callOne(store, z.object({ open: z.boolean() }), {
-    name: "node.data_is_open",
-    text: "select node.data_is_open() as open",
-  });
-  return open;
-}

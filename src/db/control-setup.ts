@@ -160,16 +160,6 @@ export async function nodeLogins(db: Queryable): Promise<readonly NodeId[]> {
   return rows.map(({ id }) => id);
 }
 
-const MemberIds = z.object({ present: z.array(z.int()), former: z.array(z.int()) });
-
-/** Who is a member, and who was one, as far as this store has applied. */
-export function memberIds(db: Queryable): Promise<z.infer<typeof MemberIds>> {
-  return callOne(db, MemberIds, {
-    text: `select array(select m.node_id from cluster.member as m order by 1) as present,
-                  array(select f.node_id from cluster.former_member as f order by 1) as former`,
-  });
-}
-
 /** Where this node says that it is reached; its leader hears of it when it is another place than the log knows. */
 export async function putAddress(
   db: Queryable,

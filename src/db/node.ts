@@ -323,13 +323,29 @@ export async function pgraftSettings(db: Queryable, own: OwnTiming): Promise<Pgr
   return settings;
 }
 
-/** When the control server last took its configuration files, as the session that is asked knows; in ms. */
-export async function configLoadedAt(db: Queryable): Promise<number> {
-  const { at } = await callOne(db, z.object({ at: z.number() }), {
-    name: "node.config_loaded_at",
-    text: "select (extract(epoch from pg_catalog.pg_conf_load_time()) * 1000)::float8 as at",
+const Upkeep = z.object({
+  /** When the control server last took its configuration files, as the session that is asked knows; in ms. */
+  config_loaded_at: z.number(),
+  /** Whether this node's data server is the primary and open. */
+  data_is_open: z.boolean(),
+  /** Whether the control store has an apply handler that could be called. */
+  handled: z.boolean(),
+  /** Who is a member, and who was one, as far as this store has applied. */
+  present: z.array(z.int()),
+  former: z.array(z.int()),
+});
+export type Upkeep = z.infer<typeof Upkeep>;
+
+/** What parts of the worker look after once a second. */
+export function upkeep(db: Queryable): Promise<Upkeep> {
+  return callOne(db, Upkeep, {
+    name: "node.upkeep",
+    text: `select (extract(epoch from pg_catalog.pg_conf_load_time()) * 1000)::float8 as config_loaded_at,
+                  node.data_is_open() as data_is_open,
+                  exists (select from pgreplica.handler_state()) as handled,
+                  array(select m.node_id from cluster.member as m order by 1) as present,
+                  array(select f.node_id from cluster.former_member as f order by 1) as former`,
   });
-  return at;
 }
 
 const Announcement = z.object({ event_id: int8, channel: z.string(), payload: z.string() });

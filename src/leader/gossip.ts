@@ -18,7 +18,7 @@ export interface GossipOptions {
 
 /** On change, and while the primary is elsewhere: its news reaches us by gossip alone. */
 const CHANGED_MS = 100;
-const LOOK_MS = 250;
+const LOOK_MS = 200;
 
 /** Runs until the term is over. */
 export async function keepGossiping(o: GossipOptions): Promise<void> {

@@ -12,7 +12,7 @@
  * before, it does not know how far its predecessors had come. No clock says how long the answer is good for: it speaks
  * of the past, and a pause after it harms nobody (H09).
  */
-import type { Clock } from "../clock/clock.ts";
+import { type Clock, untilBeat } from "../clock/clock.ts";
 import type { Queryable } from "../db/call.ts";
 import type { Hints } from "../db/hints.ts";
 import {
@@ -75,7 +75,7 @@ export class Gates {
 
   /** Runs until the term is over. */
   async run(): Promise<void> {
-    const { hints, log, signal } = this.#options;
+    const { hints, clock, log, signal } = this.#options;
     while (!signal.aborted) {
       try {
         if (await this.#turn()) continue;
@@ -83,7 +83,7 @@ export class Gates {
         // Who waits looks by itself, or asks again.
         log.debug({ event: "control.gone" }, String(error));
       }
-      await hints.within(LOOK_MS, signal);
+      await hints.within(untilBeat(clock.now(), LOOK_MS), signal);
     }
   }
 

@@ -1,7 +1,7 @@
 /** Repeats the cluster's events on the primary's own data server, for those who LISTEN there (H65: a hint). */
 import { join } from "node:path";
 import type pg from "pg";
-import type { Clock } from "../clock/clock.ts";
+import { type Clock, untilBeat } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
 import { type Queryable, run } from "../db/call.ts";
 import { connect } from "../db/connect.ts";
@@ -38,7 +38,7 @@ export async function announce(options: AnnounceOptions): Promise<void> {
         last = news.at(-1)?.event_id ?? last;
       }
       failing = false;
-      await hints.within(LOOK_MS, signal);
+      await hints.within(untilBeat(clock.now(), LOOK_MS), signal);
     } catch (error) {
       // Said once: who listens there hears nothing until it works again.
       const level = failing ? "debug" : "warn";

@@ -7,18 +7,20 @@
  */
 import { join } from "node:path";
 import type pg from "pg";
-import type { Clock } from "../clock/clock.ts";
+import { type Clock, untilBeat } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
-import { dataIsOpen, entriesAfter, handlerState, runHandler } from "../db/apply-handler.ts";
+import { entriesAfter, handlerState, runHandler } from "../db/apply-handler.ts";
 import { type Queryable, run } from "../db/call.ts";
 import { type ConnectOptions, connect } from "../db/connect.ts";
 import type { Hints } from "../db/hints.ts";
 import type { Log } from "../log/logger.ts";
 import { ownControlStore } from "./control-store.ts";
+import type { AskUpkeep } from "./upkeep.ts";
 
 export interface ApplyHandlerOptions {
   readonly config: Config;
   readonly store: Queryable;
+  readonly ask: AskUpkeep;
   /** Rung when something was applied; one for each server. */
   readonly hints: { readonly control: Hints; readonly data: Hints };
   readonly clock: Clock;
@@ -47,14 +49,14 @@ const CONNECT_LIMIT_MS = 3000;
 
 /** Runs until the signal aborts. Nothing waits for it. */
 export async function applyHandlers(options: ApplyHandlerOptions): Promise<void> {
-  const { config, store, hints } = options;
+  const { config, ask, hints } = options;
   const rest = { applicationName: "pg_replica apply handler", connectLimitMs: CONNECT_LIMIT_MS };
   const places: Place[] = [
     {
       name: "control store",
       hints: hints.control,
       // A connection more is for those who have one.
-      mayRun: async () => (await handlerState(store)) !== undefined,
+      mayRun: async () => (await ask()).handled,
       connection: { ...ownControlStore(config, rest.applicationName), ...rest },
     },
   ];
@@ -63,7 +65,7 @@ export async function applyHandlers(options: ApplyHandlerOptions): Promise<void>
     places.push({
       name: "data server",
       hints: hints.data,
-      mayRun: () => dataIsOpen(store),
+      mayRun: async () => (await ask()).data_is_open,
       connection: { ...address, user: "postgres", ...rest },
     });
   }
@@ -98,7 +100,7 @@ async function keepCalling(place: Place, options: ApplyHandlerOptions): Promise<
       );
       hangUp();
     }
-    await clock.sleep(pauseMs, signal);
+    await clock.sleep(pauseMs < LOOK_MS ? pauseMs : untilBeat(clock.now(), LOOK_MS), signal);
   }
   hangUp();
 }

@@ -1,5 +1,5 @@
 /** This worker's sign of life in the own store, with what only it knows; whoever looks asks the store (`pgraft_*`). */
-import type { Clock } from "../clock/clock.ts";
+import { type Clock, untilBeat } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
 import type { Queryable } from "../db/call.ts";
 import { workerLives } from "../db/node.ts";
@@ -20,7 +20,7 @@ export interface AttendOptions {
 }
 
 /** Often enough that a leader's last majority is news within an election timeout. */
-const EVERY = { mostMs: 250, leastMs: 25, perElection: 4 } as const;
+const EVERY = { mostMs: 400, leastMs: 25, perElection: 2.5 } as const;
 
 /** Runs until the signal aborts. Nothing waits for it, and nothing decides by it. */
 export async function attend(options: AttendOptions): Promise<void> {
@@ -42,6 +42,6 @@ export async function attend(options: AttendOptions): Promise<void> {
       log.debug({ event: "control.gone" }, `no sign of life was left: ${error}`);
     }
     const everyMs = Math.max(leastMs, Math.min(mostMs, timing.electionMs / perElection));
-    await clock.sleep(everyMs, signal);
+    await clock.sleep(untilBeat(clock.now(), everyMs), signal);
   }
 }

@@ -1,7 +1,7 @@
 /** A file of 64 MB beside the control store: room that is given back when its volume is full (H66). */
 import { open, rename, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { Clock } from "../clock/clock.ts";
+import { type Clock, untilBeat } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../log/logger.ts";
 import { exists, hasCode, removeTree, syncDirectory } from "../postgres/files.ts";
@@ -66,7 +66,7 @@ export async function keepBallast(
   let alarmed = false;
   const started = clock.now();
   while (!signal.aborted) {
-    await clock.sleep(LOOK_MS, signal);
+    await clock.sleep(untilBeat(clock.now(), LOOK_MS), signal);
     if (signal.aborted) return;
     try {
       const { freeMb, usedPart } = await volumeOf(config);

@@ -1,5 +1,5 @@
 /** What this node tells the leader unasked: its own row when it changed, and what it did by itself. */
-import type { Clock } from "../clock/clock.ts";
+import { type Clock, untilBeat } from "../clock/clock.ts";
 import type { NodeId } from "../core/ids.ts";
 import type { Queryable } from "../db/call.ts";
 import type { Hints } from "../db/hints.ts";
@@ -49,7 +49,7 @@ export async function forward(options: ForwardOptions): Promise<void> {
         log.debug({ event: "control.gone" }, `nothing forwarded: ${error}`);
       }
     }
-    hinted = await hints.within(LOOK_MS, signal);
+    hinted = await hints.within(untilBeat(clock.now(), LOOK_MS), signal);
   }
 }
 

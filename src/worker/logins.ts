@@ -1,5 +1,5 @@
 /** Who may log in to this node's control store: its members, and whom a member has introduced. */
-import type { Clock } from "../clock/clock.ts";
+import { type Clock, untilBeat } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
 import { nodePassword, scramVerifier, verifies } from "../config/secrets.ts";
 import { dialTls, libpqTls } from "../config/tls.ts";
@@ -8,13 +8,14 @@ import type { Queryable } from "../db/call.ts";
 import {
   dropNodeRole,
   loginsOf,
-  memberIds,
   nodeLogins,
   putNodeRole,
   putPeerLogin,
 } from "../db/control-setup.ts";
 import type { Hints } from "../db/hints.ts";
+import { upkeep } from "../db/node.ts";
 import type { Log } from "../log/logger.ts";
+import type { AskUpkeep } from "./upkeep.ts";
 
 type Secrets = Pick<Config, "node" | "clusterId" | "peerSecret" | "dir" | "tls">;
 
@@ -27,7 +28,7 @@ export async function admitMembers(
   config: Secrets,
   introduced: Iterable<NodeId>,
 ): Promise<void> {
-  const { present, former } = await memberIds(db);
+  const { present, former } = await upkeep(db);
   const left = former.filter((id) => !present.includes(id));
   const wanted = new Set([config.node.id, ...present, ...introduced]);
   for (const id of left) wanted.delete(id);
@@ -44,6 +45,7 @@ export async function admitMembers(
 export interface LoginOptions {
   readonly config: Secrets;
   readonly store: Queryable;
+  readonly ask: AskUpkeep;
   /** Rung when something was applied. */
   readonly hints: Hints;
   readonly introduced: () => Iterable<NodeId>;
@@ -57,11 +59,11 @@ const LOOK_MS = 1000;
 
 /** Until the signal aborts: as members come and go, so do their logins. */
 export async function keepLogins(options: LoginOptions): Promise<void> {
-  const { config, store, hints, log, signal } = options;
+  const { config, store, hints, clock, log, signal } = options;
   let kept = "";
   while (!signal.aborted) {
     try {
-      const { present, former } = await memberIds(store);
+      const { present, former } = await options.ask();
       const introduced = [...options.introduced()].sort();
       const wanted = JSON.stringify([present, former, introduced]);
       if (wanted !== kept) await admitMembers(store, config, introduced);
@@ -69,6 +71,6 @@ export async function keepLogins(options: LoginOptions): Promise<void> {
     } catch (error) {
       log.debug({ event: "control.gone" }, `logins were not looked after: ${error}`);
     }
-    await hints.within(LOOK_MS, signal);
+    await hints.within(untilBeat(clock.now(), LOOK_MS), signal);
   }
 }

@@ -5,13 +5,14 @@
  * What moves is Raft's own: its timers, which no promise rests on, and how much of the log is kept. A primary's lease
  * is node.yaml's, the same on all members, and no setting of this kind reaches it.
  */
-import type { Clock } from "../clock/clock.ts";
+import { type Clock, untilBeat } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
 import type { Queryable } from "../db/call.ts";
 import { refusalOf } from "../db/errors.ts";
-import { configLoadedAt, pgraftSettings } from "../db/node.ts";
+import { pgraftSettings } from "../db/node.ts";
 import type { Level, Log } from "../log/logger.ts";
 import type { Raft, Tuning } from "../raft/run.ts";
+import type { AskUpkeep } from "./upkeep.ts";
 
 export interface Settled extends Tuning {
   readonly logLevel: Level;
@@ -50,6 +51,7 @@ export interface FollowOptions {
   readonly raft: Pick<Raft, "tune">;
   readonly setLevel: (level: Level) => void;
   readonly store: Queryable;
+  readonly ask: AskUpkeep;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
@@ -57,7 +59,7 @@ export interface FollowOptions {
 
 /** Runs until the signal aborts. */
 export async function followSettings(options: FollowOptions): Promise<void> {
-  const { store, clock, log, signal } = options;
+  const { clock, log, signal } = options;
   let inForce = options.settled;
   let loadedAt = Number.NEGATIVE_INFINITY;
   let refused: string | undefined;
@@ -65,7 +67,7 @@ export async function followSettings(options: FollowOptions): Promise<void> {
   warnOf(inForce, log);
   while (!signal.aborted) {
     try {
-      const at = await configLoadedAt(store);
+      const { config_loaded_at: at } = await options.ask();
       if (at > loadedAt) {
         const next = await settledOrRefusal(options);
         if (typeof next !== "string") inForce = take(inForce, next, options);
@@ -79,7 +81,7 @@ export async function followSettings(options: FollowOptions): Promise<void> {
       // A store that restarts is asked again.
       log.debug({ event: "control.gone" }, `no settings were read: ${error}`);
     }
-    await clock.sleep(LOOK_MS, signal);
+    await clock.sleep(untilBeat(clock.now(), LOOK_MS), signal);
   }
 }
 

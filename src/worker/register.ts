@@ -1,5 +1,5 @@
 /** While leading: members are known by their incarnations; one that lost its control store learns, then votes again. */
-import type { Clock } from "../clock/clock.ts";
+import { type Clock, untilBeat } from "../clock/clock.ts";
 import type { NodeId } from "../core/ids.ts";
 import { isAtWork, type Signs } from "../core/membership.ts";
 import type { Queryable } from "../db/call.ts";
@@ -8,7 +8,7 @@ import type { Log } from "../log/logger.ts";
 import type { Leadership } from "../raft/raft.ts";
 import type { Raft } from "../raft/run.ts";
 
-const LOOK_MS = 250;
+const LOOK_MS = 200;
 const SETTLED_LOOK_MS = 5000;
 
 type Register = Pick<Leadership, "signal" | "propose" | "caughtUp">;
@@ -46,7 +46,7 @@ export async function registerMembers(
       seen = settled ? heard : "";
       lookedAt = clock.now();
     }
-    await clock.sleep(LOOK_MS, signal);
+    await clock.sleep(untilBeat(clock.now(), LOOK_MS), signal);
   }
 }
 

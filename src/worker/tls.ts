@@ -1,6 +1,6 @@
 /** Certificates are exchanged while everything runs: files that were replaced are taken, and both servers told. */
 import { stat } from "node:fs/promises";
-import type { Clock } from "../clock/clock.ts";
+import { type Clock, untilBeat } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../log/logger.ts";
 import type { Binaries } from "../postgres/binaries.ts";
@@ -43,7 +43,7 @@ export async function keepTls(config: Config, options: TlsOptions): Promise<void
     if (clock.now() - warned > DAY_MS && validTo !== undefined && ends(validTo, options.log)) {
       warned = clock.now();
     }
-    await clock.sleep(LOOK_MS, signal);
+    await clock.sleep(untilBeat(clock.now(), LOOK_MS), signal);
   }
 }
 

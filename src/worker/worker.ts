@@ -40,6 +40,7 @@ import { followSettings, type Settled, settle } from "./pgraft-settings.ts";
 import { registerMembers } from "./register.ts";
 import { keepRunning } from "./supervise.ts";
 import { keepTls } from "./tls.ts";
+import { type AskUpkeep, sharedUpkeep } from "./upkeep.ts";
 import { keepObserved } from "./witness.ts";
 
 export interface WorkerOptions {
@@ -62,6 +63,7 @@ interface Parts extends WorkerOptions {
   readonly binaries: Binaries;
   readonly me: Sender;
   readonly store: pg.Pool;
+  readonly ask: AskUpkeep;
   readonly gates: pg.Pool;
   readonly hints: OpenHints;
   readonly leaderHints: Hints;
@@ -105,6 +107,7 @@ export async function runWorker(config: Config, options: WorkerOptions): Promise
         binaries,
         me,
         store,
+        ask: sharedUpkeep(store),
         gates,
         hints,
         leaderHints: hints.fork("applied", "suspect", "observed", "reported", "handed_over"),
