@@ -107,8 +107,8 @@ export const CHANGE_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: "test/oracle/twin/voice.ts",
-        find: "if (left.get(nodeId) !== incarnation && identity.hasLogin?.(nodeId)) return;",
-        replace: "if (left.get(nodeId) === incarnation || identity.hasLogin?.(nodeId)) return;",
+        find: "if (!left.has(nodeId) && identity.hasLogin?.(nodeId)) return;",
+        replace: "if (left.has(nodeId) || identity.hasLogin?.(nodeId)) return;",
       },
     ],
   },

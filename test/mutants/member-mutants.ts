@@ -1,5 +1,5 @@
-/** M09, M10 and M54: bugs of how the members change, and how they are found where they are. */
-import { corpus, type Mutant, oracle, test } from "./mutant.ts";
+/** M09, M10, M54 and M63: bugs of how the members change, how they are found where they are, and who is one. */
+import { corpus, type Mutant, oracle, seeds, test } from "./mutant.ts";
 
 const CHANGES = "src/raft/changes.ts";
 const MOVE = "src/worker/move.ts";
@@ -78,6 +78,36 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
         file: "sql/30_cluster/apply_move.sql",
         find: "  elsif v_member.incarnation is distinct from (p_body ->> 'incarnation')::uuid then\n    return 'incarnation_differs';\n",
         replace: "",
+      },
+    ],
+  },
+  {
+    id: "M63a",
+    bug: "who has left is heard in its next life, as long as its login lasts",
+    rule: "R13 H55",
+    killer: seeds(12, "R13", [
+      "--changes",
+      "--kinds",
+      "set_node,replace_node,kill_primary,add_node,partition",
+    ]),
+    patches: [
+      {
+        file: "test/oracle/twin/voice.ts",
+        find: "!left.has(nodeId) && ",
+        replace: "left.get(nodeId) !== incarnation && ",
+      },
+    ],
+  },
+  {
+    id: "M63b",
+    bug: "who has left is heard in its next life, as long as its login lasts, in SQL",
+    rule: "R13 H55",
+    killer: test("sql/pg_replica/recover", "refused in its next life"),
+    patches: [
+      {
+        file: "sql/10_raft/02_check_unknown.sql",
+        find: "elsif found or session_user",
+        replace: "elsif session_user",
       },
     ],
   },

@@ -38,7 +38,7 @@ export function checkSender(
   }
   const member = members.find(({ node_id }) => node_id === nodeId);
   if (member === undefined) {
-    if (left.get(nodeId) !== incarnation && identity.hasLogin?.(nodeId)) return;
+    if (!left.has(nodeId) && identity.hasLogin?.(nodeId)) return;
     throw new SqlError("RF008", `node ${nodeId} is no member`);
   }
   if (member.incarnation !== null && member.incarnation !== incarnation) {

@@ -1,4 +1,5 @@
 /** The last resort: a majority is lost for good, and one node goes on alone (H49). */
+import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { clusterView } from "../../../src/db/cluster.ts";
 import { agentView } from "../../../src/db/node.ts";
@@ -88,6 +89,33 @@ test("who was given up is refused when it comes back, by name and reason", async
   expect(sqlstate(error)).toBe("RF008");
   expect(error.message).toMatch(/node 1 was excluded/);
   expect(error.detail).toMatch(/burnt down/);
+});
+
+test("who has left is refused in its next life too, though its login is still there (R13)", async () => {
+  await elect([store], null);
+  const hello = (life: string) => `select * from peer.hello('${cluster}', 1, '${life}')`;
+  const { rows } = await store.db.query("select cluster_id from node.identity");
+  const cluster = rows[0].cluster_id;
+  const next = randomUUID();
+  await store.db.query("begin");
+  try {
+    await store.db.query("delete from cluster.member where node_id = 1");
+    await store.db.query("savepoint introduced");
+    await store.db.query("set local session authorization pgreplica_node_1");
+    // A member that this log does not know yet, and of which others have spoken.
+    expect((await store.db.query(hello(next))).rows).toHaveLength(1);
+    await store.db.query("rollback to introduced");
+    const left = "(1, 'node1', gen_random_uuid(), now(), 'removed')";
+    await store.db.query(
+      `insert into cluster.former_member (node_id, name, incarnation, at, reason) values ${left}`,
+    );
+    await store.db.query("set local session authorization pgreplica_node_1");
+    const error = await errorOf(store.db.query(hello(next)));
+    expect(sqlstate(error)).toBe("RF008");
+    expect(error.message).toMatch(/node 1 is no member/);
+  } finally {
+    await store.db.query("rollback");
+  }
 });
 
 test("a store that learns it was given up itself has no vote any more, not even in its own term", async () => {
