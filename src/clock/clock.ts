@@ -7,6 +7,8 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Let `now` count what the machine slept through, where the clock can tell. */
   catchUp?(): void;
+  /** Milliseconds since the machine started, for every process on it alike; absent where the system does not tell. */
+  sinceBootMs?(): number;
 }
 
 /** Waiting and being woken are frequent: one timer and one listener each, both taken away again. */
@@ -42,6 +44,7 @@ export function sleepCountingClock(base: Clock, boot: () => number): Clock {
     catchUp: () => {
       slept = Math.max(slept, lead() - first);
     },
+    sinceBootMs: boot,
   };
 }
 

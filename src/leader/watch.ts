@@ -43,12 +43,28 @@ export interface Memory {
   lastTransfer?: number;
 }
 
-/** Failovers that silence caused, as this worker saw them applied: kept across leaderships. */
+/** Failovers that silence caused, as this worker and those before it on its node saw them applied. */
 export class Flaps {
   readonly #nodes = new Map<NodeId, { count: number; at: number }>();
   #newest: bigint | undefined;
+  /** How many were counted: whether there is something new to be written down. */
+  counted = 0;
 
-  /** Take in the newest epochs. Those from before the first look are history, however long ago. */
+  /** Before the first look: what the worker before knew. What came to pass since then counts from that look on. */
+  recall(
+    { newest, flaps }: { readonly newest: bigint; readonly flaps: ReadonlyMap<NodeId, Flap> },
+    now: number,
+  ): void {
+    this.#newest = newest;
+    for (const [id, { count, sinceMs }] of flaps) this.#nodes.set(id, { count, at: now - sinceMs });
+  }
+
+  /** The newest epoch that was looked at. */
+  get newest(): bigint {
+    return this.#newest ?? 0n;
+  }
+
+  /** Take in the newest epochs. Those from before the first look are history, unless somebody looked before. */
   note(epochs: View["epochs"], now: number): void {
     for (const { epoch, cause, old_primary } of [...epochs].reverse()) {
       const fresh = this.#newest !== undefined && epoch > this.#newest;
@@ -66,6 +82,7 @@ export class Flaps {
   #add(id: NodeId, now: number): void {
     const { count } = oneMore(this.facts(now).get(id));
     this.#nodes.set(id, { count, at: now });
+    this.counted += 1;
   }
 }
 

@@ -12,6 +12,7 @@ export const EVENTS = [
   "settings.refused",
   "worker.moved",
   "worker.not_moved",
+  "worker.not_kept",
   // control store
   "control.started",
   "control.adopted",

@@ -15,7 +15,7 @@ import type { Sender } from "../db/peer.ts";
 import type { RaftMember } from "../db/raft.ts";
 import { longWork } from "../jobs/long-work.ts";
 import { createWatch, leadWhile } from "../leader/as-leader.ts";
-import { rememberFlaps } from "../leader/remember.ts";
+import { recallFlaps, rememberFlaps } from "../leader/remember.ts";
 import { suspectLost, suspectQuietLeader } from "../leader/suspect.ts";
 import type { PrimaryWatch } from "../leader/watch.ts";
 import type { AdjustableLog, Log } from "../log/logger.ts";
@@ -99,6 +99,8 @@ export async function runWorker(config: Config, options: WorkerOptions): Promise
   log.info({ event: "worker.started", version: binaries.version, pid: process.pid }, "looking");
   try {
     const settled = await settle(config, store);
+    const watch = createWatch({ config, clock });
+    await recallFlaps(config, watch.flaps, clock);
     await runParts(
       {
         ...options,
@@ -111,7 +113,7 @@ export async function runWorker(config: Config, options: WorkerOptions): Promise
         gates,
         hints,
         leaderHints: hints.fork("applied", "suspect", "observed", "reported", "handed_over"),
-        watch: createWatch({ config, clock }),
+        watch,
       },
       control,
     );
@@ -252,10 +254,9 @@ function suspect(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void> {
   });
 }
 
-function remember({ store, clock, watch, hints }: Parts, signal: AbortSignal): Promise<void> {
-  const readView = () => clusterView(store);
-  const applied = afterwards({ hints, clock }, "applied");
-  return rememberFlaps({ watch, clock, readView, hints: applied, signal });
+function remember(parts: Parts, signal: AbortSignal): Promise<void> {
+  const readView = () => clusterView(parts.store);
+  return rememberFlaps({ ...parts, readView, hints: afterwards(parts, "applied"), signal });
 }
 
 /**

@@ -229,4 +229,30 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: "M64a",
+    bug: "a worker that starts knows nothing of what silence has cost whom",
+    rule: "H47",
+    killer: test("simulation/flaps", "has not forgotten"),
+    patches: [
+      {
+        file: "src/worker/worker.ts",
+        find: "    await recallFlaps(config, watch.flaps, clock);\n",
+        replace: "    void recallFlaps;\n",
+      },
+    ],
+  },
+  {
+    id: "M64b",
+    bug: "what silence has cost whom is counted by a clock that begins anew with each process",
+    rule: "H32 H47",
+    killer: test("leader/remember", "counts on from where"),
+    patches: [
+      {
+        file: "src/leader/remember.ts",
+        find: "boot_ms: Math.max(0, up - sinceMs)",
+        replace: "boot_ms: Math.max(0, now - sinceMs + 0 * up)",
+      },
+    ],
+  },
 ];

@@ -181,6 +181,7 @@ export class Host {
 function clockOf(engine: Engine, proc: Proc): Clock {
   return {
     now: () => engine.now * proc.rate,
+    sinceBootMs: () => engine.now * proc.rate,
     sleep: (ms, signal) =>
       new Promise((resolve) => {
         if (signal?.aborted) {
