@@ -4,8 +4,8 @@
  *
  *   node bench/overhead.ts [--pairs 10] [--seconds 10] [--clients 8] [--jobs 2] [--script tpcb|insert] [--json FILE]
  *
- * Each pair runs both, the order alternating. While the one is measured the other is stopped, control plane included, and
- * each begins alike: servers just started (so with empty buffers), a checkpoint, and an uncounted run before the
+ * Each pair runs both, the order alternating. While the one is measured the other is stopped, control plane included,
+ * and each begins alike: servers just started (so with empty buffers), a checkpoint, and an uncounted run before the
  * counted one. The figure is the ratio of each pair; the median and its spread are printed.
  */
 import { rm, writeFile } from "node:fs/promises";
