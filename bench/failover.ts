@@ -87,6 +87,23 @@ async function inject(cluster: Cluster, fault: Fault, writer: Writer): Promise<I
   return { gapMs: ack.at - injection.at, from: injection.at, heal };
 }
 
+/**
+ * A node that silence has cost the role is held down for a while, longer if it happens again within twice that time
+ * (H47): each freeze shall be a first one, as it is in a cluster that does not lose its nodes one after the other.
+ */
+const FIRST_AGAIN_MS = 65_000;
+
+async function restAfterFreeze(cluster: Cluster, frozenAt: Map<number, number>): Promise<void> {
+  const { primary } = await untilHealthy(cluster);
+  const restMs = (frozenAt.get(primary) ?? -FIRST_AGAIN_MS) + FIRST_AGAIN_MS - monotonicClock.now();
+  if (restMs > 0) {
+    const seconds = (restMs / 1000).toFixed(0);
+    console.log(`           resting ${seconds} s: node ${primary} was frozen a moment ago`);
+    await monotonicClock.sleep(restMs);
+  }
+  frozenAt.set(primary, monotonicClock.now());
+}
+
 async function sample(cluster: Cluster, fault: Fault): Promise<Sample> {
   const before = await untilHealthy(cluster);
   const hosts = cluster.dataUris();
@@ -121,7 +138,9 @@ async function sample(cluster: Cluster, fault: Fault): Promise<Sample> {
 async function measure(cluster: Cluster, fault: Fault, n: number): Promise<FaultResult> {
   console.log(`\n${fault}: ${MEANING[fault].what}`);
   const samples: Sample[] = [];
+  const frozenAt = new Map<number, number>();
   for (let round = 1; round <= n; round++) {
+    if (fault === "freeze") await restAfterFreeze(cluster, frozenAt);
     const one = await sample(cluster, fault);
     samples.push(one);
     const gap = `${one.gapMs.toFixed(0).padStart(6)} ms`;
