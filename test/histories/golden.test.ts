@@ -6,7 +6,8 @@ import { type Command, replay } from "../support/datadriven.ts";
 import { keyAnomalies } from "./keys.ts";
 import { ISOLATIONS, judgeLists } from "./lists.ts";
 import { logAnomalies } from "./log.ts";
-import { parseKeys, parseLists, parseLog } from "./parse.ts";
+import { parseKeys, parseLists, parseLog, parseReads } from "./parse.ts";
+import { readAnomalies } from "./reads.ts";
 
 const path = (name: string) => join(import.meta.dirname, "testdata", `${name}.txt`);
 
@@ -26,11 +27,18 @@ function check({ name, body }: Command): string {
       const { puts, looks, finals } = parseLog(body);
       return classes(logAnomalies(puts, finals, looks));
     }
+    case "reads":
+      return ["plain", "strict"]
+        .map((how) => {
+          const history = { ...parseReads(body), strict: how === "strict" };
+          return `${how}: ${classes(readAnomalies(history))}`;
+        })
+        .join("\n");
   }
   throw new Error(`no checker is called ${name}`);
 }
 
-const FILES = ["lists", "keys", "log"];
+const FILES = ["lists", "keys", "log", "reads"];
 
 for (const name of FILES) test(`golden histories of ${name}`, () => replay(path(name), check));
 
@@ -50,7 +58,7 @@ test("each class of anomaly has its golden history", () => {
     "duplicate, incompatible order, invented, lost append, internal, G0, G1a, G1b, G1c, G-single, long fork, G2-item",
     "G0-realtime, G1c-realtime, G-single-realtime, not linearizable",
     "differs between nodes, went back, lost, elsewhere, twice, invented, against real time",
-    "not applied where it was asked",
+    "not applied where it was asked, gap, seen and gone, stale",
   ];
   const answers = new Set(
     all

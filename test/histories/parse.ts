@@ -3,6 +3,8 @@ import type { KeyAction, KeyOperation } from "./keys.ts";
 import { ABSENT, type Held } from "./keys.ts";
 import type { FinalLists, ListTransaction, Micro } from "./lists.ts";
 import type { LogEntry, Look, Put } from "./log.ts";
+import type { Range, ReadHistory, SetReading } from "./reads.ts";
+import type { Increment } from "./scans.ts";
 
 /** Where no times are given everything ran at once. */
 const AT_ONCE = { startedAt: 0, endedAt: 100 };
@@ -115,4 +117,36 @@ export function parseLog(lines: readonly string[]) {
     }
   }
   return { puts, looks, finals };
+}
+
+/** `1-3 5`: both ends are shown. */
+function shown(words: readonly string[]): Range[] {
+  return words.map((word) => {
+    const [from = "", to = from] = word.split("-");
+    return [Number(from), Number(to) + 1];
+  });
+}
+
+/** `0-10 add 1 = ok`, `no` or `?`; `20-30 s1 standby 1-3 5`; `final 1-3`. */
+export function parseReads(lines: readonly string[]): Omit<ReadHistory, "strict"> {
+  const adds: Increment[] = [];
+  const readings: SetReading[] = [];
+  let final: Range[] = [];
+  for (const line of lines) {
+    const [first = "", second = "", third = "", ...rest] = line.split(" ");
+    if (first === "final") {
+      final = shown(line.split(" ").slice(1));
+      continue;
+    }
+    const times = interval(first);
+    if (second === "add") {
+      const told = rest.at(-1) ?? "";
+      const outcome = told === "ok" ? "ok" : told === "no" ? "fail" : "unknown";
+      adds.push({ value: Number(third), outcome, ...times });
+      continue;
+    }
+    const server = third === "primary" ? "primary" : "standby";
+    readings.push({ session: Number(second.slice(1)), server, ...times, shown: shown(rest) });
+  }
+  return { adds, readings, final };
 }

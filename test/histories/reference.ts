@@ -3,6 +3,8 @@ import type { Random } from "../support/random.ts";
 import { ABSENT, type Held, type KeyAction, type KeyOperation } from "./keys.ts";
 import { ISOLATIONS, type Isolation, type ListTransaction, type Micro } from "./lists.ts";
 import type { LogEntry, Look, Put } from "./log.ts";
+import { type ReadHistory, rangesOf, type SetReading } from "./reads.ts";
+import type { Increment } from "./scans.ts";
 
 /** One at a time, at the moments 10, 20, 30, …, each asked for a while before and told a while after. */
 function around(moment: number, random: Random, reach: number) {
@@ -197,4 +199,58 @@ export function serialLog(random: Random, count: number): LogRun {
     applied.set(where, upTo);
   }
   return { puts, looks, finals: new Map(nodes.map((node) => [node, [...log]])) };
+}
+
+/** What one server has replayed, and the session that reads there. */
+interface Replica {
+  applied: number[];
+  session: number;
+}
+
+/**
+ * A set that grows on a primary, and three standbys that replay it at their own pace. Now and then one takes over that
+ * has all that was acknowledged; what it lacks is lost, and whoever has it begins anew.
+ */
+export function serialReads(random: Random, count: number): ReadHistory {
+  const adds: Increment[] = [];
+  const readings: SetReading[] = [];
+  const standbys: Replica[] = [1, 2, 3].map((session) => ({ applied: [], session }));
+  let [log, sure, sessions]: [number[], number, number] = [[], 0, 4];
+  let primary = 4;
+
+  function read(moment: number, server: SetReading["server"], replica: Replica): void {
+    const shown = rangesOf(replica.applied.toSorted((a, b) => a - b));
+    const times = { startedAt: moment, endedAt: moment + 1 };
+    readings.push({ session: replica.session, server, ...times, shown });
+  }
+
+  function takeOver(): void {
+    const kept = log.slice(0, random.int(sure, log.length));
+    for (const one of standbys) {
+      if (one.applied.length <= kept.length) continue;
+      sessions += 1;
+      Object.assign(one, { applied: [], session: sessions });
+    }
+    sessions += 1;
+    [log, sure, primary] = [kept, kept.length, sessions];
+  }
+
+  for (let value = 1; value <= count; value++) {
+    const moment = value * 10;
+    const outcome = random.weighted({ ok: 7, fail: 1, unknown: 2 });
+    const happens = outcome === "ok" || (outcome === "unknown" && random.chance(0.7));
+    adds.push({ value, outcome, startedAt: moment, endedAt: moment + 3 });
+    if (happens) log.push(value);
+    if (outcome === "ok") sure = log.length;
+    const one = random.pick(standbys);
+    one.applied = log.slice(0, random.int(Math.min(one.applied.length, log.length), log.length));
+    read(moment + 4, "standby", one);
+    // An open gate shows nothing before the cohort has it.
+    if (random.chance(0.3)) {
+      sure = log.length;
+      read(moment + 6, "primary", { applied: log, session: primary });
+    }
+    if (random.chance(0.1)) takeOver();
+  }
+  return { adds, readings, final: rangesOf(log), strict: true };
 }

@@ -1,7 +1,9 @@
 /** What a chaos run says at its end: counts, gaps, and every reason why it failed or proves nothing. */
 import { histogram, summarize } from "../../../bench/stats.ts";
+import type { BankVerdict } from "../load/bank.ts";
 import type { ServiceVerdict } from "../load/judge-service.ts";
 import type { Verdict } from "../load/load.ts";
+import type { ReadingsVerdict } from "../load/readings.ts";
 import type { Counts } from "../load/service.ts";
 import type { Window } from "./window.ts";
 
@@ -105,7 +107,7 @@ function gaps(windows: readonly WindowReport[]): string[] {
 
 function counts(verdict: Verdict): string[] {
   const samples = Object.entries(verdict.samples).map(([node, count]) => `node ${node}: ${count}`);
-  const { transactions, listAnomalies, listEdges, service } = verdict;
+  const { transactions, listAnomalies, listEdges, service, bank, readings } = verdict;
   const { ok, fail, unknown } = transactions;
   const { ww, wr, rw, rt } = listEdges;
   return [
@@ -117,6 +119,8 @@ function counts(verdict: Verdict): string[] {
     `transactions      ${ok} ok, ${fail} failed, ${unknown} unknown; anomalies: ${listAnomalies.length}`,
     `order of lists    ${ww} ww, ${wr} wr, ${rw} rw, ${rt} in real time`,
     ...(service === undefined ? [] : servedCounts(service)),
+    ...(bank === undefined ? [] : movedCounts(bank)),
+    ...(readings === undefined ? [] : readCounts(readings)),
     `two writers       ${verdict.twoWriters.length} (tries: ${samples.join(", ")})`,
   ];
 }
@@ -130,6 +134,18 @@ function servedCounts({ counts, keys, entries, looks, anomalies }: ServiceVerdic
   ];
 }
 
+function movedCounts({ moved, readings, different, anomalies }: BankVerdict): string[] {
+  const { ok, fail, unknown } = moved;
+  const read = `${readings} sums of ${different} states; anomalies: ${anomalies.length}`;
+  return [`transfers         ${ok} ok, ${fail} failed, ${unknown} unknown; ${read}`];
+}
+
+function readCounts({ added, primary, standby, anomalies }: ReadingsVerdict): string[] {
+  const { ok, fail, unknown } = added;
+  const read = `read on primaries ${primary}, on standbys ${standby} times; anomalies: ${anomalies.length}`;
+  return [`values added      ${ok} ok, ${fail} failed, ${unknown} unknown; ${read}`];
+}
+
 function list(head: string, lines: readonly string[]): string[] {
   const some = lines.slice(0, 20).map((line) => `${head}: ${line}`);
   return lines.length > 20 ? [...some, `${head}: and ${lines.length - 20} more`] : some;
@@ -137,7 +153,7 @@ function list(head: string, lines: readonly string[]): string[] {
 
 /** What broke a promise. */
 export function brokenPromises(verdict: Verdict, differences: readonly string[]): string[] {
-  const { lost, invented, twoWriters, listAnomalies, service } = verdict;
+  const { lost, invented, twoWriters, listAnomalies, service, bank, readings } = verdict;
   const entry = ({ node, epoch }: { node: number; epoch: bigint }) =>
     `node ${node}, epoch ${epoch}`;
   return [
@@ -148,6 +164,8 @@ export function brokenPromises(verdict: Verdict, differences: readonly string[])
     ),
     ...listAnomalies.map((one) => `lists: ${one.class}: ${one.what}`),
     ...(service?.anomalies ?? []).map((one) => `service: ${one.class}: ${one.what}`),
+    ...(bank?.anomalies ?? []).map((one) => `accounts: ${one.class}: ${one.what}`),
+    ...(readings?.anomalies ?? []).map((one) => `readings: ${one.class}: ${one.what}`),
     ...differences.map((one) => `data differ at rest: ${one}`),
   ];
 }
@@ -167,11 +185,22 @@ export function vacuous(report: Pick<ChaosReport, "quiet" | "verdict" | "windows
     if (tries < 5) found.push(`the probe of node ${node} has ${tries} samples`);
   }
   if (verdict !== undefined) {
-    const { transactions, listEdges, service } = verdict;
+    const { transactions, listEdges, service, bank, readings } = verdict;
     if (transactions.ok < MANY) found.push(`${transactions.ok} transactions on lists`);
     if (Math.min(...Object.values(listEdges)) < MANY) found.push("the lists have no order");
     if (service !== undefined && Math.min(service.counts.keys.ok, service.counts.log.ok) < MANY) {
       found.push(`${service.counts.keys.ok} calls on keys, ${service.counts.log.ok} on the log`);
+    }
+    if (bank !== undefined && Math.min(bank.moved.ok, bank.different) < MANY) {
+      found.push(`${bank.moved.ok} transfers, ${bank.different} different states of the accounts`);
+    }
+    if (readings !== undefined) {
+      const { added, primary, standby } = readings;
+      if (Math.min(added.ok, primary, standby) < MANY) {
+        found.push(
+          `${added.ok} values, read ${primary} times on primaries, ${standby} on standbys`,
+        );
+      }
     }
   }
   return found;

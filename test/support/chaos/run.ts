@@ -70,7 +70,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const able = wanted.filter((fault) => unable(fault, bed) === undefined);
   const run: Run = {
     ...options,
-    load: await startLoad(bed, new Random(`${seed}/lists`), { with: ["service"] }),
+    load: await startLoad(bed, new Random(`${seed}/lists`), {
+      with: ["service", "bank", "readings"],
+    }),
     choose: new Random(`${seed}/choose`),
     chance: new Random(`${seed}/chance`),
     windows: [],

@@ -1,4 +1,7 @@
-/** Clients at work on a cluster, and what became of everything they did: W1, W2 twice, W6, and W4 where asked for. */
+/**
+ * Clients at work on a cluster, and what became of everything they did: W1, W2 twice, W6, and W3, W4 and W5 where asked
+ * for.
+ */
 import type { Counts } from "../../histories/list-graph.ts";
 import { judgeLists, type ListAnomaly } from "../../histories/lists.ts";
 import type { ClusterView } from "../cluster.ts";
@@ -6,9 +9,11 @@ import { untilHealthy } from "../health.ts";
 import type { Random } from "../random.ts";
 import { nextWriter } from "../round.ts";
 import { createWriterTable, startWriter, type Writer } from "../writer.ts";
+import { type Bank, type BankVerdict, startBank } from "./bank.ts";
 import { judgeService, type ServiceVerdict } from "./judge-service.ts";
 import { type Ledger, openLedger, twoWriters, type Violation } from "./ledger.ts";
 import { finalLists, type Lists, startLists } from "./lists.ts";
+import { type Readings, type ReadingsVerdict, startReadings } from "./readings.ts";
 import { type Service, startService } from "./service.ts";
 
 export interface Load {
@@ -19,6 +24,8 @@ export interface Load {
   readonly ledger: Ledger;
   readonly lists: Lists;
   readonly service: Service | undefined;
+  readonly bank: Bank | undefined;
+  readonly readings: Readings | undefined;
   stop(): Promise<void>;
   /** After `stop`, and once the cluster is whole: what is there, against what was promised. */
   judge(cluster: ClusterView): Promise<Verdict>;
@@ -41,15 +48,17 @@ export interface Verdict {
   /** What the lists' order was found from. */
   readonly listEdges: Counts;
   readonly service: ServiceVerdict | undefined;
+  readonly bank: BankVerdict | undefined;
+  readonly readings: ReadingsVerdict | undefined;
   /** Writes tried by the ledger, per node. */
   readonly samples: Readonly<Record<number, number>>;
 }
 
-/** Start all of it, the log as a service `with` it or not; the cluster must be healthy. */
+/** Start all of it, and what is to go `with` it; the cluster must be healthy. */
 export async function startLoad(
   cluster: ClusterView,
   random: Random,
-  { with: more = [] }: { readonly with?: readonly "service"[] } = {},
+  { with: more = [] }: { readonly with?: readonly ("service" | "bank" | "readings")[] } = {},
 ): Promise<Load> {
   const table = "written";
   const hosts = cluster.dataUris();
@@ -67,6 +76,8 @@ export async function startLoad(
   const ledger = await openLedger(cluster);
   const lists = await startLists(hosts, random);
   const service = more.includes("service") ? startService(cluster, random) : undefined;
+  const bank = more.includes("bank") ? await startBank(cluster, random) : undefined;
+  const readings = more.includes("readings") ? await startReadings(cluster) : undefined;
   const writers = [hasty, patient];
   return {
     hasty,
@@ -74,18 +85,20 @@ export async function startLoad(
     ledger,
     lists,
     service,
+    bank,
+    readings,
     stop: async () => {
-      const others = [ledger.stop(), lists.stop(), service?.stop()];
+      const others = [ledger, lists, service, bank, readings].map((one) => one?.stop());
       await Promise.all([...writers.map((writer) => writer.stop()), ...others]);
     },
-    judge: (view) => judge(view, writers, { ledger, lists, service }),
+    judge: (view) => judge(view, writers, { ledger, lists, service, bank, readings }),
   };
 }
 
 async function judge(
   cluster: ClusterView,
   writers: readonly Writer[],
-  { ledger, lists, service }: Pick<Load, "ledger" | "lists" | "service">,
+  { ledger, lists, ...more }: Pick<Load, "ledger" | "lists" | "service" | "bank" | "readings">,
 ): Promise<Verdict> {
   const { primary } = await untilHealthy(cluster);
   const { uri } = cluster.node(primary).data;
@@ -108,7 +121,9 @@ async function judge(
     transactions: { ok: outcomes("ok"), fail: outcomes("fail"), unknown: outcomes("unknown") },
     listAnomalies: anomalies,
     listEdges: edges,
-    service: service === undefined ? undefined : await judgeService(cluster, service),
+    service: more.service === undefined ? undefined : await judgeService(cluster, more.service),
+    bank: await more.bank?.judge(uri),
+    readings: await more.readings?.judge(uri, { strict: false }),
     samples: Object.fromEntries(ledger.attempts),
   };
 }

@@ -1,0 +1,74 @@
+/** A client that goes on: connected to one of the hosts, and to the next one once that is lost. */
+import type pg from "pg";
+import { monotonicClock } from "../../../src/clock/clock.ts";
+import { hangUp, open } from "../sql.ts";
+
+export interface ClientOptions {
+  readonly hosts: readonly string[];
+  /** Which of them comes first. */
+  readonly first?: number;
+  readonly everyMs: number;
+  /** How long it waits for an answer. */
+  readonly answerMs?: number;
+  readonly stopping: () => boolean;
+  /** What is done again and again; false once the connection is of no use any more. */
+  readonly act: (client: pg.Client, connection: number) => Promise<boolean>;
+}
+
+const LIMITS = { connectMs: 1000, answerMs: 5000 };
+/** Rather another server than a late answer. */
+export const HASTY_MS = 400;
+const AWAY_MS = 50;
+let connections = 0;
+
+export async function goOn({ hosts, first = 0, everyMs, stopping, act, ...more }: ClientOptions) {
+  let client: pg.Client | undefined;
+  let host = first;
+  let connection = 0;
+  while (!stopping()) {
+    try {
+      if (client === undefined) {
+        client = await open(hosts[host % hosts.length] ?? "", { ...LIMITS, ...more });
+        connections += 1;
+        connection = connections;
+      }
+    } catch {
+      host += 1; // refused, or nobody there
+      await monotonicClock.sleep(AWAY_MS);
+      continue;
+    }
+    if (!(await act(client, connection))) {
+      hangUp(client);
+      client = undefined;
+      host += 1;
+    }
+    await monotonicClock.sleep(everyMs);
+  }
+  if (client !== undefined) hangUp(client);
+}
+
+export type Told = "ok" | "fail" | "unknown";
+
+/** A change in one statement; whoever waits for a confirmation that was cancelled knows nothing (H13). */
+export async function change(
+  client: pg.Client,
+  text: string,
+  values: readonly unknown[],
+): Promise<Told> {
+  let warned = false;
+  const notice = ({ code }: { code?: string | undefined }) => {
+    warned ||= code === "01000";
+  };
+  client.on("notice", notice);
+  try {
+    await client.query(text, [...values]);
+    return warned ? "unknown" : "ok";
+  } catch (error) {
+    // A standby; a deadlock, or a serialization failure.
+    return /^(25006|0A000|40001|40P01)$/.test(String((error as { code?: unknown }).code))
+      ? "fail"
+      : "unknown";
+  } finally {
+    client.off("notice", notice);
+  }
+}
