@@ -7,18 +7,20 @@ import { FrameBuffer } from "./buffer.ts";
 import { Delivery } from "./delivery.ts";
 import { aborted, ReplicationError, toReplicationError } from "./errors.ts";
 import type { ReplicationEvent } from "./events.ts";
+import { iterate } from "./iterate.ts";
 import { Lsn } from "./lsn.ts";
 import { noCounts, type ReplicationMetrics } from "./metrics.ts";
 import { type ReplicationConfig, type Settings, settingsOf } from "./options.ts";
 import { Highest } from "./position.ts";
 import { type Opened, Session } from "./session.ts";
+import { ShutdownAsk } from "./shutdown-ask.ts";
 import type { History } from "./upstream.ts";
 import { isKeepalive, POSITION_AT, type Status, wallMicros, wantsReply } from "./wal-message.ts";
 
 const END_LIMIT_MS = 10_000;
 /** At the end the standbys have so long to confirm what is held back. */
 const PATIENCE_MS = 100;
-/** By the login rules; it let us in before, and will again once it may serve. */
+/** It let us in before, and will again once it may serve. */
 const NOT_LET_IN = "28000";
 /** While a bound is waited for the server is asked how far it is. */
 const BOUND_INTERVAL_MS = 1000;
@@ -40,6 +42,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   #wake: (() => void) | undefined;
   #ending: Promise<void> | undefined;
   readonly #received = new Highest();
+  readonly #ask = new ShutdownAsk();
   #applied: Lsn = Lsn.ZERO;
   readonly #counts = noCounts();
 
@@ -119,12 +122,14 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     this.#counts.bytesReceived += end - from;
     const keepalive = isKeepalive(bytes, from, end);
     this.#received.raiseFrom(bytes, from + POSITION_AT);
-    if (keepalive && wantsReply(bytes, from)) {
-      this.#counts.keepaliveReplies += 1;
-      this.#sendStatus(false);
-    }
+    if (keepalive && wantsReply(bytes, from)) this.#answer(this.#received.lsn);
     this.#buffer.put(bytes, from, end);
     this.#rouse();
+  }
+
+  #answer(asked: Lsn): void {
+    this.#counts.keepaliveReplies += 1;
+    this.#ask.answer(asked, this.#life.signal, () => this.#sendStatus(false));
   }
 
   #onServerEnd(): void {
@@ -194,9 +199,10 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     }
   }
 
+  /** A server that shuts down waits for this: unless something is left to acknowledge, for nothing. */
   #advance(walEnd: Lsn): void {
-    const may = this.#settings.advanceWhenIdle && this.#delivery.isIdleAt(walEnd, this.#applied);
-    if (may) this.updateAppliedLsn(walEnd);
+    if (!this.#settings.advanceWhenIdle && !this.#ask.isOne) return;
+    if (this.#delivery.isIdleAt(walEnd, this.#applied)) this.updateAppliedLsn(walEnd);
   }
 
   /**
@@ -263,16 +269,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   }
 
   [Symbol.asyncIterator](): AsyncIterator<ReplicationEvent> {
-    const done = { done: true, value: undefined } as const;
-    return {
-      next: () => {
-        const value = this.#pulling ? undefined : this.#pull();
-        return value === undefined
-          ? this.recv().then((one) => (one === null ? done : { done: false as const, value: one }))
-          : Promise.resolve({ done: false as const, value });
-      },
-      return: () => this.shutdown().then(() => done),
-    };
+    return iterate(() => (this.#pulling ? undefined : this.#pull()), this);
   }
 
   /**

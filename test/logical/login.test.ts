@@ -142,7 +142,9 @@ test("mTLS: who has a certificate, and nobody else", async () => {
   await refused({ user: "by_cert", tls: { ...tls, ...foreign } }).toMatchObject({
     kind: expect.stringMatching(/^(auth|tls|io|server)$/),
   });
-  await refused({ user: "postgres", tls, requireAuth: ["scram-sha-256"] }).toThrow(/cert; accepted/);
+  await refused({ user: "postgres", tls, requireAuth: ["scram-sha-256"] }).toThrow(
+    /cert; accepted/,
+  );
 });
 
 test("channel binding: required and there; a man in the middle is found out by it", async () => {
@@ -171,16 +173,18 @@ async function openMiddle() {
   const { host, port } = bench.server;
   const plan = await planTls({ mode: "require" }, host);
   const listener = createServer((client) => {
-    client.on("error", () => undefined).once("data", async () => {
-      client.write("S");
-      const secure = new TLSSocket(client, { isServer: true, secureContext });
-      const to = { host, port, tls: plan };
-      const server = await openSocket(to, new AbortController().signal);
-      secure.on("error", () => server.destroy()).on("close", () => server.destroy());
-      server.on("error", () => secure.destroy()).on("close", () => secure.end());
-      secure.pipe(server);
-      server.pipe(secure);
-    });
+    client
+      .on("error", () => undefined)
+      .once("data", async () => {
+        client.write("S");
+        const secure = new TLSSocket(client, { isServer: true, secureContext });
+        const to = { host, port, tls: plan };
+        const server = await openSocket(to, new AbortController().signal);
+        secure.on("error", () => server.destroy()).on("close", () => server.destroy());
+        server.on("error", () => secure.destroy()).on("close", () => secure.end());
+        secure.pipe(server);
+        server.pipe(secure);
+      });
   });
   await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
   const at = listener.address();
