@@ -5,7 +5,8 @@
  *
  * Latency: rounds of both, the order alternating, at 1, 10 and 100 callers. Kill: from the moment the promoted server
  * takes writes to the first acknowledged one, one caller; the rival tries pg clients host by host. Fast: three servers,
- * one of them behind a proxy that adds 20 ms; the same read raced, and pinned to each.
+ * one of them behind a proxy that adds 20 ms; the same read raced, and pinned to each. Nodes of one machine share its
+ * tail; so once more with each behind a proxy that stands still for a moment now and then, each at times of its own.
  */
 
 import pg from "pg";
@@ -18,6 +19,10 @@ import { conditionsOf, describeConditions, positive, writeResult } from "./condi
 import { type Summary, summarize } from "./stats.ts";
 
 const BLOCK = 200;
+/** Of each contestant, before its calls count: code that runs seldom is compiled late. */
+const WARM_UP = 8000;
+/** In so many of a hundred passages a node stands still for so long, where nodes have tails of their own. */
+const STALL = { percent: 2, ms: 10 };
 
 const uriOf = (servers: Servers, index: number): string => {
   const server = servers.all[index];
@@ -51,18 +56,20 @@ async function timed(
 
 type Contestants = Readonly<Record<string, () => Promise<unknown>>>;
 
-/** Blocks of each in turn, the order reversed every time; the first ones warm up and do not count. */
+/** Blocks of each in turn, the order reversed every time; the first `warmUp` calls do not count. */
 async function byTurns(
   callers: number,
   n: number,
   all: Contestants,
+  warmUp = WARM_UP,
 ): Promise<Record<string, Summary>> {
   const samples = new Map(Object.keys(all).map((name): [string, number[]] => [name, []]));
-  for (let round = 0; round <= Math.ceil(n / BLOCK); round += 1) {
+  const cold = Math.ceil(warmUp / BLOCK);
+  for (let round = 0; round < cold + Math.ceil(n / BLOCK); round += 1) {
     const turn = Object.entries(all);
     for (const [name, one] of round % 2 === 0 ? turn : turn.toReversed()) {
       const times = await timed(callers, BLOCK, one);
-      if (round > 0) samples.get(name)?.push(...times);
+      if (round >= cold) samples.get(name)?.push(...times);
     }
   }
   return Object.fromEntries([...samples].map(([name, times]) => [name, summarize(times)]));
@@ -156,33 +163,52 @@ async function kills(count: number): Promise<Record<string, Summary>> {
   return { ours, rival };
 }
 
-async function fast(servers: Servers, n: number): Promise<Record<string, Summary>> {
-  const [, , slow] = servers.all;
-  if (slow === undefined) throw new Error("three servers are needed");
-  const proxy = await openProxy(slow);
-  const hosts = [servers.name(0), servers.name(1), `127.0.0.1:${proxy.port}`];
-  const pool = createPool({ ...servers.options, hosts, tls: { mode: "disable" } });
+interface Hosts {
+  readonly hosts: readonly string[];
+  readonly close: () => Promise<unknown>;
+}
+
+/** One of three behind a proxy that adds 20 ms; with `tails` the others behind proxies that stall now and then. */
+async function slowed(servers: Servers, tails: boolean): Promise<Hosts> {
+  const proxies = await Promise.all(servers.all.map((server) => openProxy(server)));
+  const at = (index: number) => `127.0.0.1:${proxies[index]?.port}`;
+  proxies[2]?.delay(20);
+  if (tails) for (const proxy of proxies.slice(0, 2)) proxy.stall(STALL.percent / 100, STALL.ms);
+  return {
+    hosts: tails ? [at(0), at(1), at(2)] : [servers.name(0), servers.name(1), at(2)],
+    close: () => Promise.all(proxies.map((proxy) => proxy.close())),
+  };
+}
+
+async function fast(
+  servers: Servers,
+  n: number,
+  { tails }: { readonly tails: boolean },
+): Promise<Record<string, Summary>> {
+  const { hosts, close } = await slowed(servers, tails);
+  const pool = createPool({ ...servers.options, hosts: [...hosts], tls: { mode: "disable" } });
   try {
     await pool.ready();
     await until("all are seen", { limitMs: 5000 }, () =>
       pool.topology().every((one) => one.reachable),
     );
-    proxy.delay(20);
     const read = "select count(*) from generate_series(1, $1::int)";
     const of = (more: object) => () => pool.query(read, [100], { mode: "any", ...more });
-    const found = await byTurns(1, n, {
+    const ways = {
       "fast, 2 of 3": of({ fast: true }),
       "fast, 3 of 3": of({ fast: true, fastFanout: 3 }),
       "fast, 2 of 3 at once": of({ fast: true, fastAfterMs: 0 }),
       "pinned to the first": of({ pin: hosts[0] }),
       "pinned to the second": of({ pin: hosts[1] }),
       nearest: of({}),
-    });
-    for (const [name, summary] of Object.entries(found)) print(`one slow node, ${name}`, summary);
+    };
+    const found = await byTurns(1, n, ways, tails ? 400 : WARM_UP / 4);
+    const what = tails ? "one slow, each with its tail" : "one slow node";
+    for (const [name, summary] of Object.entries(found)) print(`${what}, ${name}`, summary);
     return found;
   } finally {
     await pool.end();
-    await proxy.close();
+    await close();
   }
 }
 
@@ -204,7 +230,8 @@ try {
   const result = {
     conditions,
     latency: await latency(servers, pool, n),
-    fast: await fast(servers, n),
+    fast: await fast(servers, n, { tails: false }),
+    fastWithTails: await fast(servers, n, { tails: true }),
     kill: await kills(positive("--kills", args.kills)),
   };
   console.log(`written to ${await writeResult("client", result, args.json)}`);

@@ -62,7 +62,7 @@ export async function limited<T>(
   }
 }
 
-/** What pg.Pool and pg.Client take: nothing of the environment, no timers of pg's own but the login's. */
+/** What pg.Pool and pg.Client take: nothing of the environment, and no timer of pg's own for each checkout. */
 export function linkConfig(at: HostPort, login: Login): pg.ClientConfig {
   return {
     host: at.host,
@@ -72,7 +72,6 @@ export function linkConfig(at: HostPort, login: Login): pg.ClientConfig {
     ssl: false, // our own socket is encrypted already
     enableChannelBinding: login.tls.mode !== "disable",
     application_name: login.applicationName,
-    connectionTimeoutMillis: login.connectTimeoutMs,
     // The notice of a cancelled wait for the standbys must arrive, and dates be readable.
     options: "-c client_min_messages=notice -c DateStyle=ISO",
     ...(login.password === undefined ? { password: "" } : { password: login.password }),
@@ -151,19 +150,25 @@ export class Link extends pg.Client {
     }
     const { connectTimeoutMs: ms } = this.#login;
     const what = `connecting to ${this.at.host}:${this.at.port}`;
-    limited(monotonicClock, { what, ms }, (signal) => dial(this.at, this.#login, signal)).then(
-      (socket) => {
-        // pg wants to dial by itself: it is handed a socket that says it has just connected.
-        const connect = () => {
-          process.nextTick(() => socket.emit("connect"));
-          return socket;
-        };
-        this.#inside.connection.stream = Object.assign(socket, { connect }) as Socket;
-        super.connect(callback);
-      },
-      callback,
-    );
+    const told = callback as (error: Error | null) => void;
+    const opened = limited(monotonicClock, { what, ms }, (signal) => this.#open(signal));
+    opened.then(() => told(null), told);
     return undefined;
+  }
+
+  /** Dialled and logged in; the signal ends either. */
+  async #open(signal: AbortSignal): Promise<void> {
+    const socket = await dial(this.at, this.#login, signal);
+    signal.addEventListener("abort", () => socket.destroy(), { once: true });
+    // pg wants to dial by itself: it is handed a socket that says it has just connected.
+    const connect = () => {
+      process.nextTick(() => socket.emit("connect"));
+      return socket;
+    };
+    this.#inside.connection.stream = Object.assign(socket, { connect }) as Socket;
+    await new Promise<void>((resolve, reject) => {
+      super.connect((error: Error | null) => (error ? reject(error) : resolve()));
+    });
   }
 
   get isReadOnly(): boolean {

@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { summarize } from "../../bench/stats.ts";
 import { createPool, type Heard, type Pool, type PoolOptions } from "../../src/client/index.ts";
+import { expectWithin } from "../support/fixture.ts";
 import { errorOf } from "../support/sql.ts";
 import { until } from "../support/until.ts";
 import { type LossyProxy, openProxy } from "./proxy.ts";
@@ -223,22 +225,27 @@ describe("fast", () => {
     expect(await value(0, "select count(*) from t where id = 500")).toBe("0");
   });
 
-  test("with one of three frozen the answers keep coming", async () => {
+  test("with one of three frozen the answers come as they came before", async () => {
     const pool = open();
     await pool.ready();
     await allSeen(pool);
-    const thaw = await servers.freeze(2);
-    const times: number[] = [];
-    try {
-      for (let round = 0; round < 60; round += 1) {
+    const read = async () => {
+      const times: number[] = [];
+      for (let round = 0; round < 1000; round += 1) {
         const since = performance.now();
-        await pool.query("select v from t where id = 1", [], { fast: true, fastFanout: 2 });
+        await pool.query("select v from t where id = 1", [], { fast: true, fastFanout: 3 });
         times.push(performance.now() - since);
       }
-    } finally {
-      thaw();
-    }
-    expect(Math.max(...times)).toBeLessThan(500);
+      return summarize(times);
+    };
+    await read(); // compiled, connected
+    const before = await read();
+    const thaw = await servers.freeze(2);
+    const frozen = await read().finally(thaw);
+    console.log(`p99 ${before.p99.toFixed(2)} ms, with one frozen ${frozen.p99.toFixed(2)} ms`);
+    // A tenth of a millisecond needs no second node; the second one is asked after one at the earliest.
+    expectWithin("p99, one frozen", frozen.p99, Math.max(2, 1.2 * before.p99), 0, 500);
+    expect(frozen.max).toBeLessThan(500);
   });
 
   test("a quick answer is asked for once, a slow one of a second node; 0: of both at once", async () => {

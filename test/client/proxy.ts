@@ -13,6 +13,8 @@ export interface LossyProxy {
   lose(loss: Loss, text: string, then?: "go on" | "refuse"): void;
   /** Bytes wait this long, in both directions. */
   delay(ms: number): void;
+  /** From now on each answer stands still for so long with that chance; one question at a time. */
+  stall(chance: number, ms: number): void;
   /** How often something was lost. */
   readonly losses: number;
   close(): Promise<void>;
@@ -25,9 +27,11 @@ export async function openProxy(target: {
   const state = {
     loss: undefined as { loss: Loss; text: string; then: string } | undefined,
     delayMs: 0,
+    stall: { chance: 0, ms: 0 },
     losses: 0,
   };
-  const later = (act: () => void) => (state.delayMs === 0 ? act() : setTimeout(act, state.delayMs));
+  const later = (act: () => void, ms = state.delayMs) => (ms === 0 ? act() : setTimeout(act, ms));
+  const pauseMs = () => (Math.random() < state.stall.chance ? state.stall.ms : 0);
   const relay = await openRelay(target, (client, server) => {
     let deaf = false;
     return {
@@ -47,7 +51,7 @@ export async function openProxy(target: {
       },
       fromServer: (bytes) => {
         if (deaf) client.destroy();
-        else later(() => client.write(bytes));
+        else later(() => client.write(bytes), state.delayMs + pauseMs());
       },
     };
   });
@@ -58,6 +62,9 @@ export async function openProxy(target: {
     },
     delay: (ms) => {
       state.delayMs = ms;
+    },
+    stall: (chance, ms) => {
+      state.stall = { chance, ms };
     },
     get losses() {
       return state.losses;
