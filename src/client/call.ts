@@ -16,6 +16,8 @@ export class Call {
   readonly stop: AbortSignal | undefined;
   /** Ends timers and listeners; most calls have none. */
   #ender: AbortController | undefined;
+  /** Takes the listener from the caller's signal. */
+  #leave: (() => void) | undefined;
   #wait: AbortController | undefined;
   attempts = 0;
   /** Nodes that failed this call. */
@@ -42,7 +44,10 @@ export class Call {
         new ClientError("ABORTED", "the caller's signal aborted", { cause: signal.reason }),
       );
     if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { signal: this.#over.signal });
+    // Not by a signal of its own: of several such on one target Node.js forgets all but one when it collects garbage,
+    // and the caller's may live as long as the program.
+    signal.addEventListener("abort", abort);
+    this.#leave = () => signal.removeEventListener("abort", abort);
   }
 
   /** Throws the reason once the caller wants no more. */
@@ -93,6 +98,7 @@ export class Call {
   /** Timers and listeners go. */
   end(): void {
     this.#ender?.abort(null);
+    this.#leave?.();
   }
 }
 

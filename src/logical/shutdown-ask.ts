@@ -1,6 +1,6 @@
 /**
  * A server that shuts down asks its streams to confirm its very end, and asks again as soon as it is answered, for as
- * long as they do not (WalSndDone in PostgreSQL's walsender.c). At any other time it asks twice in a wal_sender_timeout.
+ * long as they do not (WalSndDone in PostgreSQL's walsender.c). Else it asks at most twice in a wal_sender_timeout.
  */
 import { monotonicClock } from "../clock/clock.ts";
 import type { Lsn } from "./lsn.ts";

@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto";
+import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 import { createPool } from "../../src/client/index.ts";
 import { logOf } from "../replication/lab.ts";
 import { expectWithin } from "../support/fixture.ts";
 import { fully } from "../support/fully.ts";
 import { watchLag } from "../support/lag.ts";
+import { heapMb } from "../support/leaks.ts";
 import { errorOf } from "../support/sql.ts";
 import { until } from "../support/until.ts";
 import { useOneServer } from "./servers.ts";
@@ -102,6 +104,20 @@ describe("stopping", () => {
     await expect(pool.query("select 1", [], { signal: stop.signal })).rejects.toMatchObject({
       code: "ABORTED",
     });
+  });
+
+  test("a signal that outlives its calls keeps no listener of them, garbage collected meanwhile or not", async () => {
+    const pool = open({ poolSize: 8 });
+    const stop = new AbortController();
+    for (let round = 0; round < 5; round += 1) {
+      const calls = Array.from({ length: 8 }, () =>
+        pool.query("select pg_sleep(0.05)", [], { signal: stop.signal, timeoutMs: 5000 }),
+      );
+      await until("they run", { limitMs: 2000, everyMs: 1 }, () => pool.status().inUse === 8);
+      heapMb();
+      await Promise.all(calls);
+    }
+    expect(getEventListeners(stop.signal, "abort")).toEqual([]);
   });
 
   test("a transaction out of time is rolled back", async () => {
