@@ -4,6 +4,7 @@ import type { Bed, VolumeKind } from "../bed/bed.ts";
 import { onPrimary } from "../health.ts";
 import { signalTree, untilFrozen, untilGone } from "../processes.ts";
 import { exitOf } from "../programs.ts";
+import { rows } from "../sql.ts";
 import { NotYet, until } from "../until.ts";
 import { type Fault, type Injected, nodes, now, type Scene } from "./fault.ts";
 
@@ -119,6 +120,15 @@ export const DISKS: readonly Fault[] = [
       return injected;
     },
   },
+  {
+    id: "F23",
+    name: "no room is left for the primary's WAL",
+    ...volumes,
+    bound: "observed",
+    failover: "must",
+    lasts: [5000, 10_000],
+    inject: noRoomForWal,
+  },
   slow("data", 50),
   slow("data", 300, { bound: "silent" }),
   slow("data", 2000, { bound: "blocked", failover: "may" }),
@@ -175,6 +185,25 @@ export const DISKS: readonly Fault[] = [
       ),
   },
 ];
+
+/** WAL alone, more than there are segments in reserve: the server cannot go on without a new one, and ends (PANIC). */
+async function noRoomForWal({ bed, primary }: Scene): Promise<Injected> {
+  const server = bed.serverOf(primary, "data");
+  const injected = await filled(bed, primary, "data");
+  const { uri } = bed.node(primary).data;
+  void rows(
+    uri,
+    "select count(pg_logical_emit_message(false, 'filling', repeat('x', 100000))) from generate_series(1, 5000)",
+  ).catch(() => undefined); // its server ends
+  return {
+    ...injected,
+    what: `no room is left for the WAL of node ${primary}`,
+    proof: async () => {
+      await untilGone(server, 10_000);
+      return `${await injected.proof()}, ${server.length} processes are gone`;
+    },
+  };
+}
 
 /**
  * Everything stands still, the files below the disks are copied as they are, everything is killed, and the copies take
