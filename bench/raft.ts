@@ -1,12 +1,12 @@
 /**
  * The log as a service beside etcd, by turns on one machine: three nodes each, values of 256 bytes, every write synced.
  *
- *   node bench/raft.ts [--seconds 5] [--rounds 2] [--json FILE]
+ *   node bench/raft.ts [--seconds 5] [--rounds 2] [--only WORDS]… [--json FILE]
  *
  * Ours are plain SQL clients on the leader's control store; etcd's speak gRPC to its leader. At the end this process
  * runs the leader's worker itself, on three nodes of their own, and proposes to it. Every workload warms up before it
- * counts, and contestants take turns, the order reversed each round. Without etcd (Debian: etcd-server) ours are
- * measured alone.
+ * counts, and contestants take turns, the order reversed each round. `--only`: contestants of ours whose name holds the
+ * words, beside etcd's. Without etcd (Debian: etcd-server) ours are measured alone.
  */
 import { rm } from "node:fs/promises";
 import pg from "pg";
@@ -149,10 +149,18 @@ function line(name: string, m: Measured, against: Measured | undefined): string 
   return `${name.padEnd(44)} ${`${m.n}`.padStart(7)} ${m.perSecond.toFixed(0).padStart(8)}/s ${ms}${ratio}`;
 }
 
+/** Those that were asked for, and etcd beside them. */
+function asked(group: readonly Contestant[]): Contestant[] {
+  const wanted = ({ name }: Contestant) => only.some((words) => name.includes(words));
+  const isRival = ({ name }: Contestant) => name.startsWith("etcd");
+  if (only.length === 0) return [...group];
+  return group.some(wanted) ? group.filter((one) => wanted(one) || isRival(one)) : [];
+}
+
 /** Groups one after the other; in each its contestants by turns, and a line for the middle round of each. */
 async function compete(groups: readonly Contestant[][]): Promise<Record<string, Measured[]>> {
   const found: Record<string, Measured[]> = {};
-  for (const group of groups) {
+  for (const group of groups.map(asked)) {
     for (let round = 0; round < rounds; round += 1) {
       for (const one of round % 2 === 0 ? group : group.toReversed()) {
         const measured = await measure(one, seconds);
@@ -174,6 +182,7 @@ async function compete(groups: readonly Contestant[][]): Promise<Record<string, 
 
 /** This process as the leader's worker. */
 async function competeInProcess(rival: Etcd | undefined): Promise<Record<string, Measured[]>> {
+  if (only.length > 0 && !only.some((words) => words.includes("worker"))) return {};
   const here = await startInProcess();
   const open = async (): Promise<Client> => ({
     one: () => here.worker.replicate(VALUE),
@@ -214,11 +223,13 @@ const { values: args } = readOptions({
   options: {
     seconds: { type: "string", default: "5" },
     rounds: { type: "string", default: "2" },
+    only: { type: "string", multiple: true, default: [] },
     json: { type: "string" },
   },
 });
 const seconds = positive("--seconds", args.seconds);
 const rounds = positive("--rounds", args.rounds);
+const { only } = args;
 const folder = await temporaryFolder("etcd");
 const rival = await startEtcd(folder);
 try {

@@ -9,4 +9,4 @@ grant usage on schema peer to pgreplica_peer;
 grant execute on all functions in schema peer to pgreplica_peer;
 
 grant usage on schema node to pgreplica_service;
-grant execute on function node.take_in(text, text, text, text) to pgreplica_service;
+grant execute on function node.take_in(text, text, text, text, boolean) to pgreplica_service;

@@ -1,18 +1,18 @@
 -- The other end of node.hand_in, in a session of its own: a proposal for this node's worker, or, without a key, that
 -- somebody waits for a read.  Committed when it is over, and lost in a crash, as its caller is.
-create or replace function node.take_in(p_seal text, p_key text, p_kind text, p_body text) returns void
+create or replace function node.take_in(p_seal text, p_key text, p_kind text, p_body text, p_ring boolean) returns void
 language plpgsql volatile security definer set search_path = '', pg_temp as $$
 begin
-  if p_seal is distinct from node.sealed(format('%L, %L, %L', p_key, p_kind, p_body)) then
+  if p_seal is distinct from node.sealed(format('%L, %L, %L, %L', p_key, p_kind, p_body, p_ring)) then
     raise exception using errcode = 'insufficient_privilege', message = 'this was not sealed here';
   end if;
   perform raft.check_leads();
-  if p_key is null then
-    perform pg_notify('pg_replica_wake', 'read');
-    return;
+  if p_key is not null then
+    insert into raft.inbox (client, sequence, kind, body) values (p_key::uuid, 1, p_kind, p_body::jsonb)
+    on conflict do nothing;
   end if;
-  insert into raft.inbox (client, sequence, kind, body) values (p_key::uuid, 1, p_kind, p_body::jsonb)
-  on conflict do nothing;
-  perform pg_notify('pg_replica_wake', 'inbox');
+  if p_ring then
+    perform pg_notify('pg_replica_wake', case when p_key is null then 'read' else 'inbox' end);
+  end if;
 end
 $$;

@@ -3,7 +3,7 @@ import { userInfo } from "node:os";
 import { type HbaRule, renderIdent } from "./hba.ts";
 
 const MAP = "pgreplica";
-/** Hands in what SQL callers propose, in sessions of the control store's own (sql/40_pg_replica/08_hand_in.sql). */
+/** Hands in what SQL callers propose, in sessions of the control store (sql/40_pg_replica/08_through_session.sql). */
 const SERVICE = "pgreplica_service";
 
 /** ident.conf: root and the servers' owner are the superuser; the owner's processes, the servers, may serve callers. */

@@ -33,7 +33,7 @@ export const READ_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: "sql/40_pg_replica/07_take_in.sql",
-        find: "if p_seal is distinct from node.sealed(format('%L, %L, %L', p_key, p_kind, p_body)) then",
+        find: "if p_seal is distinct from node.sealed(format('%L, %L, %L, %L', p_key, p_kind, p_body, p_ring)) then",
         replace: "if false then",
       },
     ],
@@ -57,6 +57,19 @@ export const READ_MUTANTS: readonly Mutant[] = [
         file: "sql/10_raft/confirm_reads.sql",
         find: "     and p_ticket <= (select a.last_value from raft.read_asked as a) then",
         replace: "  then",
+      },
+    ],
+  },
+  {
+    id: "M15f",
+    bug: "what is handed in as a turn has looked wakes nobody",
+    rule: "H65",
+    killer: test("sql/pg_replica/gates", "wakes the worker after all"),
+    patches: [
+      {
+        file: "sql/40_pg_replica/09_hand_in.sql",
+        find: "if not v_ring and raft.turn_is_over() then",
+        replace: "if false then",
       },
     ],
   },

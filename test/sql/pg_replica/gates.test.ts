@@ -149,6 +149,65 @@ test("of many who ask for a read one wakes the worker: the first since it looked
   }
 });
 
+/** A worker by hand, that has shut its first gate: its turns, and what rings for it. */
+async function byHand() {
+  const [gates, bell] = [await session(), await session()];
+  const rung: (string | undefined)[] = [];
+  bell.on("notification", ({ payload }) => rung.push(payload));
+  await bell.query("listen pg_replica_wake");
+  const turn = async () => (await gates.query("select gate from raft.turn_gate(10)")).rows[0].gate;
+  const look = async (gate: string) =>
+    (await gates.query("select raft.open_gate($1, null, null) as more", [gate])).rows[0].more;
+  await look(await turn());
+  return {
+    turn,
+    look,
+    /** All that rang until now. */
+    heard: async () => {
+      await bell.query("select 1");
+      return rung;
+    },
+  };
+}
+
+test("while a turn is under way a proposal wakes nobody: the turn finds it when it is over", async () => {
+  const worker = await byHand();
+  const gate = await worker.turn();
+  const caller = await session();
+  const done = caller.query("select pg_replica.replicate('x') as index");
+  await until("it is handed in", { limitMs: 3000 }, async () => {
+    return (await store.db.query("select from raft.inbox")).rowCount === 1;
+  });
+  expect(await worker.heard()).toEqual([]);
+  expect(await worker.look(gate)).toBe(true);
+  working.push(lead(store, [store]));
+  expect(BigInt((await done).rows[0].index)).toBeGreaterThan(0n);
+});
+
+test("a proposal that is there only when a turn has looked wakes the worker after all", async () => {
+  const worker = await byHand();
+  const gate = await worker.turn();
+  const slow = await session();
+  await slow.query("begin; lock table raft.inbox in share mode");
+  const caller = await session();
+  const done = caller.query("select pg_replica.replicate('x') as index");
+  await until("it is being handed in", { limitMs: 900 }, async () => {
+    const { rowCount } = await store.db.query(
+      "select from pg_locks where relation = 'raft.inbox'::regclass and not granted",
+    );
+    return rowCount === 1;
+  });
+  expect(await worker.look(gate)).toBe(false);
+  expect(await worker.heard()).toEqual([]);
+  await slow.query("rollback");
+  await until("the worker is woken", { limitMs: 3000 }, async () => {
+    return (await worker.heard()).length === 1;
+  });
+  expect(await worker.heard()).toEqual(["read"]);
+  working.push(lead(store, [store]));
+  expect(BigInt((await done).rows[0].index)).toBeGreaterThan(0n);
+});
+
 test("an answer from before a crash answers nobody who asks after it", async () => {
   const { rows } = await store.db.query("select ticket from raft.ask_read()");
   const next = BigInt(rows[0].ticket) + 5n;
@@ -175,8 +234,8 @@ test("the role that hands in can do nothing by itself", async () => {
   const service = await session("pgreplica_service");
   const key = crypto.randomUUID();
   const calls: [string, unknown[]][] = [
-    ["select node.take_in('00', $1, 'kv_reset', '{}')", [key]],
-    ["select node.take_in(null, $1, 'kv_reset', '{}')", [key]],
+    ["select node.take_in('00', $1, 'kv_reset', '{}', true)", [key]],
+    ["select node.take_in(null, $1, 'kv_reset', '{}', true)", [key]],
     ["select node.sealed($1)", [key]],
     ["select key from node.seal", []],
     [
@@ -211,7 +270,7 @@ test("a caller with a dblink of its own finds the session it keeps, and gets not
     expect((await through("select session_user::text where 1 = 0; select 1/0")).code).toBe("22012");
     for (const sql of [
       "select key from node.seal",
-      "select node.take_in('00', null, 'read', null)::text",
+      "select node.take_in('00', null, 'read', null, true)::text",
       "set role postgres",
       "copy (select 1) to program 'true'",
     ]) {

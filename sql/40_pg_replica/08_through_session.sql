@@ -1,12 +1,11 @@
--- Hand a proposal to this node's worker, which must lead (RF001), or wake it for a read, without a key: committed at
--- once, whatever becomes of the caller's transaction.
+-- Hand something in (node.take_in), committed at once, whatever becomes of the caller's transaction.
 --
--- Through a session that the caller's keeps, since a new one costs more than all the rest.  It can do nothing but this
--- (node.take_in), and is limited by itself; both ends are processes of one server.
-create or replace function node.hand_in(p_key uuid, p_kind text, p_body jsonb) returns void
+-- Through a session that the caller's keeps, since a new one costs more than all the rest.  It can do nothing but this,
+-- and is limited by itself; both ends are processes of one server.
+create or replace function node.through_session(p_key uuid, p_kind text, p_body jsonb, p_ring boolean) returns void
 language plpgsql volatile set search_path = '', pg_temp as $$
 declare
-  v_what text := format('%L, %L, %L', p_key, p_kind, p_body);
+  v_what text := format('%L, %L, %L, %L', p_key, p_kind, p_body, p_ring);
   v_sql  text := format('select node.take_in(%L, %s)', node.sealed(v_what), v_what);
 begin
   begin
