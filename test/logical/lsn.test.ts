@@ -1,5 +1,9 @@
 import { expect, test } from "vitest";
 import { Lsn } from "../../src/logical/index.ts";
+import { Random } from "../support/random.ts";
+import { openBench } from "./bench.ts";
+
+const SEED = process.env.SEED ?? String(Date.now() % 100_000);
 
 test.each([
   ["0/0", 0n],
@@ -43,4 +47,28 @@ test("positions compare as numbers, not as texts", () => {
   const sorted = ["A/0", "9/FF", "10/0"].map(Lsn.parse).sort(Lsn.compare).map(Lsn.format);
   expect(sorted).toEqual(["9/FF", "A/0", "10/0"]);
   expect(Lsn.compare(1n, 1n)).toBe(0);
+});
+
+test(`a million positions are the server's own texts, and come back, SEED=${SEED}`, {
+  timeout: 60_000,
+}, async () => {
+  const random = new Random(SEED);
+  const bench = await openBench(undefined);
+  try {
+    for (let batch = 0; batch < 10; batch += 1) {
+      const lsns = Array.from({ length: 100_000 }, () => {
+        const [high, low] = [random.int(0, 0xffff_ffff), random.int(0, 0xffff_ffff)];
+        return (BigInt(high >>> random.int(0, 31)) << 32n) | BigInt(low >>> random.int(0, 31));
+      });
+      const list = await bench.server.value(
+        `select string_agg(('0/0'::pg_lsn + n)::text, ' ' order by at)
+           from unnest('{${lsns.join(",")}}'::numeric[]) with ordinality as x (n, at)`,
+      );
+      const texts = list.split(" ");
+      expect(texts.map(Lsn.parse)).toEqual(lsns);
+      expect(lsns.map((lsn) => Lsn.format(Lsn.from(lsn)))).toEqual(texts);
+    }
+  } finally {
+    await bench.lab.close();
+  }
 });

@@ -40,6 +40,29 @@ test("the server accepts the proof of the right password, and we its signature",
   expect(() => end.verify(server.final)).not.toThrow();
 });
 
+test("RFC 7677, section 3, to the byte", async () => {
+  const nonce = `${SERVER_NONCE}$k0`;
+  const start = startScram("pencil", { nonce: NONCE, user: "user" });
+  expect(start.first).toBe(`n,,n=user,r=${NONCE}`);
+  const end = await start.answer(`r=${nonce},s=${SALT.toString("base64")},i=4096`);
+  expect(end.final).toBe(`c=biws,r=${nonce},p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=`);
+  expect(() => end.verify("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")).not.toThrow();
+});
+
+test("of a name = and , are written out, and nothing else", () => {
+  expect(startScram("x", { nonce: "n", user: "a=b,c=d ä" }).first).toBe("n,,n=a=3Db=2Cc=3Dd ä,r=n");
+});
+
+test.each([
+  ["we could bind and the server offered it not", "y" as const, "y,,", "eSws"],
+  ["bound", Buffer.from("hash"), "p=tls-server-end-point,,", undefined],
+])("the channel: %s", async (_, binding, header, said) => {
+  const start = startScram("pencil", { nonce: NONCE, binding });
+  expect(start.first).toBe(`${header}n=,r=${NONCE}`);
+  const channel = said ?? Buffer.from("p=tls-server-end-point,,hash").toString("base64");
+  expect((await start.answer(SERVER_FIRST)).final).toMatch(`c=${channel},r=`);
+});
+
 test("a wrong password proves nothing, to either side", async () => {
   const { end, proof, server } = await exchange("pencils");
   expect(server.accepts(proof)).toBe(false);
