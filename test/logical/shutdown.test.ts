@@ -1,6 +1,7 @@
 /** A server that shuts down waits for what its streams have not acknowledged, and for nothing else. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Commit, ReplicationClient } from "../../src/logical/index.ts";
+import { expectWithin } from "../support/fixture.ts";
 import { until } from "../support/until.ts";
 import { type Bench, openBench } from "./bench.ts";
 
@@ -50,4 +51,21 @@ test("what was not acknowledged is waited for; asked again and again it is not a
   client.updateAppliedLsn(commit.endLsn);
   await stopping;
   await ended;
+});
+
+test("stopped in the middle of a busy stream it ends within 200 ms of the last event, and the slot is free", async () => {
+  const config = await bench.slot();
+  const client = await ReplicationClient.connect(config);
+  await bench.server.sql(`do $$ begin for i in 1..4000 loop
+    insert into t select i * 10 + j, 'x' from generate_series(0, 9) j; commit; end loop; end $$`);
+  let last = Number.NaN;
+  let rows = 0;
+  for await (const { kind } of client) {
+    if (kind === "insert") rows += 1;
+    if (rows === 500) client.stop();
+    last = performance.now();
+  }
+  expectWithin("from the last event to the end", performance.now() - last, 200);
+  expect(rows).toBeGreaterThanOrEqual(500);
+  expect(await bench.isActive(config)).toBe(false);
 });
