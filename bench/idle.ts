@@ -6,8 +6,11 @@
  *
  * `--dist` runs the built package (npm run build) instead of the sources. CPU is user and system time of
  * /proc/<pid>/stat over the interval, in per cent of one core; memory is PSS of /proc/<pid>/smaps_rollup, which divides
- * shared pages among those who share them.
+ * shared pages among those who share them. Beside it stands what a Node.js process costs here that wakes as often as a
+ * worker and does nothing: a waking's price differs between machines more than anything else.
  */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -68,6 +71,26 @@ async function measure(cluster: Cluster, seconds: number): Promise<Cost[]> {
   );
 }
 
+const WAKINGS = 50;
+const FLOOR_S = 8;
+
+/** Per cent of one core of a process that wakes {@link WAKINGS} times a second and does nothing. */
+async function floor(): Promise<number> {
+  const ticks = Number(await mustRun("getconf", ["CLK_TCK"]));
+  const script = `setInterval(() => undefined, ${1000 / WAKINGS})`;
+  const child = spawn(process.execPath, ["-e", script], { stdio: "ignore" });
+  const exit = once(child, "exit");
+  try {
+    await monotonicClock.sleep(2000); // its start
+    const before = await cpuSeconds(child.pid ?? 0, ticks);
+    await monotonicClock.sleep(FLOOR_S * 1000);
+    return (((await cpuSeconds(child.pid ?? 0, ticks)) - before) / FLOOR_S) * 100;
+  } finally {
+    child.kill("SIGKILL");
+    await exit;
+  }
+}
+
 function report(costs: readonly Cost[]): void {
   console.log("\nnode  part            processes   CPU % of a core   PSS MB");
   for (const { node, leader, part, processes, cpuPercent, pssMb: pss } of costs) {
@@ -103,10 +126,13 @@ async function main(): Promise<void> {
     const conditions = await conditionsOf(cluster.node(primary).data.uri);
     const what = values.dist ? "built package" : "sources";
     console.log(`${describeConditions(conditions)}\n${nodes} nodes, ${what}, ${seconds} s idle`);
-    await monotonicClock.sleep(10_000); // what a start leaves behind is over
+    const floorPercent = await floor(); // what a start leaves behind is over by then
     const costs = await measure(cluster, seconds);
     report(costs);
-    const result = { conditions, nodes, built: values.dist, seconds, costs };
+    console.log(
+      `\na Node.js process that wakes ${WAKINGS} times a second for nothing: ${floorPercent.toFixed(2)} %`,
+    );
+    const result = { conditions, nodes, built: values.dist, seconds, floorPercent, costs };
     console.log(`\nwritten to ${await writeResult("idle", result, values.json)}`);
     await cluster.stop();
   } finally {

@@ -85,7 +85,8 @@ export function faultOf(
   const sqlstate = sqlstateOf(error);
   // Our own errors, and those of a caller's type parser, come over a connection that lives.
   const lost = sqlstate === undefined ? link.lost : endsSession(error);
-  return { phase, lost, sqlstate, stopped: call.stop?.aborted === true };
+  const stopped = call.stop?.aborted === true;
+  return { phase, lost, sqlstate, stopped, readOnly: link.isReadOnly };
 }
 
 /** "cached plan must not change result type", or deallocated: said before anything ran; prepared anew it works. */

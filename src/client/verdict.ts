@@ -18,6 +18,8 @@ export interface Fault {
   readonly sqlstate?: string | undefined;
   /** Committed here, and the wait for the standbys was given up: a notice beside a success. */
   readonly waitCancelled?: boolean;
+  /** The session was read-only by our own order: to refuse a write says nothing of the server. */
+  readonly readOnly?: boolean;
   /** We asked the server to cancel. */
   readonly stopped?: boolean;
 }
@@ -76,8 +78,8 @@ export function verdictOn(fault: Fault, work: Work): Verdict {
 }
 
 /** A sign that the server itself is going, or is not what it was: judge it anew, trust none of its idle connections. */
-export function isSignOfLoss({ lost, sqlstate = "" }: Fault): boolean {
-  return lost || /^57P0[123]$/.test(sqlstate) || sqlstate === "25006";
+export function isSignOfLoss({ lost, sqlstate = "", readOnly = false }: Fault): boolean {
+  return lost || /^57P0[123]$/.test(sqlstate) || (sqlstate === "25006" && !readOnly);
 }
 
 export interface Backoff {

@@ -56,8 +56,12 @@ describe("modes", () => {
   test("a read on the primary is read-only, and the write after it on the same connection is not", async () => {
     const pool = open({ hosts: [servers.name(0)], poolSize: 1 });
     const write = "insert into t values (98, 'x') on conflict do nothing";
+    const backend = async (mode: "any" | "read-write") =>
+      (await pool.query<{ pid: number }>("select pg_backend_pid() as pid", [], { mode }))[0]?.pid;
+    const before = await backend("any");
     await expect(pool.query(write, [], { mode: "any" })).rejects.toMatchObject({ code: "25006" });
     await pool.query(write);
+    expect(await backend("read-write")).toBe(before);
     await expect(pool.query(write, [], { mode: "any" })).rejects.toMatchObject({ code: "25006" });
     expect(pool.status().size).toBe(1);
   });
@@ -239,13 +243,21 @@ describe("fast", () => {
       return summarize(times);
     };
     await read(); // compiled, connected
-    const before = await read();
-    const thaw = await servers.freeze(2);
-    const frozen = await read().finally(thaw);
-    console.log(`p99 ${before.p99.toFixed(2)} ms, with one frozen ${frozen.p99.toFixed(2)} ms`);
+    const before: number[] = [];
+    const frozen: number[] = [];
+    // By turns; what else the machine does only adds, so the quietest turn of each tells of the client.
+    for (let turn = 0; turn < 3; turn += 1) {
+      before.push((await read()).p99);
+      const thaw = await servers.freeze(2);
+      const { p99, max } = await read().finally(thaw);
+      frozen.push(p99);
+      expect(max).toBeLessThan(500);
+      await allSeen(pool);
+    }
+    const [whole, less] = [Math.min(...before), Math.min(...frozen)];
+    console.log(`p99 ${whole.toFixed(2)} ms, with one frozen ${less.toFixed(2)} ms`);
     // A tenth of a millisecond needs no second node; the second one is asked after one at the earliest.
-    expectWithin("p99, one frozen", frozen.p99, Math.max(2, 1.2 * before.p99), 0, 500);
-    expect(frozen.max).toBeLessThan(500);
+    expectWithin("p99, one frozen", less, Math.max(2, 1.2 * whole), 0, 500);
   });
 
   test("a quick answer is asked for once, a slow one of a second node; 0: of both at once", async () => {

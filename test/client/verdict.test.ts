@@ -77,6 +77,7 @@ test("signs that a whole server is going: a closed socket, a shutdown, no longer
   );
   expect(isSignOfLoss(lost("first"))).toBe(true);
   expect(isSignOfLoss(said("23505"))).toBe(false);
+  expect(isSignOfLoss({ ...said("25006"), readOnly: true })).toBe(false);
 });
 
 test("pauses double up to their bound, with full jitter", () => {

@@ -1,6 +1,7 @@
 /** Who is refused, what listens, and where no secret stands: looked at from outside, on a cluster in TLS. */
 import { mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import type pg from "pg";
 import { beforeAll, describe, expect, test, vi } from "vitest";
 import { monotonicClock } from "../../src/clock/clock.ts";
 import { readIdentity } from "../../src/config/identity.ts";
@@ -8,7 +9,7 @@ import { loadConfig } from "../../src/config/load.ts";
 import { nodePassword } from "../../src/config/secrets.ts";
 import { libpqTls, type TlsFiles } from "../../src/config/tls.ts";
 import { connect } from "../../src/db/connect.ts";
-import { hello, type Sender } from "../../src/db/peer.ts";
+import { appendEntries, hello, type Sender } from "../../src/db/peer.ts";
 import { connect as connectReplication } from "../../src/replication/connection.ts";
 import { planTls } from "../../src/replication/tls.ts";
 import { createAuthority, issueInto } from "../support/certificates.ts";
@@ -161,16 +162,25 @@ describe("a server is believed by its authority and its host's name", () => {
   });
 });
 
-describe("whoever is in and not what he says is refused", () => {
-  async function greeted(sender: Partial<Sender>, by: Login = {}): Promise<string> {
+/** An append knows its sender by a query of its own. Of term 0, so that nothing comes of one that is heard. */
+const CALLS = {
+  hello: async (client: pg.Client, sender: Sender) =>
+    `node ${(await hello(client, sender)).node_id}`,
+  append: async (client: pg.Client, sender: Sender) =>
+    (await appendEntries(client, sender, { ...NOWHERE, entries: [] })).reason,
+};
+const NOWHERE = { term: 0n, prevIndex: 0n, prevTerm: 0n, commit: 0n };
+
+describe.each(["hello", "append"] as const)("%s: who is not what he says is refused", (call) => {
+  async function answered(sender: Partial<Sender>): Promise<string> {
     const options = {
       port: members.all.node(1).control.port,
       applicationName: "test",
       connectLimitMs: 5000,
     };
-    const client = await connect({ ...asNode2(), ...by, ...options });
+    const client = await connect({ ...asNode2(), ...options });
     try {
-      return `node ${(await hello(client, { ...me, ...sender })).node_id}`;
+      return await CALLS[call](client, { ...me, ...sender });
     } catch (error) {
       const { code, message } = ((error as Error).cause ?? error) as Error & { code: string };
       return `${code} ${message}`;
@@ -180,29 +190,31 @@ describe("whoever is in and not what he says is refused", () => {
   }
 
   test("the member itself", async () => {
-    expect(await greeted({})).toBe("node 1");
+    expect(await answered({})).toBe({ hello: "node 1", append: "stale_term" }[call]);
   });
 
   test("another cluster", async () => {
-    const said = await greeted({ clusterId: "00000000-0000-4000-8000-000000000000" });
+    const said = await answered({ clusterId: "00000000-0000-4000-8000-000000000000" });
     expect(said).toBe("RF008 node 2 belongs to another cluster");
   });
 
   test("an old incarnation", async () => {
-    const said = await greeted({ incarnation: "00000000-0000-4000-8000-000000000000" });
+    const said = await answered({ incarnation: "00000000-0000-4000-8000-000000000000" });
     expect(said).toBe("RF008 node 2 is not the incarnation this cluster knows");
   });
 
   test("no member", async () => {
-    expect(await greeted({ nodeId: 9 })).toMatch(/^RF008 node 9 is no member of cluster byhand/);
+    expect(await answered({ nodeId: 9 })).toMatch(/^RF008 node 9 is no member of cluster byhand/);
   });
 
   test("a member under another member's login", async () => {
     const third = await readIdentity(join(members.all.top, "node3"));
-    const said = await greeted({ nodeId: 3, incarnation: third?.incarnation ?? "" });
+    const said = await answered({ nodeId: 3, incarnation: third?.incarnation ?? "" });
     expect(said).toBe("RF008 login pgreplica_node_2 may not speak for node 3");
   });
+});
 
+describe("whoever is in and nobody is refused", () => {
   test("an ordinary role, of monitors or none: nothing of peer, raft, cluster and node", async () => {
     const { uri } = members.all.node(1).control;
     await rows(uri, "create role watcher login password 'watcher' in role pgreplica_monitor");

@@ -134,4 +134,30 @@ export const TLS_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: "M58k",
+    bug: "an append of a node of another cluster is heard, in SQL",
+    rule: "R13 H55",
+    killer: test(SECURITY, "append.*another cluster"),
+    patches: [
+      {
+        file: "sql/20_peer/append_entries.sql",
+        find: "where i.cluster_id = p_cluster\n     and m.node_id",
+        replace: "where m.node_id",
+      },
+    ],
+  },
+  {
+    id: "M58l",
+    bug: "a login appends for any member, in SQL",
+    rule: "R13 H55",
+    killer: test(SECURITY, "append.*under another member's login"),
+    patches: [
+      {
+        file: "sql/20_peer/append_entries.sql",
+        find: "and (session_user = 'pgreplica_node_' || p_from\n",
+        replace: "and (session_user like 'pgreplica_node_%'\n",
+      },
+    ],
+  },
 ];

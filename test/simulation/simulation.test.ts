@@ -7,7 +7,7 @@ import { type Summary, simulate } from "./programs.ts";
 
 const LIMIT_MS = 14 * 60_000;
 /** Half a second of a core each. */
-const SEEDS = Number(process.env.SIMULATE_SEEDS ?? (fully ? 2000 : 500));
+const SEEDS = Number(process.env.SIMULATE_SEEDS ?? (fully ? 2000 : 1000));
 /** More than half a second each. */
 const CHANGED = fully ? 400 : 20;
 const CORPUS = join(import.meta.dirname, "corpus");
