@@ -127,13 +127,13 @@ async function pairs(
   const results: Pair[] = [];
   for (let pair = 1; pair <= count; pair++) {
     // Alternate, so that a trend of the machine cancels out.
-    const order = pair % 2 === 1 ? [withUs, without] : [without, withUs];
-    const tps = new Map<Contestant, number>();
-    for (const one of order) tps.set(one, await measure(one, load));
-    const [ours, plain] = [withUs, without].map((one) => tps.get(one) as number);
-    const ratio = (ours as number) / (plain as number);
-    results.push({ ours: ours as number, plain: plain as number, ratio });
-    const both = `with us ${ours?.toFixed(0)} tps, without ${plain?.toFixed(0)} tps`;
+    const oursFirst = pair % 2 === 1;
+    const first = await measure(oursFirst ? withUs : without, load);
+    const second = await measure(oursFirst ? without : withUs, load);
+    const [ours, plain] = oursFirst ? [first, second] : [second, first];
+    const ratio = ours / plain;
+    results.push({ ours, plain, ratio });
+    const both = `with us ${ours.toFixed(0)} tps, without ${plain.toFixed(0)} tps`;
     console.log(`  ${`${pair}/${count}`.padStart(6)}  ${both}, ratio ${ratio.toFixed(3)}`);
   }
   return results;

@@ -136,7 +136,7 @@ async function next(agent: Agent, loop: Loop, aliveBefore: boolean): Promise<voi
   // Under a running server of ours only our own acts change what the files say, and they forget it.
   const known = aliveBefore && state.disk?.kind === "ours" ? state.disk : undefined;
   const disk = known ?? (await classify(agent));
-  const alive = known === undefined ? isAlive(agent) : aliveBefore;
+  const alive = known !== undefined || isAlive(agent);
   state.disk = disk;
   if (!alive) forgetRun(agent);
   const facts = factsOf(agent, disk, alive);

@@ -2,6 +2,7 @@
 import { open, readFile, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
+import { asJson } from "./json.ts";
 
 const Founder = z.strictObject({
   id: z.int().min(1),
@@ -67,13 +68,5 @@ export async function writeIdentity(
     await folder.sync();
   } finally {
     await folder.close();
-  }
-}
-
-function asJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // the schema then says what was expected
   }
 }

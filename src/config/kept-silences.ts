@@ -1,5 +1,6 @@
 /** Failovers that silence caused, as a worker leaves them to the next one on its node (H47). */
 import { z } from "zod";
+import { asJson } from "./json.ts";
 
 const KeptSilences = z.object({
   cluster_id: z.uuid(),
@@ -32,12 +33,4 @@ export function silencesText({ cluster_id, newest, nodes }: KeptSilences): strin
  */
 export function agoMs(bootMs: number, nowMs: number): number {
   return nowMs >= bootMs ? nowMs - bootMs : nowMs;
-}
-
-function asJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // the schema refuses it
-  }
 }

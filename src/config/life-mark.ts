@@ -1,5 +1,6 @@
 /** The mark of a control store's life, as it stands in a file beside the data directory (H56). */
 import { z } from "zod";
+import { asJson } from "./json.ts";
 
 const number = z.coerce.bigint();
 const LifeMark = z.object({ incarnation: z.uuid(), term: number, pledge: number, commit: number });
@@ -9,12 +10,4 @@ export type LifeMark = Readonly<z.infer<typeof LifeMark>>;
 export function parseLifeMark(text: string): LifeMark | undefined {
   const parsed = LifeMark.safeParse(asJson(text));
   return parsed.success ? parsed.data : undefined;
-}
-
-function asJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // the schema refuses it
-  }
 }

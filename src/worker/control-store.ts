@@ -16,6 +16,7 @@ import {
 } from "../db/control-setup.ts";
 import { UNSAFE, UnsafeStore, verifyPersistence, verifySettings } from "../db/durability.ts";
 import { install } from "../db/install.ts";
+import { upkeep } from "../db/node.ts";
 import type { Log } from "../log/logger.ts";
 import type { Binaries } from "../postgres/binaries.ts";
 import { fence } from "../postgres/fence.ts";
@@ -242,7 +243,7 @@ async function makeReady(
     const behind = behindMark(identity.incarnation, await promisesOf(db), await readMark(config));
     if (behind !== undefined) throw new OlderCopy(`${config.control.dir}: ${behind}`);
     await putAddress(db, config);
-    await admitMembers(db, config, identity.introduced);
+    await admitMembers(db, config, await upkeep(db), identity.introduced);
     await putSuperuser(db, config);
   } finally {
     await db.end();

@@ -13,11 +13,14 @@ import {
   putPeerLogin,
 } from "../db/control-setup.ts";
 import type { Hints } from "../db/hints.ts";
-import { upkeep } from "../db/node.ts";
+import type { Upkeep } from "../db/node.ts";
 import type { Log } from "../log/logger.ts";
 import type { AskUpkeep } from "./upkeep.ts";
 
 type Secrets = Pick<Config, "node" | "clusterId" | "peerSecret" | "dir" | "tls">;
+
+/** Who is a member, and who was one. */
+type MemberIds = Pick<Upkeep, "present" | "former">;
 
 /**
  * Every member, everyone introduced and this node itself may log in, by the password that follows from the secret; who
@@ -26,9 +29,9 @@ type Secrets = Pick<Config, "node" | "clusterId" | "peerSecret" | "dir" | "tls">
 export async function admitMembers(
   db: Queryable,
   config: Secrets,
+  { present, former }: MemberIds,
   introduced: Iterable<NodeId>,
 ): Promise<void> {
-  const { present, former } = await upkeep(db);
   const left = former.filter((id) => !present.includes(id));
   const wanted = new Set([config.node.id, ...present, ...introduced]);
   for (const id of left) wanted.delete(id);
@@ -63,10 +66,10 @@ export async function keepLogins(options: LoginOptions): Promise<void> {
   let kept = "";
   while (!signal.aborted) {
     try {
-      const { present, former } = await options.ask();
+      const members = await options.ask();
       const introduced = [...options.introduced()].sort();
-      const wanted = JSON.stringify([present, former, introduced]);
-      if (wanted !== kept) await admitMembers(store, config, introduced);
+      const wanted = JSON.stringify([members.present, members.former, introduced]);
+      if (wanted !== kept) await admitMembers(store, config, members, introduced);
       kept = wanted;
     } catch (error) {
       log.debug({ event: "control.gone" }, `logins were not looked after: ${error}`);

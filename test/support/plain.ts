@@ -133,6 +133,7 @@ export async function startPlain(o: {
   await ownedFolder(top, user);
   const ports = await freePorts(o.standbys + 1);
   const servers: PlainServer[] = [];
+  const primaryNow = () => servers[0] as PlainServer;
   const stop = async () => {
     for (const server of servers.toReversed()) await server.stop();
     await rm(top, { recursive: true, force: true });
@@ -145,7 +146,7 @@ export async function startPlain(o: {
     for (const [place, { dir, port }] of servers.entries()) {
       servers[place] = await startServer(dir, port, user);
     }
-    await untilConfirming(servers[0] as PlainServer, o.confirmations === 0 ? 0 : o.standbys);
+    await untilConfirming(primaryNow(), o.confirmations === 0 ? 0 : o.standbys);
   };
   try {
     const settings = ["max_connections = 100", "hot_standby = on", ...(o.settings ?? [])];
@@ -157,7 +158,15 @@ export async function startPlain(o: {
       servers.push(await addStandby(primary, join(top, `standby_${port}`), port, user));
     }
     if (o.confirmations > 0) await requireConfirmations(primary, ports.slice(1), o.confirmations);
-    return { servers, primary, halt, resume, stop };
+    return {
+      servers,
+      halt,
+      resume,
+      stop,
+      get primary() {
+        return primaryNow();
+      },
+    };
   } catch (error) {
     await stop();
     throw error;

@@ -7,14 +7,14 @@ import { monotonicClock } from "../../../src/clock/clock.ts";
 import {
   type FinalLists,
   ISOLATIONS,
-  type Isolation,
   type ListTransaction,
   type Micro,
 } from "../../histories/lists.ts";
 import type { Random } from "../random.ts";
 import { nextWriter } from "../round.ts";
-import { firstAnswer, hangUp, open, rows, sqlstate } from "../sql.ts";
+import { firstAnswer, rows, sqlstate } from "../sql.ts";
 import { until } from "../until.ts";
+import { goOn } from "./sessions.ts";
 
 export interface Lists {
   /** Each load has its own. */
@@ -46,34 +46,20 @@ export async function startLists(hosts: readonly string[], random: Random): Prom
     });
   }
 
-  async function client(process: number, isolation: Isolation): Promise<void> {
-    let connection: pg.Client | undefined;
-    let host = process;
-    while (!stopping) {
-      try {
-        connection ??= await open(hosts[host % hosts.length] ?? "", {
-          connectMs: 1000,
-          answerMs: 5000,
-        });
-      } catch {
-        host += 1; // refused, or nobody there
-        await monotonicClock.sleep(20);
-        continue;
-      }
-      const one = await transact(connection, table, { process, isolation, planned: plan() });
-      history.push(one.transaction);
-      if (one.lost) {
-        hangUp(connection);
-        connection = undefined;
-        host += 1;
-      }
-      await monotonicClock.sleep(30);
-    }
-    if (connection !== undefined) hangUp(connection);
-  }
-
   const levels = [...ISOLATIONS, ...ISOLATIONS];
-  const clients = levels.map((isolation, index) => client(index, isolation));
+  const clients = levels.map((isolation, process) =>
+    goOn({
+      hosts,
+      first: process,
+      everyMs: 30,
+      stopping: () => stopping,
+      act: async (client) => {
+        const one = await transact(client, table, { process, isolation, planned: plan() });
+        history.push(one.transaction);
+        return !one.lost;
+      },
+    }),
+  );
   return {
     table,
     history,

@@ -1,7 +1,7 @@
 /** A client that goes on: connected to one of the hosts, and to the next one once that is lost. */
 import type pg from "pg";
 import { monotonicClock } from "../../../src/clock/clock.ts";
-import { hangUp, open } from "../sql.ts";
+import { hangUp, open, sqlstate } from "../sql.ts";
 
 export interface ClientOptions {
   readonly hosts: readonly string[];
@@ -18,7 +18,7 @@ export interface ClientOptions {
 const LIMITS = { connectMs: 1000, answerMs: 5000 };
 /** Rather another server than a late answer. */
 export const HASTY_MS = 400;
-const AWAY_MS = 50;
+const AWAY_MS = 20;
 let connections = 0;
 
 export async function goOn({ hosts, first = 0, everyMs, stopping, act, ...more }: ClientOptions) {
@@ -65,9 +65,7 @@ export async function change(
     return warned ? "unknown" : "ok";
   } catch (error) {
     // A standby; a deadlock, or a serialization failure.
-    return /^(25006|0A000|40001|40P01)$/.test(String((error as { code?: unknown }).code))
-      ? "fail"
-      : "unknown";
+    return /^(25006|0A000|40001|40P01)$/.test(sqlstate(error)) ? "fail" : "unknown";
   } finally {
     client.off("notice", notice);
   }
