@@ -11,11 +11,12 @@ import { noteAct } from "./guard.ts";
 import { handOver } from "./hand-over.ts";
 import { join } from "./join.ts";
 import { copySlots } from "./logical-copy.ts";
+import { hasSettled } from "./observe.ts";
 import { promote, settle } from "./promote.ts";
 import { report, reportVoid } from "./report.ts";
 import { rewind } from "./rewind.ts";
 import { fenceServer, leave, startGated } from "./servers.ts";
-import { change } from "./settings.ts";
+import { change, currentWanted } from "./settings.ts";
 import { swap } from "./swap.ts";
 import { vouch } from "./vouch.ts";
 
@@ -95,7 +96,10 @@ async function applyRule(agent: Agent, order: Order): Promise<void> {
     agent.state.overridden = false;
     return;
   }
-  const shown = await change(agent, { standbyNames: order.view.standby_names }, order.signal);
+  const { upstream } = currentWanted(agent);
+  const settled = upstream && { ...upstream, settled: upstream.settled || hasSettled(agent) };
+  const { standby_names: standbyNames } = order.view;
+  const shown = await change(agent, { standbyNames, upstream: settled }, order.signal);
   agent.state.overridden = false;
   const { look } = agent.state;
   if (look !== undefined) agent.state.look = { ...look, standby_names: shown.standby_names };

@@ -60,6 +60,11 @@ export interface Upstream {
   readonly epoch: Epoch;
   /** `joiner`: under a name that no commit rule counts, until it is proved that it may (H39). */
   readonly as: "member" | "joiner";
+  /**
+   * Streamed from for a while: one that is lost is looked for at leisure. Each attempt is a new process, and in a
+   * failover it takes what the election and the promotion need.
+   */
+  readonly settled: boolean;
 }
 
 /** What our settings make of the server. */
@@ -92,6 +97,8 @@ export interface State {
   wanted: Wanted | undefined;
   /** Where our files say that its upstream is. */
   upstreamAt: string | undefined;
+  /** Since when they say whom it streams from, in monotonic ms; undefined: they said so before this worker began. */
+  pointedAt: number | undefined;
   /** Whether the running server was started with its addresses. */
   listening: boolean;
   serial: bigint;
@@ -245,6 +252,7 @@ export function freshState(): State {
     attached: [],
     wanted: undefined,
     upstreamAt: undefined,
+    pointedAt: undefined,
     listening: false,
     serial: 0n,
     hba: undefined,

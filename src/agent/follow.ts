@@ -37,7 +37,12 @@ export async function follow(agent: Agent, order: Order): Promise<void> {
   recheck(agent, order);
   // Its history was not verified by anyone yet: it shows itself, and counts, once it is (H39).
   if (!state.listening) return join(agent, order);
-  const upstream = { nodeId: view.primary_id, epoch: order.epoch, as: "member" } as const;
+  const upstream = {
+    nodeId: view.primary_id,
+    epoch: order.epoch,
+    as: "member",
+    settled: false,
+  } as const;
   await change(agent, { upstream, gate: "open", standbyNames: view.standby_names }, order.signal);
   log.info(
     { event: "agent.following", epoch: order.epoch, primary: view.primary_id, lsn: formatLsn(end) },

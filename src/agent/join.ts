@@ -40,7 +40,12 @@ export async function join(agent: Agent, order: Order): Promise<void> {
   const { view } = order;
   if (view.primary_id === null) throw new Error("no primary to join");
   const started = clock.now();
-  const upstream: Upstream = { nodeId: view.primary_id, epoch: order.epoch, as: "joiner" };
+  const upstream: Upstream = {
+    nodeId: view.primary_id,
+    epoch: order.epoch,
+    as: "joiner",
+    settled: false,
+  };
   try {
     await beginStreaming(agent, order, upstream);
     await prove(agent, order);
@@ -55,7 +60,11 @@ export async function join(agent: Agent, order: Order): Promise<void> {
   await stopServer(agent);
   await putSlots(agent, slots);
   await removeTree(paths.joining);
-  const member = { upstream: { ...upstream, as: "member" }, listen: true, gate: "open" } as const;
+  const member = {
+    upstream: { ...upstream, as: "member", settled: true },
+    listen: true,
+    gate: "open",
+  } as const;
   await startGated(agent, member, order.signal);
   state.rejoin = undefined;
   state.standbyTried = undefined;

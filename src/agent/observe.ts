@@ -16,6 +16,8 @@ const GRACE_MS = 1000;
  * shared host the new primary waits for the same processors.
  */
 const FAILOVER_FIRST_MS = 400;
+/** After a failover, and the rest that it leaves to do. */
+const SETTLED_AFTER_MS = 2000;
 
 /** Ask the data server how it is; a server that is there and says nothing becomes `hung` after a while. */
 export async function look(agent: Agent): Promise<void> {
@@ -148,6 +150,7 @@ function restOf(agent: Agent): Facts["rest"] {
 function ruleOf(agent: Agent): Facts["rule"] {
   const { state, view } = agent;
   if (state.overridden || waitsForOthers(agent) || upstreamHasMoved(agent)) return "changed";
+  if (hasSettled(agent) && state.wanted?.upstream?.settled === false) return "changed";
   if (state.leads !== undefined && state.ruleInForce?.version !== view.rule_version)
     return "changed";
   const shown = state.look?.standby_names ?? view.standby_names;
@@ -159,6 +162,13 @@ function ruleOf(agent: Agent): Facts["rule"] {
 function upstreamHasMoved({ state, view }: Agent): boolean {
   const { wanted, upstreamAt } = state;
   return wanted?.upstream !== undefined && upstreamAt !== placeOf(view, wanted.upstream.nodeId);
+}
+
+/** It streams from its upstream, and not since a moment ago. */
+export function hasSettled({ state, clock }: Agent): boolean {
+  const sinceMs = clock.now() - (state.pointedAt ?? Number.NEGATIVE_INFINITY);
+  const streams = state.look?.receiver === "streaming" && state.wanted?.upstream?.as === "member";
+  return streams && sinceMs > SETTLED_AFTER_MS;
 }
 
 /** A server just adopted may be the primary: it is called a standby only once it was seen in recovery. */

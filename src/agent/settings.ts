@@ -42,6 +42,10 @@ import {
 import { copiesSlotsItself, logicalSettings } from "./logical-settings.ts";
 import { restOf, tellsRest } from "./processes.ts";
 
+/** How soon a standby tries again to stream: while its upstream is new, which may be promoting; and afterwards. */
+const RETRY = "20ms";
+const SETTLED_RETRY = "200ms";
+
 export class SettingIsOurs extends Error {
   override readonly name = "SettingIsOurs";
 }
@@ -93,7 +97,7 @@ function fixedSettings({ members }: { members: number }): Settings {
     restore_command: "",
     recovery_target_timeline: "latest",
     recovery_min_apply_delay: 0,
-    wal_retrieve_retry_interval: "20ms",
+    wal_retrieve_retry_interval: 0,
     wal_receiver_status_interval: "1s",
     wal_sender_timeout: "3s",
     wal_receiver_timeout: "3s",
@@ -126,6 +130,7 @@ export function settingsFor(agent: Agent, wanted: Wanted, serial: bigint): Setti
     synchronous_commit: data.settings.synchronous_commit ?? "on",
     primary_conninfo: upstream === undefined ? "" : connectionTo(agent, view, upstream),
     primary_slot_name: upstream === undefined ? "" : slotName(config.node.id),
+    wal_retrieve_retry_interval: upstream?.settled ? SETTLED_RETRY : RETRY,
     ...logicalSettings(agent),
     ...tlsSettings(config),
     "pgreplica.control_socket": join(config.dir, "run", "control"),
@@ -229,6 +234,7 @@ async function putWanted(agent: Agent, wanted: Wanted): Promise<() => Promise<un
   state.serial = serial;
   state.wanted = wanted;
   state.upstreamAt = wanted.upstream && placeOf(agent.view, wanted.upstream.nodeId);
+  if (wanted.upstream?.settled === false) state.pointedAt = agent.clock.now();
   state.waitedSlots = settings.synchronized_standby_slots?.toString();
   return () => Promise.all(folders.map(syncDirectory));
 }
@@ -341,6 +347,7 @@ export async function readWanted({ paths, state }: Agent): Promise<Wanted> {
             nodeId: upstream,
             epoch,
             as: written["pgreplica.upstream_as"] === "joiner" ? "joiner" : "member",
+            settled: written.wal_retrieve_retry_interval === SETTLED_RETRY,
           }
         : undefined,
     listen: (written.listen_addresses ?? "") !== "",

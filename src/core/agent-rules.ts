@@ -195,7 +195,7 @@ export const RULES: readonly Rule[] = [
   { pos: 820, when: { goal: "standby", history: "lost" },                   act: "clone",      why: "nothing proves that its WAL leads to the primary's, or it lacks WAL that is gone" },
   { pos: 825, when: { goal: "standby", step: "done", rule: "in_force", slots: "missing" }, act: "copy_slots", why: "the primary has logical slots that this standby lacks: it is given them while it is stopped" },
   { pos: 830, when: { goal: "standby", step: "done", rule: "in_force" },    act: "wait",       why: "following" },
-  { pos: 840, when: { goal: "standby", step: "done" },                      act: "apply_rule", why: "the commit rule changed, or where its primary is reached" },
+  { pos: 840, when: { goal: "standby", step: "done" },                      act: "apply_rule", why: "the commit rule changed, where its primary is reached, or how soon it is looked for again" },
   { pos: 850, when: { goal: "standby" },                                    act: "follow",     why: "not yet pointed at the primary of the newest epoch" },
 
   { pos: 910, when: { goal: "none" },  act: "wait", why: "nothing is asked of this data server" },

@@ -33,6 +33,21 @@ export function hello(db: Queryable, me: Sender): Promise<HelloReply> {
   });
 }
 
+const Rehearsed = z.object({ said: z.string() });
+
+/**
+ * Have that store go through its part in a failover on this connection, and undo it: what a session does for the first
+ * time takes several times as long. Answers the state of the imagined epoch, `serving`, or why it came to nothing.
+ */
+export async function rehearse(db: Queryable, me: Sender): Promise<string> {
+  const row = await callOne(db, Rehearsed, {
+    text: `select said
+             from peer.rehearse(p_cluster => $1, p_from => $2, p_incarnation => $3) as said`,
+    values: from(me),
+  });
+  return row.said;
+}
+
 export const Place = z.object({ node_id: z.int(), host: z.string(), port: z.int() });
 /** Where a member is said to be reached: a place to dial, which proves nothing. */
 export type Place = z.infer<typeof Place>;

@@ -29,6 +29,7 @@ export const EVENTS = [
   "raft.leader_silent",
   "raft.peer_lost",
   "raft.peer_back",
+  "raft.rehearsed",
   "raft.campaign",
   "raft.leader",
   "raft.follower",

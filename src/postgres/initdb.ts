@@ -1,5 +1,6 @@
 /** Make a new data directory: checksums on, UTF8, superuser `postgres`. */
-
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Binaries } from "./binaries.ts";
 import { makeDirectory, removeTree, writeDurable } from "./files.ts";
 import type { Owner } from "./owner.ts";
@@ -46,7 +47,18 @@ export async function initdb(
     if (exitCode !== 0) {
       throw new InitdbFailed(`${program} of ${dir} failed: exit ${exitCode}: ${stderrTail}`);
     }
+    await dropManual(join(dir, "postgresql.conf"), owner);
   } finally {
     await removeTree(passwordFile);
   }
+}
+
+const HEAD =
+  "# What initdb chose here. Every parameter is described in the installation's postgresql.conf.sample.";
+
+/** A reload, which a failover waits for, has every process of the server read the file: 30 kB of it are a manual. */
+async function dropManual(path: string, owner: Owner | undefined): Promise<void> {
+  const lines = (await readFile(path, "utf8")).split("\n");
+  const set = lines.filter((line) => !/^\s*(#|$)/.test(line));
+  await writeDurable(path, `${[HEAD, ...set].join("\n")}\n`, { owner });
 }

@@ -56,6 +56,8 @@ export interface GatesOptions extends Doors {
 
 /** A hint may have been lost (H65). */
 const LOOK_MS = 1000;
+/** Unless somebody rings: a new leader has a failover to lead. */
+const FIRST_MS = 300;
 const MOST = 512;
 /** What takes longer, as there is no majority, holds up nobody who comes later. */
 const TURN_MS = 200;
@@ -76,6 +78,7 @@ export class Gates {
   /** Runs until the term is over. */
   async run(): Promise<void> {
     const { hints, clock, log, signal } = this.#options;
+    await hints.within(FIRST_MS, signal);
     while (!signal.aborted) {
       try {
         if (await this.#turn()) continue;

@@ -11,7 +11,7 @@ import type { Clock } from "../clock/clock.ts";
 import type { TlsFiles } from "../config/tls.ts";
 import type { NodeId } from "../core/ids.ts";
 import { connect } from "../db/connect.ts";
-import { type HelloReply, hello, type Sender } from "../db/peer.ts";
+import { type HelloReply, hello, rehearse, type Sender } from "../db/peer.ts";
 import { isTlsRefusal } from "../db/tls.ts";
 import type { Log } from "../log/logger.ts";
 import type { Reach } from "./raft.ts";
@@ -50,6 +50,10 @@ const RETRY_MS = 200;
 const HASTY_TRIES = 10;
 const HASTY_MS = 10;
 const STUCK_LIMIT_MS = 1000;
+const REHEARSE_AFTER_MS = 1000;
+const REHEARSE_LIMIT_MS = 2000;
+/** A new leader's first heartbeats go with its first entries: it has more to do than to open connections. */
+const BEAT_AFTER_MS = 300;
 /** Of the tries that follow the hasty ones, one in so many goes where it may be as well. */
 const ELSEWHERE = 4;
 
@@ -221,6 +225,7 @@ export class Link {
     const { signal, clock } = this.#options;
     const link = this.#lanes[lane];
     let failures = 0;
+    if (lane === "beat") await clock.sleep(BEAT_AFTER_MS, signal);
     while (!signal.aborted) {
       const detour =
         failures > HASTY_TRIES && failures % ELSEWHERE === 0
@@ -239,6 +244,15 @@ export class Link {
       await clock.sleep(failures <= HASTY_TRIES && !refused ? HASTY_MS : RETRY_MS, signal);
     }
     link.drop();
+  }
+
+  /** In a quiet moment: a failover waits for the first call of each kind on a connection. */
+  async #rehearse(client: pg.Client): Promise<void> {
+    const { clock, signal, me, log } = this.#options;
+    await clock.sleep(REHEARSE_AFTER_MS, signal);
+    if (this.#lanes.work.client !== client) return;
+    const said = await this.call("work", REHEARSE_LIMIT_MS, (own) => rehearse(own, me));
+    if (said !== NO_ANSWER) log.debug({ event: "raft.rehearsed", peer: this.id }, said);
   }
 
   #notReached(refused: boolean): void {
@@ -276,6 +290,7 @@ export class Link {
       link.client = client;
       onHello(this.id, reply);
       this.#setReach("ok");
+      if (lane === "work") void this.#rehearse(client);
       return false;
     } catch (error) {
       opened?.end().catch(() => undefined);

@@ -1,5 +1,5 @@
 /** Several nodes initialise, one becomes the cluster: interrupted anywhere, nobody is stuck. */
-import { mkdir, rename, rm } from "node:fs/promises";
+import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ACTS } from "../../src/agent/acts.ts";
@@ -25,6 +25,10 @@ test("two nodes found, one is committed: the other discards its own, however oft
   const second = bench.node(2);
   const { paths } = second.agent;
   await ACTS.found(second.agent, orderFor(second));
+  // All processes read it at each reload: what it holds is settings, and not initdb's manual.
+  const lines = (await readFile(join(paths.dataDir, "postgresql.conf"), "utf8")).split("\n");
+  expect(lines.filter((line) => /^\s*#/.test(line))).toHaveLength(1);
+  expect(lines.filter((line) => /^max_connections = \d+/.test(line))).toHaveLength(1);
   expect(await nextAct(second)).toBe("wait");
   await serve(bench);
   expect(await nextAct(second)).toBe("discard");

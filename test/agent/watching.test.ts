@@ -1,14 +1,16 @@
 /** What can be watched on members' data servers under their agents: gauges, slots, and who may write. */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { ACTS } from "../../src/agent/acts.ts";
 import { classify } from "../../src/agent/disk.ts";
 import { measure } from "../../src/agent/gauges.ts";
-import { look, rowOf } from "../../src/agent/observe.ts";
-import { change } from "../../src/agent/settings.ts";
+import { factsOf, look, rowOf } from "../../src/agent/observe.ts";
+import { change, currentWanted } from "../../src/agent/settings.ts";
 import { tendSlots } from "../../src/agent/slots.ts";
 import { waitUntil } from "../../src/clock/clock.ts";
 import type { Sample } from "../../src/core/gauges.ts";
 import { writesThatPass } from "../support/sql.ts";
-import { type Bench, type Node, openPair, sql, within } from "./harness.ts";
+import { pledged } from "./fail-over.ts";
+import { type Bench, type Node, openPair, orderFor, sql, within } from "./harness.ts";
 
 let bench: Bench;
 
@@ -89,4 +91,28 @@ test("writable follows the gate; a read-only default is no fence, and is not tak
   await change(first.agent, { gate: "closed" });
   expect(await seen()).toBe(false);
   expect(await writesThatPass(uri, "insert into t values (-2)")).toEqual([]);
+});
+
+test("a standby that streams for a while looks for a lost upstream at leisure, and in a failover soon again", async () => {
+  const second = bench.node(2);
+  const interval = async () => {
+    const [row] = await sql<{ every: string }>(
+      second,
+      "select current_setting('wal_retrieve_retry_interval') as every",
+    );
+    return row?.every;
+  };
+  const rule = async () => {
+    await look(second.agent);
+    return factsOf(second.agent, await classify(second.agent)).rule;
+  };
+  const { upstream } = currentWanted(second.agent);
+  if (upstream === undefined) throw new Error("it streams from nobody");
+  await change(second.agent, { upstream: { ...upstream, settled: false } });
+  expect([await interval(), await rule()]).toEqual(["20ms", "in_force"]);
+  await waitUntil("it has settled", within(10_000), async () => (await rule()) === "changed");
+  await ACTS.apply_rule(second.agent, orderFor(second));
+  expect([await interval(), await rule()]).toEqual(["200ms", "in_force"]);
+  await ACTS.report(second.agent, pledged(bench, second));
+  expect(await interval()).toBe("20ms");
 });

@@ -255,4 +255,31 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: "M65a",
+    bug: "what was rehearsed stays, in SQL",
+    rule: "R1 R3 R4",
+    killer: test("sql/peer/rehearsal", "every table is as it was"),
+    quick: true,
+    patches: [
+      {
+        file: "sql/20_peer/rehearse.sql",
+        find: "    raise exception 'undone';\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    id: "M65b",
+    bug: "a rehearsal is a sign of life while the leader is silent, in SQL",
+    rule: "H54",
+    killer: test("sql/peer/rehearsal", "its silence stays marked"),
+    patches: [
+      {
+        file: "sql/20_peer/rehearse.sql",
+        find: " or raft.is_silent() then",
+        replace: " then",
+      },
+    ],
+  },
 ];

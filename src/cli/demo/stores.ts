@@ -13,6 +13,8 @@ export interface WatchOptions {
   readonly signal: AbortSignal;
   /** Milliseconds between two looks at one store; an event makes it sooner. */
   readonly everyMs: () => number;
+  /** How long an event waits for those that follow it: a failover needs the processors more. */
+  readonly restMs: () => number;
   /** Whatever it throws means: this store cannot be looked at now. */
   readonly look: (store: Store, node: DemoNode) => Promise<void>;
 }
@@ -24,7 +26,7 @@ export async function watchStores(options: WatchOptions): Promise<void> {
   await Promise.all(options.nodes.map((node) => watchOne(node, options)));
 }
 
-async function watchOne(node: DemoNode, { clock, signal, everyMs, look }: WatchOptions) {
+async function watchOne(node: DemoNode, { clock, signal, everyMs, restMs, look }: WatchOptions) {
   let store: Store | undefined;
   const hints = quietHints(clock);
   while (!signal.aborted) {
@@ -36,7 +38,7 @@ async function watchOne(node: DemoNode, { clock, signal, everyMs, look }: WatchO
       await close(store);
       store = undefined;
     }
-    await hints.within(everyMs(), signal);
+    if (await hints.within(everyMs(), signal)) await clock.sleep(restMs(), signal);
   }
   await close(store);
 }

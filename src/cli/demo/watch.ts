@@ -23,6 +23,8 @@ const STARTING_POLL_MS = 50;
 /** Copies under way tell nobody how far they are; of events we hear. */
 const COPYING_POLL_MS = 300;
 const POLL_MS = 3000;
+/** The news of a failover are told together. */
+const NEWS_MS = 500;
 const PROGRESS_EVERY_MS = 1000;
 
 export interface WatchSetup {
@@ -61,7 +63,8 @@ export function startWatch(setup: WatchSetup): Watch {
     if (!isReady) return STARTING_POLL_MS;
     return copying ? COPYING_POLL_MS : POLL_MS;
   };
-  return { ready, ended: watchStores({ nodes, clock, signal, everyMs, look }) };
+  const restMs = () => (isReady ? NEWS_MS : 0);
+  return { ready, ended: watchStores({ nodes, clock, signal, everyMs, restMs, look }) };
 }
 
 /**

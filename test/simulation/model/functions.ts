@@ -62,6 +62,10 @@ export const PEER: Readonly<Record<string, Call>> = {
     const members = store.acceptor.cluster.members.map(({ node_id }) => node_id);
     return [{ node_id: node, incarnation, boot_id: bootId, heard: heard.toString(), members }];
   },
+  "peer.rehearse": (store, args) => {
+    store.acceptor.report(sender(args), 0n);
+    return [{ said: "serving" }];
+  },
   "peer.places": (store, args) => places(store, sender(args)),
   "peer.heartbeat": ({ acceptor }, args) => [
     texts(acceptor.heartbeat(sender(args), big(args.p_term))),
