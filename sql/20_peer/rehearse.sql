@@ -4,8 +4,9 @@
 -- call itself: in a failover each step would wait for it.  Returns the state of the imagined epoch, `serving` when
 -- all was gone through, or why not.
 --
--- Nothing stays: the block ends with an exception, whatever comes of it.  Only the liveness counter has moved, which
--- delays an election and never brings one about (H54); so nothing is rehearsed while the leader is silent.
+-- Nothing stays: the block ends with an exception, whatever comes of it.  The liveness counter, which no exception
+-- brings back, is not moved (H54): append and heartbeat are called with a term that is over, and what an append does is
+-- done beside it.  While the leader is silent nothing is rehearsed: an election would wait for the lock.
 create or replace function peer.rehearse(p_cluster uuid, p_from integer, p_incarnation uuid) returns text
 language plpgsql volatile security definer set search_path = '' as $$
 declare
@@ -39,14 +40,13 @@ begin
                                null, null);
     perform from peer.request_vote(p_cluster, p_from, p_incarnation, v_term, v_state.last_term, v_state.last_index,
                                    null, null, true);
+    perform from peer.append_entries(p_cluster, p_from, p_incarnation, 0, v_state.last_index, v_state.last_term,
+                                     jsonb_build_array(v_steps -> 0), 0);
+    perform from peer.heartbeat(p_cluster, p_from, p_incarnation, 0);
     for v_step in 0 .. 3 loop
-      perform from peer.append_entries(p_cluster, p_from, p_incarnation, v_term, v_state.last_index + v_step,
-                                       case v_step when 0 then v_state.last_term else v_term end,
-                                       jsonb_build_array(v_steps -> v_step), v_state.last_index + v_step);
+      perform raft.store_entries(jsonb_build_array(v_steps -> v_step));
+      perform raft.learn_commit(v_state.last_index + v_step + 1);
     end loop;
-    perform from peer.append_entries(p_cluster, p_from, p_incarnation, v_term, v_state.last_index + 4, v_term,
-                                     '[]', v_state.last_index + 4);
-    perform from peer.heartbeat(p_cluster, p_from, p_incarnation, v_term);
     perform from peer.report(p_cluster, p_from, p_incarnation, v_epoch.epoch + 1);
     v_epoch := cluster.newest_epoch();
     v_said := v_epoch.state;

@@ -50,7 +50,7 @@ const RETRY_MS = 200;
 const HASTY_TRIES = 10;
 const HASTY_MS = 10;
 const STUCK_LIMIT_MS = 1000;
-const REHEARSE_AFTER_MS = 1000;
+const REHEARSE_AFTER_MS = 500;
 const REHEARSE_LIMIT_MS = 2000;
 /** A new leader's first heartbeats go with its first entries: it has more to do than to open connections. */
 const BEAT_AFTER_MS = 300;

@@ -271,14 +271,14 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
   },
   {
     id: "M65b",
-    bug: "a rehearsal is a sign of life while the leader is silent, in SQL",
+    bug: "a rehearsal is a sign of the leader's life, in SQL",
     rule: "H54",
-    killer: test("sql/peer/rehearsal", "its silence stays marked"),
+    killer: test("sql/peer/rehearsal", "every table is as it was"),
     patches: [
       {
         file: "sql/20_peer/rehearse.sql",
-        find: " or raft.is_silent() then",
-        replace: " then",
+        find: "peer.append_entries(p_cluster, p_from, p_incarnation, 0, ",
+        replace: "peer.append_entries(p_cluster, p_from, p_incarnation, v_term, ",
       },
     ],
   },

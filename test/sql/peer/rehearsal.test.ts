@@ -47,9 +47,11 @@ beforeEach(async () => {
   expect(await peer.appendEntries(second, me, ask)).toMatchObject({ applied_index: 2n });
 });
 
-/** A hash of every table. */
+/** A hash of every table, and how often a leader was heard, which no exception takes back. */
 async function contents(): Promise<unknown[]> {
   return await node.sql(`
+    select 'heard' as name, raft.heard_count()::text as hash
+    union all
     select format('%I.%I', t.table_schema, t.table_name) as name,
            md5(query_to_xml(format('select * from %I.%I as r order by r::text', t.table_schema, t.table_name),
                             true, false, '')::text) as hash
@@ -58,7 +60,7 @@ async function contents(): Promise<unknown[]> {
      order by 1`);
 }
 
-test("all steps are gone through, and every table is as it was", async () => {
+test("all steps are gone through, every table is as it was, and nobody was heard (H54)", async () => {
   const before = await contents();
   expect(before.length).toBeGreaterThan(20);
   expect(await peer.rehearse(second, me)).toBe("serving");
@@ -92,14 +94,12 @@ test("a vote under way goes first, and a rehearsal does not wait for it", async 
   }
 });
 
-test("nothing is rehearsed while the leader is silent: its silence stays marked (H54)", async () => {
+test("nothing is rehearsed while the leader is silent: an election may come", async () => {
   const [{ marked } = {}] = await node.sql(
     "select raft.mark_silent(s.boot_id, s.heard) as marked from raft.sample() as s",
   );
   expect(marked).toBe(true);
   expect(await peer.rehearse(second, me)).toBe("not now");
-  const [{ silent } = {}] = await node.sql("select raft.is_silent() as silent");
-  expect(silent).toBe(true);
 });
 
 test("a stranger is refused", async () => {
