@@ -196,7 +196,7 @@ function onTick(before: ElectionState, at: Moment): Step {
     return [state, []];
   }
   if (state.ballot !== undefined) {
-    if (at.now - state.ballot.startedAt <= state.timing.ballotMs) return askAgain(state);
+    if (at.now - state.ballot.startedAt <= patienceMs(state.ballot, state)) return askAgain(state);
     return [afterLostBallot(state, at), []];
   }
   if (!mayCampaign(state)) return [state, []];
@@ -345,21 +345,34 @@ function askAgain(state: ElectionState): Step {
   ];
 }
 
+/** Who stands against this node in its vote, or votes for one that does. */
+function rivals({ kind, votes }: Ballot): NodeId[] {
+  return kind === "vote" ? [...votes].filter(([, yes]) => !yes).map(([id]) => id) : [];
+}
+
+/** The rest may be as silent as the leader: a vote that is split is not waited for to the end. */
+function patienceMs(ballot: Ballot, { timing }: ElectionState): number {
+  return rivals(ballot).length > 0 ? timing.ballotMs / 2 : timing.ballotMs;
+}
+
 /**
  * A fast campaign is tried again soon, a few times; and so is one that a voter refused once it was past the pre-vote:
- * that voter stood itself, and the votes were split. Otherwise comes the ordinary timeout, new at random.
+ * that voter stood itself, and the votes were split. Rivals take turns then, the lowest id first: at random they would
+ * split them again where answers take as long as the time between two of them. Otherwise comes the ordinary timeout.
  */
 function afterLostBallot(state: ElectionState, at: Moment): ElectionState {
-  const { ballot, fastTries } = state;
-  const split = ballot?.kind === "vote" && [...ballot.votes.values()].includes(false);
+  const { ballot, fastTries, self } = state;
+  const { jitterMs } = state.timing;
+  const against = ballot === undefined ? [] : rivals(ballot);
+  const turn = against.filter((id) => id < self).length;
   return {
     ...state,
     phase: "follower",
     ballot: undefined,
     fastTries: Math.max(0, fastTries - 1),
     campaignAt:
-      split || fastTries > 0
-        ? at.now + state.timing.jitterMs * (0.25 + at.random)
+      against.length > 0 || fastTries > 0
+        ? at.now + jitterMs * (0.25 + at.random + 3 * turn)
         : campaignAfter(state.timing, at),
   };
 }

@@ -30,4 +30,30 @@ export const TIMER_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: "M53c",
+    bug: "a vote that is split is waited for as if it were not: the silent leader's word is missing",
+    rule: "liveness",
+    killer: test("scenario/election", "what campaign.txt says"),
+    patches: [
+      {
+        file: "src/core/election.ts",
+        find: "rivals(ballot).length > 0 ? timing.ballotMs / 2 : timing.ballotMs",
+        replace: "rivals(ballot).length > 99 ? timing.ballotMs / 2 : timing.ballotMs",
+      },
+    ],
+  },
+  {
+    id: "M53d",
+    bug: "rivals stand again at random, and split their votes again where answers are slow",
+    rule: "liveness",
+    killer: test("scenario/election", "what campaign.txt says"),
+    patches: [
+      {
+        file: "src/core/election.ts",
+        find: "at.random + 3 * turn",
+        replace: "at.random + 0 * turn",
+      },
+    ],
+  },
 ];
