@@ -26,6 +26,7 @@ import { appendEntries, heartbeat } from "../db/peer.ts";
 import { type Entry, type InboxProposal, outcomes } from "../db/raft.ts";
 import { Awaited } from "./awaited.ts";
 import { Changes } from "./changes.ts";
+import { Door } from "./door.ts";
 import { type AcceptorLink, NO_ANSWER } from "./links.ts";
 import { NotLeader, type Outcome, UnknownOutcome } from "./raft.ts";
 import { matchOf, Snapshots } from "./snapshots.ts";
@@ -77,6 +78,7 @@ export class Replicator {
   #commit: LogIndex;
   readonly #changes: Changes;
   readonly #awaited: Awaited;
+  readonly door = new Door();
 
   constructor(options: ReplicatorOptions) {
     this.#options = options;
@@ -186,22 +188,19 @@ export class Replicator {
     });
   }
 
-  /** Into the log, at once; a change of the members when it has its turn. */
+  /** Into the log, through the door; a change of the members when it has its turn. */
   #enter(
     entry: Omit<Entry, "index" | "term">,
     entered: (index: LogIndex) => void,
     refuse: (error: Error) => void,
   ): void {
-    if (!isChange(entry.kind)) {
-      entered(this.#push(entry));
-      return;
-    }
     const take = () => {
       const index = this.#push(entry);
       entered(index);
       return index;
     };
-    this.#changes.enter({ take, refuse });
+    const turn = () => this.#changes.enter({ take, refuse });
+    this.door.pass(isChange(entry.kind) ? turn : take, refuse);
   }
 
   /** Another life answers there now: what its former one held is forgotten, and counts for nothing (H56). */
@@ -383,7 +382,9 @@ export class Replicator {
 
   #endTerm(): void {
     this.#wakeAll();
-    this.#changes.end(new NotLeader(`term ${this.#options.term} ended first`));
+    const over = new NotLeader(`term ${this.#options.term} ended first`);
+    this.door.end(over);
+    this.#changes.end(over);
     this.#awaited.end(this.#options.term);
   }
 }

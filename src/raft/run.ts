@@ -5,12 +5,13 @@ import type { Epoch, NodeId, Term } from "../core/ids.ts";
 import type { Queryable } from "../db/call.ts";
 import type { Hints } from "../db/hints.ts";
 import { observedRows, takeGossip } from "../db/node.ts";
-import { askLease, gossip, report, type Sender, takeLead } from "../db/peer.ts";
+import { askLease, gossip, report, type Sender } from "../db/peer.ts";
 import { echoLease, type RaftMember, type StoreSample } from "../db/raft.ts";
 import type { Log } from "../log/logger.ts";
 import { Elector } from "./elector.ts";
 import { type Doors, Gates } from "./gates.ts";
 import { Grants } from "./grants.ts";
+import { type HandOverOptions, letLead, transfer } from "./hand-over.ts";
 import { Link, NO_ANSWER, type PeerAddress } from "./links.ts";
 import { type Leadership, NotLeader, type PeerReport } from "./raft.ts";
 import { Replicator } from "./replicator.ts";
@@ -49,7 +50,6 @@ const GOSSIP_LIMIT_MS = 500;
 /** Peers that answer about as fast as each other are written down at once. */
 const TOGETHER_MS = 3;
 const LEASE_LIMIT_MS = 300;
-const LET_LEAD_LIMIT_MS = 300;
 
 interface Leading {
   readonly term: Term;
@@ -87,7 +87,7 @@ export class Raft {
       isKnown: (id) => this.#isKnown(id),
       onLead: (term, last) => this.#lead(term, last),
       onTransfer: (term) => {
-        if (this.#leading?.term === term) void this.#letLead(this.#leading);
+        if (this.#leading?.term === term) void letLead(this.#handOver(), this.#leading);
       },
       onStepDown: (why) => this.#stepDown(why),
       onSample: (sample) => this.#onSample(sample),
@@ -98,7 +98,7 @@ export class Raft {
     try {
       await this.#elector.run(this.#options.signal);
     } finally {
-      if (this.#leading !== undefined) await this.#letLead(this.#leading);
+      if (this.#leading !== undefined) await letLead(this.#handOver(), this.#leading);
       this.#stepDown("shutting down");
       this.#closing.abort();
     }
@@ -297,23 +297,8 @@ export class Raft {
     });
   }
 
-  /** This node lives and leads no longer: whoever holds most is asked to, and the next one if it does not answer. */
-  async #letLead({ term, replicator }: Leading): Promise<void> {
-    for (const to of replicator.heirs()) {
-      const why = `node ${to} should lead: this one gives up`;
-      if (await this.#askToLead(to, { term, limitMs: LET_LEAD_LIMIT_MS, why })) return;
-    }
-  }
-
-  /** Whether it took the request. */
-  async #askToLead(
-    to: NodeId,
-    { term, limitMs, why }: { readonly term: Term; readonly limitMs: number; readonly why: string },
-  ): Promise<boolean> {
-    const { me, log } = this.#options;
-    log.info({ event: "raft.transfer", term, to }, why);
-    const link = this.#links.get(to);
-    return (await link?.call("work", limitMs, (client) => takeLead(client, me, term))) === true;
+  #handOver(): HandOverOptions {
+    return { ...this.#options, links: this.#links };
   }
 
   #stepDown(why: string): void {
@@ -337,7 +322,8 @@ export class Raft {
       leaseMs: (primary) =>
         primary === me.nodeId ? clock.now() - replicator.confirmedSince() : grants.sinceMs(),
       report: (member, epoch, limitMs) => this.#report(member, epoch, limitMs),
-      transfer: (to, limitMs) => this.#transfer(to, term, limitMs, replicator, signal),
+      transfer: (to, limitMs) =>
+        transfer(this.#handOver(), to, { term, limitMs, replicator, signal }),
       isKnown: (member) => this.#isKnown(member),
       caughtUp: (member) => replicator.caughtUp(member),
       gossip: () => this.#gossip(),
@@ -358,18 +344,6 @@ export class Raft {
       ...(reply.shutdown_lsn === null ? {} : { shutdownLsn: reply.shutdown_lsn }),
       ...(reply.problem === null ? {} : { problem: reply.problem }),
     };
-  }
-
-  async #transfer(
-    to: NodeId,
-    term: Term,
-    limitMs: number,
-    replicator: Replicator,
-    signal: AbortSignal,
-  ): Promise<void> {
-    if (!replicator.caughtUp(to)) return;
-    const taken = await this.#askToLead(to, { term, limitMs, why: `node ${to} should lead` });
-    if (taken) await this.#options.clock.sleep(limitMs, signal);
   }
 
   /** Every peer gets what we have seen and answers with its own row, which the own store keeps at once. */

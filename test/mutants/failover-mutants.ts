@@ -282,4 +282,24 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: "M66a",
+    bug: "entries are added while leadership is handed over: the heir lacks them and is refused",
+    rule: "liveness",
+    killer: test("oracle/replicator", "catches up under any load"),
+    patches: [
+      {
+        file: "src/raft/door.ts",
+        find: "if (this.#waiting === undefined) go();",
+        replace: "if (this.#waiting === undefined || go !== undefined) go();",
+      },
+    ],
+  },
+  {
+    id: "M66b",
+    bug: "proposals that wait when the term ends are never told",
+    rule: "liveness",
+    killer: test("oracle/replicator", "waits when the term ends"),
+    patches: [{ file: "src/raft/replicator.ts", find: "    this.door.end(over);\n", replace: "" }],
+  },
 ];

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest
 import { monotonicClock } from "../../src/clock/clock.ts";
 import type { NodeId } from "../../src/core/ids.ts";
 import { silentLog } from "../../src/log/logger.ts";
+import { transfer } from "../../src/raft/hand-over.ts";
 import { type AcceptorLink, NO_ANSWER } from "../../src/raft/links.ts";
 import { Replicator } from "../../src/raft/replicator.ts";
 import { until } from "../support/until.ts";
@@ -155,4 +156,50 @@ test("who lacks what is compacted is served by snapshot, and goes on from the lo
   expect((await other.snapshot()).snapshot_index).not.toBe("0");
   const { rows } = await own.client.query("select count(*)::int as left from raft.snapshot_part");
   expect(rows).toEqual([{ left: 0 }]);
+});
+
+test("who is to lead catches up under any load, for what comes meanwhile waits (Raft thesis 3.10)", async () => {
+  const replicator = lead();
+  await holds(other, 2);
+  let going = true;
+  let settled = 0;
+  const load = async () => {
+    while (going) {
+      await replicator.propose("noop", { node_id: 1 });
+      settled += 1;
+      await monotonicClock.sleep(1); // the stores are in this process, and leave timers no time
+    }
+  };
+  const loads = Promise.all([load(), load(), load(), load()]);
+  try {
+    await until("it is busy", { limitMs: 5000 }, () => settled > 8);
+    let asked = 0;
+    let elected = false;
+    const call = (_lane: string, _limitMs: number, _ask: unknown) => {
+      asked = settled;
+      elected = replicator.caughtUp(2);
+      return Promise.resolve(true);
+    };
+    const links = new Map([[2, { call: call as never }]]);
+    const own = { me: senderOf(1), links, clock: monotonicClock, log: silentLog };
+    const leading = { term: 1n, replicator, signal: end.signal, limitMs: 400 };
+    await transfer(own, 2, leading);
+    expect(elected).toBe(true);
+    // Nothing was added while it might have been elected; it was not, and the proposals that waited go on.
+    expect(settled).toBeLessThanOrEqual(asked + 8);
+    await until("it goes on", { limitMs: 5000 }, () => settled > asked + 20);
+  } finally {
+    going = false;
+    await loads;
+  }
+});
+
+test("what waits when the term ends is refused, and not in the log", async () => {
+  const replicator = lead();
+  await holds(own, 2);
+  replicator.door.shut();
+  const waiting = replicator.propose("noop", { node_id: 1, once: 3 });
+  end.abort();
+  await expect(waiting).rejects.toThrow("term 1 ended first");
+  expect(Number((await own.snapshot()).last_index)).toBe(2);
 });
