@@ -96,13 +96,31 @@ test("more than anybody awaits are refused", { timeout: 60_000 }, async () => {
   expect(refused).toHaveLength(4200 - 4096);
 });
 
-test("what is under way as the worker ends is unknown", { timeout: 60_000 }, async () => {
-  const calls = Array.from({ length: 2000 }, () => here.worker.replicate("last"));
+test("as the worker ends it is told what is in the log, what is not, and what is unknown", {
+  timeout: 60_000,
+}, async () => {
+  const texts = Array.from({ length: 2000 }, (_, at) => `last ${at}`);
+  const calls = texts.map((text) => here.worker.replicate(text));
   const stopped = here.worker.stop();
   const ended = await Promise.allSettled(calls);
   await stopped;
-  for (const one of ended) {
-    if (one.status === "rejected") expect(one.reason).toBeInstanceOf(UnknownOutcome);
-  }
+  const told = (fate: (one: PromiseSettledResult<unknown>) => boolean) =>
+    texts.filter((_, at) => fate(ended[at] as PromiseSettledResult<unknown>));
+  const because =
+    (kind: typeof NotLeader | typeof UnknownOutcome) => (one: PromiseSettledResult<unknown>) =>
+      one.status === "rejected" && one.reason instanceof kind;
+  const inLog = told(({ status }) => status === "fulfilled");
+  const notInLog = told(because(NotLeader));
+  expect(inLog.length + notInLog.length + told(because(UnknownOutcome)).length).toBe(2000);
+  const read = async () => {
+    const text = "select data from cluster.entry where data like 'last %'";
+    return new Set((await rows<{ data: string }>(uri(2), text)).map(({ data }) => data));
+  };
+  await until("the next leader's log has what was acknowledged", { limitMs: 20_000 }, async () => {
+    const found = await read();
+    return inLog.every((text) => found.has(text));
+  });
+  const found = await read();
+  expect(notInLog.filter((text) => found.has(text))).toEqual([]);
   await expect(here.worker.replicate("later")).rejects.toBeInstanceOf(NotLeader);
 });
