@@ -8,7 +8,7 @@ export interface Timing {
   readonly electionMs: number;
   /** After a refused connection a pre-vote starts within this, at random. */
   readonly jitterMs: number;
-  /** A ballot that is not decided by then is over. */
+  /** A ballot that is not decided by then is over; one in which a rival stands after half of it. */
   readonly ballotMs: number;
 }
 

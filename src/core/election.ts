@@ -33,6 +33,8 @@ interface Ballot {
   readonly startedAt: number;
   readonly transfer: boolean;
   readonly votes: ReadonlyMap<NodeId, boolean>;
+  /** Stand against this node in its vote, or vote for one that does. */
+  readonly rivals: readonly NodeId[];
   /** Have not said yes or no, and are asked again at the next tick. */
   readonly again: ReadonlySet<NodeId>;
 }
@@ -262,7 +264,7 @@ function startVote(
 }
 
 function emptyBallot(kind: Ballot["kind"], term: Term, at: Moment): Omit<Ballot, "transfer"> {
-  return { kind, term, startedAt: at.now, votes: new Map(), again: new Set() };
+  return { kind, term, startedAt: at.now, votes: new Map(), rivals: [], again: new Set() };
 }
 
 type Answered = Extract<ElectionEvent, { type: "answered" }>;
@@ -280,7 +282,9 @@ function onAnswer(before: ElectionState, event: Answered, at: Moment): Step {
     return [{ ...state, ballot: { ...ballot, again } }, []];
   }
   const votes = new Map(ballot.votes).set(event.from, event.granted);
-  const counted = { ...state, ballot: { ...ballot, votes } };
+  const stands = event.reason === "already_voted";
+  const rivals = stands ? [...ballot.rivals, event.from] : ballot.rivals;
+  const counted = { ...state, ballot: { ...ballot, votes, rivals } };
   switch (voteResult(state.voters, votes)) {
     case "pending":
       return [counted, []];
@@ -345,14 +349,9 @@ function askAgain(state: ElectionState): Step {
   ];
 }
 
-/** Who stands against this node in its vote, or votes for one that does. */
-function rivals({ kind, votes }: Ballot): NodeId[] {
-  return kind === "vote" ? [...votes].filter(([, yes]) => !yes).map(([id]) => id) : [];
-}
-
 /** The rest may be as silent as the leader: a vote that is split is not waited for to the end. */
-function patienceMs(ballot: Ballot, { timing }: ElectionState): number {
-  return rivals(ballot).length > 0 ? timing.ballotMs / 2 : timing.ballotMs;
+function patienceMs({ rivals }: Ballot, { timing }: ElectionState): number {
+  return rivals.length > 0 ? timing.ballotMs / 2 : timing.ballotMs;
 }
 
 /**
@@ -362,17 +361,16 @@ function patienceMs(ballot: Ballot, { timing }: ElectionState): number {
  */
 function afterLostBallot(state: ElectionState, at: Moment): ElectionState {
   const { ballot, fastTries, self } = state;
-  const { jitterMs } = state.timing;
-  const against = ballot === undefined ? [] : rivals(ballot);
-  const turn = against.filter((id) => id < self).length;
+  const refused = ballot?.kind === "vote" && [...ballot.votes.values()].includes(false);
+  const turn = ballot?.rivals.filter((id) => id < self).length ?? 0;
   return {
     ...state,
     phase: "follower",
     ballot: undefined,
     fastTries: Math.max(0, fastTries - 1),
     campaignAt:
-      against.length > 0 || fastTries > 0
-        ? at.now + jitterMs * (0.25 + at.random + 3 * turn)
+      refused || fastTries > 0
+        ? at.now + state.timing.jitterMs * (0.25 + at.random + 3 * turn)
         : campaignAfter(state.timing, at),
   };
 }

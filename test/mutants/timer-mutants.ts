@@ -38,8 +38,8 @@ export const TIMER_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: "src/core/election.ts",
-        find: "rivals(ballot).length > 0 ? timing.ballotMs / 2 : timing.ballotMs",
-        replace: "rivals(ballot).length > 99 ? timing.ballotMs / 2 : timing.ballotMs",
+        find: "rivals.length > 0 ? timing.ballotMs / 2 : timing.ballotMs",
+        replace: "rivals.length > 99 ? timing.ballotMs / 2 : timing.ballotMs",
       },
     ],
   },
