@@ -3,7 +3,6 @@
 --
 -- In a transaction after the one that proposals wait for: their next look must see it.  Who asks while the gate is
 -- still shut relies on the look after it (raft.ask_read, raft.turn_is_over).
--- A session's first gate is nobody's yet, which would be a warning in the log.
 create or replace function raft.open_gate(p_gate bigint, p_ticket bigint, p_index bigint) returns boolean
 language plpgsql volatile set search_path = '' as $$
 begin

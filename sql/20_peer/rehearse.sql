@@ -26,7 +26,8 @@ begin
   v_term := v_state.current_term + 1;
   select jsonb_agg(jsonb_build_object(
            'i', v_state.last_index + s.n, 't', v_term, 'k', s.kind, 'c', c_client, 's', s.n,
-           'b', s.body || jsonb_build_object('at', clock_timestamp(), 'epoch', v_epoch.epoch + 1, 'reason', '')))
+           'b', s.body || jsonb_build_object('at', clock_timestamp(), 'epoch', v_epoch.epoch + 1, 'reason', ''))
+           order by s.n)
     into v_steps
     from (values
       (1, 'open_epoch', jsonb_build_object('cause', 'rehearsal')),
@@ -48,8 +49,7 @@ begin
       perform raft.learn_commit(v_state.last_index + v_step + 1);
     end loop;
     perform from peer.report(p_cluster, p_from, p_incarnation, v_epoch.epoch + 1);
-    v_epoch := cluster.newest_epoch();
-    v_said := v_epoch.state;
+    v_said := (cluster.newest_epoch()).state;
     raise exception 'undone';
   exception
     when raise_exception then null;

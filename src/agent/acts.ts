@@ -97,7 +97,7 @@ async function applyRule(agent: Agent, order: Order): Promise<void> {
     return;
   }
   const { upstream } = currentWanted(agent);
-  const settled = upstream && { ...upstream, settled: upstream.settled || hasSettled(agent) };
+  const settled = upstream && { ...upstream, settled: hasSettled(agent) };
   const { standby_names: standbyNames } = order.view;
   const shown = await change(agent, { standbyNames, upstream: settled }, order.signal);
   agent.state.overridden = false;

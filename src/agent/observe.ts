@@ -150,7 +150,7 @@ function restOf(agent: Agent): Facts["rest"] {
 function ruleOf(agent: Agent): Facts["rule"] {
   const { state, view } = agent;
   if (state.overridden || waitsForOthers(agent) || upstreamHasMoved(agent)) return "changed";
-  if (hasSettled(agent) && state.wanted?.upstream?.settled === false) return "changed";
+  if (state.wanted?.upstream?.settled === false && hasSettled(agent)) return "changed";
   if (state.leads !== undefined && state.ruleInForce?.version !== view.rule_version)
     return "changed";
   const shown = state.look?.standby_names ?? view.standby_names;
@@ -164,10 +164,12 @@ function upstreamHasMoved({ state, view }: Agent): boolean {
   return wanted?.upstream !== undefined && upstreamAt !== placeOf(view, wanted.upstream.nodeId);
 }
 
-/** It streams from its upstream, and not since a moment ago. */
+/** It has streamed from its upstream for a while: what is written down of that stays so until it is pointed elsewhere. */
 export function hasSettled({ state, clock }: Agent): boolean {
+  const upstream = state.wanted?.upstream;
+  if (upstream === undefined || upstream.settled) return upstream !== undefined;
   const sinceMs = clock.now() - (state.pointedAt ?? Number.NEGATIVE_INFINITY);
-  const streams = state.look?.receiver === "streaming" && state.wanted?.upstream?.as === "member";
+  const streams = state.look?.receiver === "streaming" && upstream.as === "member";
   return streams && sinceMs > SETTLED_AFTER_MS;
 }
 

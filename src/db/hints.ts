@@ -59,18 +59,18 @@ export function quietHints(clock: Clock = monotonicClock): Hints {
 
 /**
  * The same hints for a reader whom nobody waits for: a failover applies an entry every few milliseconds, and what is
- * looked at then costs time that the failover needs. After a hint `restMs` pass; what comes meanwhile counts as one.
+ * looked at then costs time that the failover needs. After a hint `restMs()` pass; what comes meanwhile counts as one.
  */
-export function unhurried(hints: Hints, clock: Clock, restMs: number): Hints {
+export function unhurried(hints: Hints, clock: Clock, restMs: () => number): Hints {
   return {
     nudge: () => hints.nudge(),
     next: async (signal) => {
       await hints.next(signal);
-      await clock.sleep(restMs, signal);
+      await clock.sleep(restMs(), signal);
     },
     within: async (ms, signal) => {
       const hinted = await hints.within(ms, signal);
-      if (hinted) await clock.sleep(restMs, signal);
+      if (hinted) await clock.sleep(restMs(), signal);
       return hinted;
     },
   };

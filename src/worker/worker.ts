@@ -164,7 +164,7 @@ function afterwards(
   { hints, clock }: Pick<Parts, "hints" | "clock">,
   ...payloads: readonly string[]
 ): Hints {
-  return unhurried(hints.fork(...payloads), clock, AFTERWARDS_MS);
+  return unhurried(hints.fork(...payloads), clock, () => AFTERWARDS_MS);
 }
 
 function tellLeader(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void> {
@@ -202,7 +202,7 @@ function tendData(parts: Parts, raft: Raft, signal: AbortSignal): Promise<void>[
   const { hints, config, binaries, clock, log } = parts;
   const work = longWork({ store: ownControlStore(config, "pg_replica job"), binaries, log });
   const lease = { source: raft, random: Math.random };
-  const soon = unhurried(hints.fork("applied", "observed"), clock, NEWS_MS);
+  const soon = unhurried(hints.fork("applied", "observed"), clock, () => NEWS_MS);
   return [
     runAgent({ ...parts, work, hints: hints.fork("applied", "leader"), signal, lease }),
     // News may be older than the knowledge that the server here is the primary.

@@ -1,7 +1,7 @@
 /** Looks at every control store of the demo, again and again; one that hangs holds up nobody else. */
 import type { Clock } from "../../clock/clock.ts";
 import { connect } from "../../db/connect.ts";
-import { type Hints, quietHints } from "../../db/hints.ts";
+import { type Hints, quietHints, unhurried } from "../../db/hints.ts";
 import { listenForEvents } from "../../db/pg-replica.ts";
 import type { Store } from "../store.ts";
 import { ownStore } from "../store.ts";
@@ -28,7 +28,7 @@ export async function watchStores(options: WatchOptions): Promise<void> {
 
 async function watchOne(node: DemoNode, { clock, signal, everyMs, restMs, look }: WatchOptions) {
   let store: Store | undefined;
-  const hints = quietHints(clock);
+  const hints = unhurried(quietHints(clock), clock, restMs);
   while (!signal.aborted) {
     try {
       store ??= await open(node, hints);
@@ -38,7 +38,7 @@ async function watchOne(node: DemoNode, { clock, signal, everyMs, restMs, look }
       await close(store);
       store = undefined;
     }
-    if (await hints.within(everyMs(), signal)) await clock.sleep(restMs(), signal);
+    await hints.within(everyMs(), signal);
   }
   await close(store);
 }

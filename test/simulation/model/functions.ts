@@ -7,7 +7,7 @@ import type { Sender, VoteRequest } from "../../../src/db/peer.ts";
 import { type Cluster, standbyNames, viewOf } from "../../oracle/twin/cluster.ts";
 import { forgetNow } from "../../oracle/twin/forget.ts";
 import { SqlError } from "../../oracle/twin/sql-error.ts";
-import { heardPlaces, moveDue, places, submit } from "./moves.ts";
+import { heardPlaces, moveDue, places, refuseStranger, submit } from "./moves.ts";
 import type { Row } from "./network.ts";
 import type { Store } from "./store.ts";
 
@@ -55,15 +55,14 @@ function epochJson(epoch: Cluster["epochs"][number]): Row {
 /** The functions that peers call. */
 export const PEER: Readonly<Record<string, Call>> = {
   "peer.hello": (store, args) => {
-    // The twin has no such function: a stranger is refused as by all others.
-    store.acceptor.report(sender(args), 0n);
+    refuseStranger(store, sender(args));
     const { bootId, heard } = store.acceptor.counter;
     const { node, incarnation } = store;
     const members = store.acceptor.cluster.members.map(({ node_id }) => node_id);
     return [{ node_id: node, incarnation, boot_id: bootId, heard: heard.toString(), members }];
   },
   "peer.rehearse": (store, args) => {
-    store.acceptor.report(sender(args), 0n);
+    refuseStranger(store, sender(args));
     return [{ said: "serving" }];
   },
   "peer.places": (store, args) => places(store, sender(args)),

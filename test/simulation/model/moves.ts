@@ -43,10 +43,15 @@ export function submit(store: Store, from: Sender, { key, kind, body }: Proposal
   store.notify("inbox");
 }
 
-/** peer.places */
-export function places({ acceptor, heardPlaces: heard }: Store, from: Sender): readonly Row[] {
-  // As with peer.hello: a stranger is refused as by all others.
+/** The twin has no peer.hello, peer.places and peer.rehearse: a stranger is refused as by all others. */
+export function refuseStranger({ acceptor }: Store, from: Sender): void {
   acceptor.report(from, 0n);
+}
+
+/** peer.places */
+export function places(store: Store, from: Sender): readonly Row[] {
+  refuseStranger(store, from);
+  const { acceptor, heardPlaces: heard } = store;
   return acceptor.cluster.members.map(({ node_id, control_host, control_port }) => {
     const { host, port } = heard.get(node_id) ?? { host: control_host, port: control_port };
     return { node_id, host, port };

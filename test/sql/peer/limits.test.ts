@@ -4,27 +4,19 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { nodePassword } from "../../../src/config/secrets.ts";
 import * as peer from "../../../src/db/peer.ts";
 import type { Entry } from "../../../src/db/raft.ts";
-import { overTcp, type TestNode, testNode } from "../../control/node.ts";
+import { overTcp, type TestNode } from "../../control/node.ts";
+import { openSecond, type Second } from "./second.ts";
 
+let opened: Second;
 let node: TestNode;
 let second: pg.Client;
 let me: peer.Sender;
 
 beforeAll(async () => {
-  node = await testNode();
-  await node.create();
-  const { identity } = await node.start();
-  me = {
-    clusterId: identity.clusterId,
-    nodeId: 2,
-    incarnation: "00000000-0000-4000-8000-000000000002",
-  };
-  second = await overTcp(node.config, "pgreplica_node_2", nodePassword(node.config, 2));
+  opened = await openSecond();
+  ({ node, second, me } = opened);
 }, 60_000);
-afterAll(async () => {
-  await second?.end();
-  await node?.close();
-});
+afterAll(() => opened?.close());
 
 function entries(count: number, body: Record<string, unknown> = {}): Entry[] {
   return Array.from({ length: count }, (_, at) => ({

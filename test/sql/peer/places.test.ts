@@ -1,27 +1,21 @@
 /** Where members are reached: by the log, or by their own newer word, which is kept for nobody but themselves. */
 import type pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { nodePassword } from "../../../src/config/secrets.ts";
 import * as peer from "../../../src/db/peer.ts";
-import { overTcp, type TestNode, testNode } from "../../control/node.ts";
+import type { TestNode } from "../../control/node.ts";
 import { errorOf } from "../../support/sql.ts";
+import { openSecond, type Second } from "./second.ts";
 
+let opened: Second;
 let node: TestNode;
 let second: pg.Client;
 let me: peer.Sender;
 
 beforeAll(async () => {
-  node = await testNode();
-  await node.create();
-  const { identity } = await node.start();
-  const incarnation = "00000000-0000-4000-8000-000000000002";
-  me = { clusterId: identity.clusterId, nodeId: 2, incarnation };
-  second = await overTcp(node.config, "pgreplica_node_2", nodePassword(node.config, 2));
+  opened = await openSecond();
+  ({ node, second, me } = opened);
 }, 60_000);
-afterAll(async () => {
-  await second?.end();
-  await node?.close();
-});
+afterAll(() => opened?.close());
 
 const moves = (body: Record<string, unknown>) =>
   peer.submit(second, me, {

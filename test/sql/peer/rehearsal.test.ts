@@ -1,36 +1,27 @@
 /** A rehearsal goes through all of a failover's steps in the store, and leaves nothing behind (peer.rehearse). */
 import type pg from "pg";
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { nodePassword } from "../../../src/config/secrets.ts";
 import { connect } from "../../../src/db/connect.ts";
 import * as peer from "../../../src/db/peer.ts";
 import { ownControlStore } from "../../../src/worker/control-store.ts";
-import { overTcp, type TestNode, testNode } from "../../control/node.ts";
+import { overTcp, type TestNode } from "../../control/node.ts";
+import { openSecond, type Second } from "./second.ts";
 
+let opened: Second;
 let node: TestNode;
 let second: pg.Client;
 let me: peer.Sender;
 
 beforeAll(async () => {
-  node = await testNode();
-  await node.create();
-  const { identity } = await node.start();
-  me = {
-    clusterId: identity.clusterId,
-    nodeId: 2,
-    incarnation: "00000000-0000-4000-8000-000000000002",
-  };
-  second = await overTcp(node.config, "pgreplica_node_2", nodePassword(node.config, 2));
+  opened = await openSecond();
+  ({ node, second, me } = opened);
+  await found();
 }, 60_000);
-afterAll(async () => {
-  await second?.end();
-  await node?.close();
-});
+afterAll(() => opened?.close());
 
 /** Node 2 leads, and the cluster was founded: epoch 1. */
-beforeEach(async () => {
-  const [{ term } = {}] = await node.sql("select current_term::text as term from raft.hard_state");
-  if (term !== "0") return;
+async function found(): Promise<void> {
   const commands = [
     ["register", { node_id: 2, incarnation: me.incarnation, pg_version: "18" }],
     ["found", { node_id: 2, system_identifier: "7000000000000000001", mode: "quorum" }],
@@ -45,7 +36,7 @@ beforeEach(async () => {
   }));
   const ask = { term: 1n, prevIndex: 0n, prevTerm: 0n, entries, commit: 2n };
   expect(await peer.appendEntries(second, me, ask)).toMatchObject({ applied_index: 2n });
-});
+}
 
 /** A hash of every table, and how often a leader was heard, which no exception takes back. */
 async function contents(): Promise<unknown[]> {
