@@ -164,7 +164,7 @@ function upstreamHasMoved({ state, view }: Agent): boolean {
   return wanted?.upstream !== undefined && upstreamAt !== placeOf(view, wanted.upstream.nodeId);
 }
 
-/** It has streamed from its upstream for a while: what is written down of that stays so until it is pointed elsewhere. */
+/** It has streamed from its upstream for a while: what is written of that stays so until it is pointed elsewhere. */
 export function hasSettled({ state, clock }: Agent): boolean {
   const upstream = state.wanted?.upstream;
   if (upstream === undefined || upstream.settled) return upstream !== undefined;
