@@ -8,6 +8,9 @@ import type { Agent } from "./context.ts";
 import { overriddenNow } from "./settings.ts";
 import { cohortNames, strangeness } from "./standbys.ts";
 
+/** How often the file is looked at: an override is to be gone within a second. */
+const OVERRIDES_MS = 400;
+
 export interface Lookout {
   /** After each look. Never throws. */
   watch(): Promise<void>;
@@ -17,13 +20,19 @@ export interface Lookout {
 export function createLookout(agentOf: () => Agent): Lookout {
   let watching = false;
   let seen = "";
+  let lookedAt = Number.NEGATIVE_INFINITY;
   return {
     watch: async () => {
       const agent = agentOf();
       if (watching || agent.state.look === undefined || agent.state.activity !== undefined) return;
       watching = true;
       try {
-        seen = await noticeOverrides(agent, seen);
+        const now = agent.clock.now();
+        // Beats come a little early or late.
+        if (now - lookedAt >= OVERRIDES_MS * 0.75) {
+          lookedAt = now;
+          seen = await noticeOverrides(agent, seen);
+        }
         await evictStrangers(agent);
       } catch (error) {
         const fields = { event: "agent.failed", error: String(error) } as const;

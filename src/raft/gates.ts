@@ -54,8 +54,8 @@ export interface GatesOptions extends Doors {
   readonly signal: AbortSignal;
 }
 
-/** A hint may have been lost (H65). */
-const LOOK_MS = 1000;
+/** A hint may have been lost (H65); who waits gives up after five seconds. */
+const LOOK_MS = 2000;
 /** Unless somebody rings: a new leader has a failover to lead. */
 const FIRST_MS = 300;
 const MOST = 512;
