@@ -142,11 +142,11 @@ export class DataServer implements Service {
     this.receiver.configure();
   }
 
-  /** Everything ends at once: a kill of all, or the end of a stop. */
+  /** Everything ends at once: a kill of all, or the end of a stop, which waits for every child. */
   end(): void {
     const { engine } = this.world;
-    engine.kill(this.proc);
     engine.kill(this.work);
+    engine.kill(this.proc);
   }
 
   #postmasterEnded(): void {

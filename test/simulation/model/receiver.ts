@@ -117,7 +117,9 @@ export class Receiver {
       const service = network.service(`${host}:${word("port")}`);
       const upstream = [...server.world.servers.values()].find((one) => one === service);
       const ask = () => {
-        this.#there = new Channel(network, to, server.node);
+        const channel = new Channel(network, to, server.node);
+        // An earlier question may arrive after a later one: what streams keeps its own order.
+        if (run === this.#run) this.#there = channel;
         const why =
           upstream === undefined || upstream.work.dead || run !== this.#run
             ? "refused"
@@ -126,7 +128,7 @@ export class Receiver {
           engine.deliver(server.work, "walreceiver.answer", () =>
             this.#answered(run, upstream, why),
           );
-        this.#there.send("walreceiver.answer", back);
+        channel.send("walreceiver.answer", back);
       };
       engine.after(1, "walsender.begin", ask, upstream?.work);
     });
