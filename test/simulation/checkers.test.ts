@@ -87,6 +87,7 @@ const emptyDurable = twin.dump();
 
 const append = (from: number, term: number, more: Partial<Call> = {}): Call => ({
   name: "peer.append_entries",
+  members: [],
   to: 2,
   from,
   incarnation: incarnation(from),

@@ -2,8 +2,10 @@
  * Clients that read behind the leader's word (R12): one on each node, asking whenever its own store believes that it
  * leads, be it the only one to believe so.
  */
+import { SqlError } from "../oracle/twin/sql-error.ts";
 import type { Cluster } from "./cluster.ts";
 import type { Host } from "./model/host.ts";
+import type { Store } from "./model/store.ts";
 
 const REST_MS = [20, 400] as const;
 const IDLE_MS = [5, 15] as const;
@@ -48,7 +50,8 @@ export class Readers {
     if (store === undefined || store.proc.dead) return false;
     if (store.acceptor.state.leaderId !== host.id) return false;
     const committed = checks.control.commitIndex();
-    const ticket = store.askRead();
+    const ticket = askedOf(store);
+    if (ticket === undefined) return false;
     const began = engine.now;
     while (engine.now - began < LIMIT_MS && !store.proc.dead) {
       const index = store.acceptor.unlogged.reads.index(ticket);
@@ -60,5 +63,15 @@ export class Readers {
       await engine.sleep(LOOK_MS, "reader.look");
     }
     return true;
+  }
+}
+
+/** A leader that the log has just removed refuses whoever asks it. */
+function askedOf(store: Store): bigint | undefined {
+  try {
+    return store.askRead();
+  } catch (error) {
+    if (error instanceof SqlError) return undefined;
+    throw error;
   }
 }

@@ -6,10 +6,10 @@ import { fully } from "../support/fully.ts";
 import { type Summary, simulate } from "./programs.ts";
 
 const LIMIT_MS = 14 * 60_000;
-/** Half a second of a core each. */
-const SEEDS = Number(process.env.SIMULATE_SEEDS ?? (fully ? 2000 : 1000));
-/** More than half a second each. */
-const CHANGED = fully ? 400 : 20;
+/** A quarter of a second of a core each. */
+const SEEDS = Number(process.env.SIMULATE_SEEDS ?? (fully ? 4000 : 2000));
+/** A little more each. */
+const CHANGED = fully ? 1000 : 100;
 const CORPUS = join(import.meta.dirname, "corpus");
 
 test(`${SEEDS} seeds hold`, { timeout: LIMIT_MS }, async () => {

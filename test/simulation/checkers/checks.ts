@@ -9,7 +9,7 @@ import type { Row } from "../model/network.ts";
 import type { Sender } from "../model/senders.ts";
 import type { Store } from "../model/store.ts";
 import type { Rec, StampRow } from "../model/wal.ts";
-import { ControlChecks } from "./control.ts";
+import { type Call, ControlChecks } from "./control.ts";
 import { DataChecks } from "./data.ts";
 import { isChange } from "./members.ts";
 
@@ -66,9 +66,16 @@ export class Checks {
   }
 
   // Control plane
-  called(store: Store, name: string, args: Args, rows: readonly Row[]): void {
+  called(
+    store: Store,
+    name: string,
+    args: Args,
+    rows: readonly Row[],
+    members: Call["members"],
+  ): void {
     this.control.called({
       name,
+      members,
       to: store.node,
       from: Number(args.p_from),
       incarnation: String(args.p_incarnation),

@@ -22,6 +22,8 @@ export interface Told {
 /** One answered call of a peer. */
 export interface Call {
   readonly name: string;
+  /** Whom the node that was called knew when it was called: what it applied then may have removed the caller. */
+  readonly members: Acceptor["cluster"]["members"];
   readonly to: number;
   readonly from: number;
   readonly incarnation: string;
@@ -111,8 +113,9 @@ export class ControlChecks {
     return log[index - Number(base.index) - 1];
   }
 
-  called({ name, to, from, incarnation, term, commit, granted, installed }: Call): void {
-    this.#fromMember(to, from, incarnation, name);
+  called(call: Call): void {
+    const { name, to, from, term, commit, granted, installed } = call;
+    this.#fromMember(call);
     if (name === "peer.request_vote" && granted) this.#voted(to, term, from);
     if (name === "peer.install_snapshot" && installed) this.snapshots += 1;
     if (!LEADS.has(name)) return;
@@ -129,8 +132,7 @@ export class ControlChecks {
   }
 
   /** As the node that was called knows its members; one that it does not know must be one by the log (H53). */
-  #fromMember(to: number, from: number, incarnation: string, name: string): void {
-    const members = this.#voters.get(to)?.acceptor.cluster.members ?? [];
+  #fromMember({ members, from, incarnation, name }: Call): void {
     const member = members.find(({ node_id }) => node_id === from);
     if (member === undefined && this.members.known !== undefined) {
       if (this.members.includes(from, incarnation)) return;

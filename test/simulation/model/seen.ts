@@ -98,6 +98,8 @@ export class Seen {
     let news = false;
     for (const row of JSON.parse(String(rows)) as ObservedRow[]) {
       const { node_id, beat } = row;
+      // A store made anew counts its looks from one again: on from those of its former life.
+      if (node_id === node) this.#kept.beats = Math.max(this.#kept.beats, beat);
       if (node_id === node || !acceptor.cluster.members.some((one) => one.node_id === node_id)) {
         continue;
       }

@@ -147,9 +147,10 @@ export class Store implements Service {
   #transact({ name, call, fromPeer }: Parsed, args: Args): Answer {
     const { checks } = this.world;
     const before = this.acceptor.dump();
+    const { members } = this.acceptor.cluster;
     try {
       const rows = call(this, args);
-      if (fromPeer) checks.called(this, name, args, rows);
+      if (fromPeer) checks.called(this, name, args, rows, members);
       const after = this.acceptor.dump();
       if (after !== before) {
         this.#earlier = [...this.#earlier.slice(-1), before];
