@@ -112,6 +112,14 @@ export const RULES: readonly Rule[] = [
   { pos: 133, when: { goal: "removed", server: "primary" },   act: "fence", why: "this node has left the cluster" },
   { pos: 135, when: { goal: "removed" },                      act: "wait",  why: "this node has left the cluster: made anew it may join again" },
 
+  // The primary of the newest epoch without its data: nobody takes over before nothing of it is left (H05).
+  { pos: 150, when: { goal: "primary", disk: "absent", server: "down", rest: "unproved" },   act: "bury", why: "the primary's data are gone: prove that nothing of it is left" },
+  { pos: 151, when: { goal: "primary", disk: "marked", server: "down", rest: "unproved" },   act: "bury", why: "the primary's data are gone: prove that nothing of it is left" },
+  { pos: 152, when: { goal: "primary", disk: "joining", server: "down", rest: "unproved" },  act: "bury", why: "the primary's data are gone: prove that nothing of it is left" },
+  { pos: 153, when: { goal: "primary", disk: "whole", server: "down", rest: "unproved" },    act: "bury", why: "the primary's data are gone: prove that nothing of it is left" },
+  { pos: 154, when: { goal: "primary", disk: "rogue", server: "down", rest: "unproved" },    act: "bury", why: "the primary's data are gone: prove that nothing of it is left" },
+  { pos: 155, when: { goal: "primary", disk: "older", server: "down", rest: "unproved" },    act: "bury", why: "the primary's data are gone: prove that nothing of it is left" },
+
   // A marker forbids every start; only a new copy removes it.
   { pos: 210, when: { disk: "marked", server: "starting" },  act: "fence", why: "nothing runs on an unfinished copy" },
   { pos: 211, when: { disk: "marked", server: "standby" },   act: "fence", why: "nothing runs on an unfinished copy" },

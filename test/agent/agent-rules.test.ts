@@ -53,6 +53,13 @@ test("a foreign data directory is refused, whatever is asked", () => {
   expect(actsWhen(({ disk }) => disk === "foreign")).toEqual(new Set(["refuse"]));
 });
 
+test("a primary that ended is proved gone, whatever became of its data: nobody takes over before", () => {
+  const kinds = ["absent", "marked", "joining", "whole", "rogue", "older"];
+  const ended = ({ goal, disk, server, rest }: Facts) =>
+    goal === "primary" && server === "down" && rest === "unproved" && kinds.includes(disk);
+  expect(actsWhen(ended)).toEqual(new Set(["bury"]));
+});
+
 test("a node that has left the cluster runs nothing of ours, and touches nothing", () => {
   const left = ({ disk, goal }: Facts) =>
     goal === "removed" && disk !== "foreign" && disk !== "lost_founding";
@@ -61,7 +68,7 @@ test("a node that has left the cluster runs nothing of ours, and touches nothing
 });
 
 test("nothing starts or promotes a data directory with a marker", () => {
-  const acts = new Set(["fence", "clone", "report_void", "wait"]);
+  const acts = new Set(["fence", "clone", "report_void", "bury", "wait"]);
   expect(actsWhen(({ disk }) => disk === "marked")).toEqual(acts);
 });
 
@@ -83,12 +90,12 @@ test("a whole copy takes the place of the data whatever is asked: no primary is 
 test("a copy for an earlier primary is reported, promoted or followed with only after it vouched for itself", () => {
   const whole = (more: (facts: Facts) => boolean) =>
     actsWhen((facts) => facts.disk === "whole" && more(facts));
-  expect(whole(() => true)).toEqual(new Set(["fence", "vouch", "start", "wait"]));
+  expect(whole(() => true)).toEqual(new Set(["fence", "vouch", "start", "bury", "wait"]));
   expect(whole(({ server, goal }) => server === "standby" && goal === "pledged")).toEqual(
     new Set(["vouch"]),
   );
   expect(whole(({ goal }) => !["pledged", "standby"].includes(goal))).toEqual(
-    new Set(["fence", "wait"]),
+    new Set(["fence", "bury", "wait"]),
   );
 });
 
@@ -132,6 +139,6 @@ test("a primary that nobody appointed is quarantined whatever is asked, and its 
   );
   expect(running).toEqual(new Set(["quarantine"]));
   expect(actsWhen(({ disk, server }) => disk === "rogue" && server === "down")).toEqual(
-    new Set(["clone", "wait"]),
+    new Set(["clone", "bury", "wait"]),
   );
 });

@@ -1,5 +1,5 @@
 /** M17 to M26: bugs of how a failover chooses and promotes, and of how the loser comes back. */
-import { AIMED, type Mutant, seeds, TWIN, test } from "./mutant.ts";
+import { AIMED, corpus, type Mutant, seeds, TWIN, test } from "./mutant.ts";
 
 const REPORT = "src/agent/report.ts";
 const PROMOTE = "src/agent/promote.ts";
@@ -301,5 +301,19 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
     rule: "liveness",
     killer: test("oracle/replicator", "waits when the term ends"),
     patches: [{ file: "src/raft/replicator.ts", find: "    this.door.end(over);\n", replace: "" }],
+  },
+  {
+    id: "M67",
+    bug: "a primary that comes back without its data is never proved gone, and nobody takes over",
+    rule: "D11",
+    killer: corpus("primary-back-without-its-data", 810441, "D11"),
+    patches: [
+      {
+        file: "src/core/agent-rules.ts",
+        find: 'when: { goal: "primary", disk: "absent", server: "down", rest: "unproved" },   act: "bury"',
+        replace:
+          'when: { goal: "primary", disk: "absent", server: "down", rest: "unproved" },   act: "wait"',
+      },
+    ],
   },
 ];

@@ -85,6 +85,10 @@ export class Faults {
       });
     if (whole.length < Math.max(members.length, 3)) return undefined;
     const lost = random.pick(whole);
+    // A majority must be left.
+    const voters = members.filter(({ voter }) => voter);
+    const left = voters.filter(({ node_id }) => node_id !== lost.id);
+    if (left.length * 2 <= voters.length) return undefined;
     lost.supervised = false;
     network.dark.add(lost.id);
     for (const proc of lost.procs()) engine.kill(proc);
