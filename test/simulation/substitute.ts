@@ -74,8 +74,22 @@ export function substitute(): void {
     },
   });
   takeTimeAway();
+  AbortSignal.any = anyOf;
   // Half of what a failed connection costs would be its stack.
   Error.stackTraceLimit = 0;
+}
+
+/**
+ * Node.js keeps every combined signal that somebody listens to until it is aborted, and with it the whole world of a
+ * run that just ended: these are kept by their sources alone.
+ */
+function anyOf(signals: Iterable<AbortSignal>): AbortSignal {
+  const any = new AbortController();
+  for (const signal of signals) {
+    if (signal.aborted) any.abort(signal.reason);
+    else signal.addEventListener("abort", () => any.abort(signal.reason), { once: true });
+  }
+  return any.signal;
 }
 
 /** Timers, clocks and chance of a simulated process are virtual; the simulator's own are refused. */
