@@ -34,10 +34,12 @@ test("a primary whose standbys' nodes are dead refuses everything, says why, and
   const own = await until("it says why", { limitMs: 10_000 }, async () => {
     const all = await rows<StatusRow>(bed.node(primary).control.uri, "table pg_replica.status");
     const row = all.find(({ node_id }) => node_id === primary);
-    if (row?.state === "running" && /no quorum/.test(row.reason)) return row;
+    // What its worker said just before the end says running too: the role tells the two apart.
+    const again = row?.state === "running" && row.role === "standby";
+    if (again && /no quorum/.test(row.reason)) return row;
     throw new NotYet(`status: ${JSON.stringify(row)}`);
   });
-  expect(own).toMatchObject({ writable: false, role: "standby" });
+  expect(own.writable).toBe(false);
   const [whole] = await rows(bed.node(primary).control.uri, "table pg_replica.cluster");
   expect(whole).toMatchObject({ writable: false, has_quorum: false });
   await refusesAll(uri, old, "m4");
