@@ -31,11 +31,8 @@ const MAIN = join(
   "..",
   `main${import.meta.filename.endsWith(".ts") ? ".ts" : ".js"}`,
 );
-/**
- * A worker's data is small and short-lived: a heap that is allowed to grow only makes it bigger, and helpers that have
- * to be woken to collect a megabyte cost more than they do.
- */
-const SMALL = ["--max-semi-space-size=1", "--max-old-space-size=160", "--single-threaded-gc"];
+/** A worker's data is small and short-lived: a heap that is allowed to grow only makes it bigger. */
+const SMALL = ["--max-semi-space-size=1", "--max-old-space-size=160"];
 /** Well within the primary's lease: a worker that comes back in time costs no failover. */
 const FIRST_DELAY_MS = 100;
 /** A node of which nothing is left is in no hurry: its start would take the processor from those who take over. */
