@@ -24,6 +24,7 @@ begin
                        p_body ->> 'reason',
                        jsonb_build_object('timeline', v_timeline, 'from_lsn', p_body ->> 'from_lsn',
                                           'from_epoch', p_body ->> 'from_epoch'));
+  perform cluster.stay(p_term, p_body, v_node);
   return 'ok';
 end
 $$;

@@ -1,4 +1,5 @@
--- A member is on its way out: not promoted any more, and let go of by the commit rule, until `remove` may follow.
+-- A member is on its way out: promoted only where nobody else holds what it holds, and let go of by the commit rule,
+-- until `remove` may follow.
 create or replace function cluster.apply_leave(p_term bigint, p_body jsonb) returns text
 language plpgsql volatile set search_path = '' as $$
 declare

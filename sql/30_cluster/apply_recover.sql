@@ -26,7 +26,8 @@ begin
   on conflict (node_id) do update
     set name = excluded.name, incarnation = excluded.incarnation, at = excluded.at, reason = excluded.reason;
   delete from cluster.member where node_id <> v_node;
-  update cluster.member set voter = true, promotable = true, state = 'attached' where node_id = v_node;
+  update cluster.member set voter = true, promotable = true, leaving = false, state = 'attached'
+   where node_id = v_node;
   update cluster.state
      set rule_version = rule_version + 1, rule_k = 0, rule_cohort = array[v_node],
          next_k = null, next_cohort = null, paused_why = null, formed = true;

@@ -12,10 +12,7 @@ begin
       'next_rule', case when c.next_k is not null then
         jsonb_build_object('k', c.next_k, 'cohort', to_jsonb(c.next_cohort)) end,
       'standby_names', cluster.standby_names(),
-      -- Who is to leave is neither promoted nor counted any more.
-      'members', (select jsonb_agg(to_jsonb(m) || jsonb_build_object(
-                           'promotable', m.promotable and not m.leaving,
-                           'sync', m.sync and not m.leaving) order by m.node_id) from cluster.member as m),
+      'members', (select jsonb_agg(to_jsonb(m) order by m.node_id) from cluster.member as m),
       'epochs', coalesce((
         select jsonb_agg(to_jsonb(e) order by e.epoch desc)
           from (select * from cluster.epoch order by epoch desc limit 5) as e), '[]'),

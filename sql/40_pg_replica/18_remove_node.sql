@@ -11,6 +11,7 @@ declare
   v_key     uuid    := gen_random_uuid();
   v_left    record;
   v_outcome text;
+  v_asked   cluster.request;
   v_looked  timestamptz;
   v_spent   integer := 0;       -- milliseconds
 begin
@@ -40,11 +41,14 @@ begin
   end if;
   loop
     v_looked := clock_timestamp();
-    exit when not exists (select from cluster.member as m where m.node_id = v_id) or v_spent >= 30000;
+    select * into v_asked from cluster.request as r where r.key = v_key;
+    exit when v_asked.state <> 'running' or v_spent >= 30000;
     perform pg_sleep(0.005);
     v_spent := v_spent + pgreplica.passed_ms(v_looked, 5, 100);
   end loop;
-  if exists (select from cluster.member as m where m.node_id = v_id) then
+  if v_asked.state = 'failed' then
+    perform node.raise_failed(v_asked);
+  elsif v_asked.state = 'running' then
     raise exception using errcode = 'RFP07',
       message = format('%s is on its way out, and not gone after %s s', v_name, v_spent / 1000),
       detail = (select w.why from node.why as w where w.node_id = v_id),

@@ -58,7 +58,7 @@ export async function findStandby(
   const until = agent.clock.now() + REPLAY_LIMIT_MS;
   for (;;) {
     const choice = chooseSource(
-      await Promise.all(ids.map((id) => ask(agent, id, { ...primary, timeline }))),
+      await Promise.all(ids.map((id) => ask(agent, order, id, { ...primary, timeline }))),
     );
     recheck(agent, order);
     if (choice.use === "copy") return { id: choice.id, needed: { end: primary.end, timeline } };
@@ -88,8 +88,10 @@ interface Prepared {
 async function untilPrepared(agent: Agent, order: Order): Promise<Prepared | undefined> {
   const { clock } = agent;
   const until = clock.now() + PREPARE_LIMIT_MS;
+  // The primary may go dark meanwhile: then this node is needed for another's appointment, and not in two minutes.
+  const patience = { limitMs: CHECKPOINT_LIMIT_MS, signal: order.signal };
   for (;;) {
-    const primary = await atPrimary(agent, (db) => prepare(agent, order, db), CHECKPOINT_LIMIT_MS);
+    const primary = await atPrimary(agent, (db) => prepare(agent, order, db), patience);
     recheck(agent, order);
     if (primary !== undefined || clock.now() > until) return primary;
     await clock.sleep(POLL_MS, order.signal);
@@ -117,11 +119,12 @@ async function prepare({ view }: Agent, { epoch }: Order, db: Queryable): Promis
 /** What one of them says of itself, now. */
 async function ask(
   agent: Agent,
+  { signal }: Order,
   id: NodeId,
   { stamps, checkpointed, slot, timeline }: Prepared & { readonly timeline: number },
 ): Promise<Candidate> {
   const { cluster_id: clusterId } = agent.view;
-  const said = await atMember(agent, id, (db) => standbyState(db, clusterId));
+  const said = await atMember(agent, id, (db) => standbyState(db, clusterId), { signal });
   const replayed = said?.replayed ?? 0n;
   const answer = said === undefined ? "none" : said.in_recovery ? "standby" : "primary";
   const same = said !== undefined && chainDiffers(said.stamps, stamps) === undefined;

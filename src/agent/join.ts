@@ -8,6 +8,7 @@
 import { WaitTimeout } from "../clock/clock.ts";
 import { chainDiffers } from "../core/history.ts";
 import { formatLsn } from "../core/ids.ts";
+import type { Queryable } from "../db/call.ts";
 import { stampChain } from "../db/data-server.ts";
 import { type SourceState, sourceState, standbyPosition, writeBarrier } from "../db/data-source.ts";
 import { readControlFile } from "../postgres/control-file.ts";
@@ -56,7 +57,7 @@ export async function join(agent: Agent, order: Order): Promise<void> {
     return;
   }
   recheck(agent, order);
-  const slots = await fetchSlots(agent);
+  const slots = await fetchSlots(agent, order);
   await stopServer(agent);
   await putSlots(agent, slots);
   await removeTree(paths.joining);
@@ -143,10 +144,12 @@ async function prove(agent: Agent, order: Order): Promise<void> {
   const { db } = await agent.hands.get();
   // Own end first: the primary's, read later, may only be further (H20).
   const { end } = await standbyPosition(db);
-  const asked = await atPrimary(agent, async (primary) => ({
+  const { view, signal } = order;
+  const ask = async (primary: Queryable) => ({
     barrier: await writeBarrier(primary),
-    ...(await sourceState(primary, order.view.cluster_id)),
-  }));
+    ...(await sourceState(primary, view.cluster_id)),
+  });
+  const asked = await atPrimary(agent, ask, { signal });
   if (asked === undefined) throw new Error("the primary does not answer: nothing can be proved");
   requireEpoch(asked, order);
   if (end !== null && end > asked.end) {
@@ -235,6 +238,6 @@ async function checkPosition(agent: Agent, order: Order, replayed: bigint): Prom
   );
 }
 
-function askPrimary(agent: Agent, { view }: Order): Promise<SourceState | undefined> {
-  return atPrimary(agent, (db) => sourceState(db, view.cluster_id));
+function askPrimary(agent: Agent, { view, signal }: Order): Promise<SourceState | undefined> {
+  return atPrimary(agent, (db) => sourceState(db, view.cluster_id), { signal });
 }

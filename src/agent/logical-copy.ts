@@ -51,7 +51,7 @@ interface Copy extends SlotFile {
 }
 
 /** The primary's slots that this node lacks and has the WAL for. None where nobody is given any. */
-export async function fetchSlots(agent: Agent): Promise<Copy[]> {
+export async function fetchSlots(agent: Agent, { signal }: Order): Promise<Copy[]> {
   if (!isGivenSlots(agent)) return [];
   const { db } = await agent.hands.get();
   const own = await listLogical(db);
@@ -66,7 +66,7 @@ export async function fetchSlots(agent: Agent): Promise<Copy[]> {
       }
       return found;
     },
-    FETCH_LIMIT_MS,
+    { limitMs: FETCH_LIMIT_MS, signal },
   );
   const replayed = (await standbyPosition(db)).replayed ?? 0n;
   return (copies ?? []).filter(
@@ -122,7 +122,7 @@ export async function copySlots(agent: Agent, order: Order): Promise<void> {
   if (upstream?.as !== "member" || upstream.epoch !== order.epoch) return;
   await atPrimary(agent, async (primary) => {
     if (!(await takeTurn(primary)) || !(await canSpareUs(agent, primary))) return;
-    const slots = await fetchSlots(agent);
+    const slots = await fetchSlots(agent, order);
     recheck(agent, order);
     if (slots.length === 0) return;
     await stopServer(agent);

@@ -192,7 +192,7 @@ export function rowOf(agent: Agent, disk: Disk): Readonly<Record<string, unknown
   const standby = role === "standby" ? seen : undefined;
   return {
     role,
-    state: wordOf(agent, disk, alive),
+    state: wordOf(agent, alive),
     epoch: epochOf(agent).toString(),
     gate_open: here && leads.gateOpen,
     writable: here && leads.gateOpen && alive && !state.hung && enough(agent) && agent.lease.held(),
@@ -253,10 +253,10 @@ function enough({ view, state }: Agent): boolean {
   return confirming(state.attached, view, 0n).size >= view.rule_k;
 }
 
-function wordOf(agent: Agent, disk: Disk, alive: boolean): string {
+function wordOf(agent: Agent, alive: boolean): string {
   const { state } = agent;
   if (state.activity !== undefined) return state.activity;
-  if (!alive) return state.gone && disk.kind === "ours" ? "fenced" : "stopped";
+  if (!alive) return state.gone ? "fenced" : "stopped";
   const server = serverOf(agent, alive);
   if (server === "starting") return "starting";
   if (server === "primary") return "running";

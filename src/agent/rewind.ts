@@ -54,11 +54,11 @@ export async function rewind(agent: Agent, order: Order): Promise<void> {
 
 /** The primary as it must be before anything is compared: its checkpoint is on the epoch's timeline (H03). */
 async function readySource(agent: Agent, order: Order): Promise<SourceState> {
-  const { view } = order;
-  const ask = () => atPrimary(agent, (db) => sourceState(db, view.cluster_id));
+  const { view, signal } = order;
+  const ask = () => atPrimary(agent, (db) => sourceState(db, view.cluster_id), { signal });
   let source = await ask();
   if (source !== undefined && source.checkpointTimeline !== view.timeline) {
-    await atPrimary(agent, checkpointThere, CHECKPOINT_LIMIT_MS);
+    await atPrimary(agent, checkpointThere, { limitMs: CHECKPOINT_LIMIT_MS, signal });
     source = await ask();
   }
   if (source === undefined) throw new Error("the primary does not answer: nothing can be compared");

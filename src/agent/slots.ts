@@ -82,13 +82,19 @@ async function copyPositions(
   }
 }
 
+/** How long an answer is waited for: a statement's limit in milliseconds, and whatever makes it worthless before. */
+export interface Patience {
+  readonly limitMs?: number;
+  readonly signal?: AbortSignal;
+}
+
 /** Ask the primary over TCP, as this node's role; undefined when it does not answer. */
 export function atPrimary<T>(
   agent: Agent,
   ask: (db: Queryable) => Promise<T>,
-  limitMs = 2000,
+  patience?: Patience,
 ): Promise<T | undefined> {
-  return atMember(agent, agent.view.primary_id, ask, limitMs);
+  return atMember(agent, agent.view.primary_id, ask, patience);
 }
 
 /** The same of any member. */
@@ -96,7 +102,7 @@ export async function atMember<T>(
   { view, config }: Agent,
   id: NodeId | null,
   ask: (db: Queryable) => Promise<T>,
-  limitMs = 2000,
+  { limitMs = 2000, signal }: Patience = {},
 ): Promise<T | undefined> {
   const member = view.members.find(({ node_id }) => node_id === id);
   if (member === undefined || member.data_host === null || member.data_port === null)
@@ -112,11 +118,15 @@ export async function atMember<T>(
       connectLimitMs: 2000,
       statementLimitMs: limitMs,
     });
+    // A farewell nobody waits for: what is still asked fails at once, whether the other side answers or not.
+    const hangUp = () => void client.end().catch(() => undefined);
+    signal?.addEventListener("abort", hangUp, { once: true });
     try {
+      signal?.throwIfAborted();
       return await ask(client);
     } finally {
-      // A farewell nobody waits for.
-      void client.end().catch(() => undefined);
+      signal?.removeEventListener("abort", hangUp);
+      hangUp();
     }
   } catch {
     // Gated, restarting or gone: there is a next time.

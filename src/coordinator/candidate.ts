@@ -11,7 +11,10 @@ export interface Wish {
   readonly shutdownLsn?: Lsn;
   /** The target may still come: do not take another yet. */
   readonly patient: boolean;
-  /** Did not promote when it was appointed last (H46), or is held down (H47): others with the same WAL come first. */
+  /**
+   * Did not promote when it was appointed last (H46), is held down (H47) or is to leave: others with the same WAL come
+   * first.
+   */
   readonly avoid: ReadonlySet<NodeId>;
   /** The named override: choose among whoever reported, though acknowledged commits may be lost. */
   readonly lossAllowed: boolean;

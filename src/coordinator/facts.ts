@@ -14,7 +14,7 @@ export interface Member {
   readonly priority: number;
   /** Its confirmation may count for commits. */
   readonly sync: boolean;
-  /** It is to be removed; then it is neither promotable nor sync. */
+  /** It is to be removed: its confirmation counts no more, and it is promoted only where nobody else will do. */
   readonly leaving: boolean;
   readonly state: "initial" | "registered" | "attached";
 }

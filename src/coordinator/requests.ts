@@ -166,6 +166,7 @@ function badTarget(facts: Facts, target: NodeId): Refusal | undefined {
     return refusal(`${member.name} is a witness: it has no data server`, "name another node");
   }
   if (!member.promotable) return refusal(`${member.name} may not be promoted`, "name another node");
+  if (member.leaving) return refusal(`${member.name} is to leave`, "name another node");
   return undefined;
 }
 
@@ -193,7 +194,8 @@ function canTakeOver(facts: Facts, member: Member): boolean {
   const beatMs = facts.members.get(member.node_id)?.beatMs ?? facts.leadingMs;
   const alive = beatMs <= LIMITS.workerAliveMs;
   const counts = bindingRules(facts.view).every((rule) => rule.cohort.includes(member.node_id));
-  return member.promotable && alive && counts && member.node_id !== primaryOf(facts.view);
+  const fit = member.promotable && !member.leaving && member.node_id !== primaryOf(facts.view);
+  return fit && alive && counts;
 }
 
 function lag(facts: Facts, member: Member): number {

@@ -15,6 +15,7 @@ import {
   type Facts,
   isDataMember,
   isHandOverLate,
+  type Member,
   type MemberFact,
   memberOf,
   newest,
@@ -128,7 +129,12 @@ function wishOf(facts: Facts): Wish {
   const oldEnd = facts.members.get(epoch?.old_primary ?? 0)?.seen?.wal_lsn;
   const patient = facts.epochMs < LIMITS.targetMs;
   const failed = epoch?.cause === "promotion_failed" ? before?.node_id : null;
-  const avoid = new Set([...heldNodes(facts.flaps), ...(failed == null ? [] : [failed])]);
+  const leaving = facts.view.members.filter((one) => one.leaving).map(({ node_id }) => node_id);
+  const avoid = new Set([
+    ...heldNodes(facts.flaps),
+    ...leaving,
+    ...(failed == null ? [] : [failed]),
+  ]);
   return {
     avoid,
     ...(target === undefined ? {} : { target }),
@@ -279,20 +285,28 @@ function haveAllAttached({ view }: Facts): boolean {
   return view.members.every((member) => !isDataMember(member) || member.state === "attached");
 }
 
-/** Who may never be promoted, or has never streamed, must not confirm commits (H19). */
+/**
+ * Who may never be promoted, or has never streamed, must not confirm commits (H19). Nobody knows before the primary has
+ * been heard in this leadership: its row from before may be of a server that is gone, and a rule that asks nobody would
+ * let only a proved fence count as its end (H05).
+ */
 function companyOf(facts: Facts): Company | undefined {
   const { view, members } = facts;
   const primary = primaryOf(view);
-  if (primary === undefined) return undefined;
+  if (primary === undefined || members.get(primary)?.beatMs === undefined) return undefined;
   const eligible = view.members
     .filter(isDataMember)
-    .filter((m) => m.node_id === primary || (m.promotable && m.sync && m.state === "attached"))
+    .filter((m) => m.node_id === primary || mayCount(m))
     .map((m) => m.node_id);
   const others = eligible.filter((id) => id !== primary);
   const away = (limitMs: number) =>
     new Set(others.filter((id) => (members.get(id)?.awayMs ?? Infinity) >= limitMs));
   const streaming = new Set(others.filter((id) => keepsUp(facts, id)));
   return { primary, eligible, streaming, away: away(LIMITS.awayMs), gone: away(LIMITS.goneMs) };
+}
+
+function mayCount({ promotable, sync, leaving, state }: Member): boolean {
+  return promotable && sync && !leaving && state === "attached";
 }
 
 /** It streams by the primary's word and by its own, in this epoch, and has little left to fetch. */

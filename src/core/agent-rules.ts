@@ -112,13 +112,11 @@ export const RULES: readonly Rule[] = [
   { pos: 133, when: { goal: "removed", server: "primary" },   act: "fence", why: "this node has left the cluster" },
   { pos: 135, when: { goal: "removed" },                      act: "wait",  why: "this node has left the cluster: made anew it may join again" },
 
-  // The primary of the newest epoch without its data: nobody takes over before nothing of it is left (H05).
-  { pos: 150, when: { goal: "primary", disk: "absent", server: "down", rest: "unproved" },   act: "bury", why: "the primary's data are gone: prove that nothing of it is left" },
-  { pos: 151, when: { goal: "primary", disk: "marked", server: "down", rest: "unproved" },   act: "bury", why: "the primary's data are gone: prove that nothing of it is left" },
-  { pos: 152, when: { goal: "primary", disk: "joining", server: "down", rest: "unproved" },  act: "bury", why: "the primary's data are gone: prove that nothing of it is left" },
-  { pos: 153, when: { goal: "primary", disk: "whole", server: "down", rest: "unproved" },    act: "bury", why: "the primary's data are gone: prove that nothing of it is left" },
-  { pos: 154, when: { goal: "primary", disk: "rogue", server: "down", rest: "unproved" },    act: "bury", why: "the primary's data are gone: prove that nothing of it is left" },
-  { pos: 155, when: { goal: "primary", disk: "older", server: "down", rest: "unproved" },    act: "bury", why: "the primary's data are gone: prove that nothing of it is left" },
+  { pos: 140, when: { disk: "swapping" },                      act: "swap",  why: "a whole copy takes the place of the data" },
+
+  // An appointed primary that ended is proved gone, whatever became of its data: nobody takes over before (H05).
+  { pos: 150, when: { goal: "primary", disk: "ours", server: "down", step: "todo" }, act: "start", why: "appointed, and not running" },
+  { pos: 155, when: { goal: "primary", server: "down", rest: "unproved" },           act: "bury",  why: "the primary died: prove that nothing of it is left" },
 
   // A marker forbids every start; only a new copy removes it.
   { pos: 210, when: { disk: "marked", server: "starting" },  act: "fence", why: "nothing runs on an unfinished copy" },
@@ -128,7 +126,6 @@ export const RULES: readonly Rule[] = [
   { pos: 220, when: { disk: "marked", goal: "standby", source: "ready" }, act: "clone", why: "only a new copy helps these data" },
   { pos: 225, when: { disk: "marked", goal: "pledged", step: "todo" }, act: "report_void", why: "it was being rewound: the epoch it was rewound for holds all that it had" },
   { pos: 230, when: { disk: "marked" },                      act: "wait",  why: "only a new copy helps these data, and there is no primary to copy from" },
-  { pos: 235, when: { disk: "swapping" },                    act: "swap",  why: "a whole copy takes the place of the data" },
 
   // Whole, unproved: it streams for the proof alone, and only from the primary it was made for.
   { pos: 240, when: { disk: "joining", server: "promoting" }, act: "fence", why: "its history is not proved" },
@@ -176,8 +173,6 @@ export const RULES: readonly Rule[] = [
   { pos: 520, when: { goal: "pledged", step: "done" },       act: "wait",   why: "reported, waits for the appointment" },
   { pos: 530, when: { goal: "pledged" },                     act: "report", why: "pledged: stop receiving, prove it, report" },
 
-  { pos: 610, when: { goal: "primary", server: "down", step: "todo" },      act: "start",      why: "appointed, and not running" },
-  { pos: 620, when: { goal: "primary", server: "down", rest: "unproved" },  act: "bury",       why: "the primary died: prove that nothing of it is left" },
   { pos: 630, when: { goal: "primary", server: "down", rest: "fresh" },     act: "wait",       why: "the primary died: another may take over" },
   { pos: 640, when: { goal: "primary", server: "down" },                    act: "start",      why: "nobody took over: start read-only, to be able to report" },
   { pos: 650, when: { goal: "primary", server: "standby", step: "todo" },   act: "promote",    why: "appointed" },

@@ -166,14 +166,12 @@ function inDirectory(dataDir: string, executables: readonly string[]): Belongs {
   const dir = statSync(dataDir, { bigint: true, throwIfNoEntry: false });
   return ({ pid }) => {
     try {
-      const cwd = statSync(`/proc/${pid}/cwd`, { bigint: true, throwIfNoEntry: false });
-      const here =
-        dir === undefined
-          ? readlinkSync(`/proc/${pid}/cwd`) === `${dataDir} (deleted)`
-          : cwd?.ino === dir.ino && cwd.dev === dir.dev;
-      if (!here) return false;
       const exe = readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, "");
-      return executables.includes(basename(exe));
+      if (!executables.includes(basename(exe))) return false;
+      const cwd = statSync(`/proc/${pid}/cwd`, { bigint: true, throwIfNoEntry: false });
+      if (dir !== undefined && cwd?.ino === dir.ino && cwd.dev === dir.dev) return true;
+      // Removed under it: whatever stands in its place by now, that process is one of the old one's.
+      return readlinkSync(`/proc/${pid}/cwd`) === `${dataDir} (deleted)`;
     } catch (error) {
       // Another user's process, or one that ended meanwhile: neither is a live process of our
       // server.

@@ -11,7 +11,7 @@ import type { Clock } from "../clock/clock.ts";
 import type { TlsFiles } from "../config/tls.ts";
 import type { NodeId } from "../core/ids.ts";
 import { connect } from "../db/connect.ts";
-import { type HelloReply, hello, rehearse, type Sender } from "../db/peer.ts";
+import { hello, introduce, rehearse, type Sender } from "../db/peer.ts";
 import { isTlsRefusal } from "../db/tls.ts";
 import type { Log } from "../log/logger.ts";
 import type { Reach } from "./raft.ts";
@@ -38,7 +38,9 @@ export interface LinkOptions {
   readonly signal: AbortSignal;
   /** The connection was closed and a new one refused. */
   readonly onLost: (peer: NodeId) => void;
-  readonly onHello: (peer: NodeId, reply: HelloReply) => void;
+  readonly onHello: (peer: NodeId, incarnation: string) => void;
+  /** These it calls members, newer ones than the own log knows among them. */
+  readonly onIntroduced: (members: readonly NodeId[]) => void;
 }
 
 /** An acceptor as a leader reaches it. */
@@ -197,8 +199,7 @@ export class Link {
    */
   #complain(error: unknown): void {
     const text = String(error);
-    const { code, cause } = error as { code?: unknown; cause?: { code?: unknown } };
-    const state = code ?? cause?.code;
+    const state = stateOf(error);
     const refusal =
       isTlsRefusal(error) ||
       (typeof state === "string" && /^[0-9A-Z]{5}$/.test(state) && !/^(08|57|EPIPE)/.test(state));
@@ -267,7 +268,7 @@ export class Link {
   /** True when nothing listens there. */
   async #connect(lane: Lane, detour: PeerAddress["elsewhere"]): Promise<boolean> {
     const link = this.#lanes[lane];
-    const { me, onHello } = this.#options;
+    const { me, onHello, onIntroduced } = this.#options;
     let opened: pg.Client | undefined;
     try {
       const { host, port } = detour ?? this.#address;
@@ -283,12 +284,18 @@ export class Link {
       client.once("end", () => {
         if (link.client === client) link.drop();
       });
-      const reply = await hello(client, me);
+      const reply = await hello(client, me).catch(async (refusal: unknown) => {
+        // Perhaps in this life alone, which the log does not know yet: whoever leads is to be let in, and sees to that.
+        // Refused again, it is the first refusal that says why.
+        if (stateOf(refusal) === "RF008") await introduce(client, me).then(onIntroduced, () => {});
+        throw refusal;
+      });
       if (reply.node_id !== this.id) {
         throw new SomebodyElse(`node ${reply.node_id} answers at ${host}:${port}`);
       }
       link.client = client;
-      onHello(this.id, reply);
+      onHello(this.id, reply.incarnation);
+      onIntroduced(reply.members);
       this.#setReach("ok");
       if (lane === "work") void this.#rehearse(client);
       return false;
@@ -299,4 +306,10 @@ export class Link {
       return code === "ECONNREFUSED" || code === "ENOENT";
     }
   }
+}
+
+/** The SQLSTATE, or the system's word, of an error or of what caused it. */
+function stateOf(error: unknown): unknown {
+  const { code, cause } = error as { code?: unknown; cause?: { code?: unknown } };
+  return code ?? cause?.code;
 }

@@ -187,9 +187,9 @@ export class Raft {
         void this.#elector.lost(peer);
         onLost?.(peer);
       },
-      onHello: (peer, { incarnation, members }) => {
+      onHello: (peer, incarnation) => this.#onIncarnation(peer, incarnation),
+      onIntroduced: (members) => {
         for (const id of members) this.#introduced.add(id);
-        this.#onIncarnation(peer, incarnation);
       },
     });
   }

@@ -96,6 +96,32 @@ test("what this node may have confirmed is in the copy, though the standby repla
   expect(await rowCount(third)).toEqual([{ n: 2000 }]);
 }, 60_000);
 
+test("a newer epoch waits for no primary that has stopped answering in the middle of its checkpoint", async () => {
+  const [first, third] = [bench.node(1), bench.node(3)];
+  const [{ pid } = { pid: 0 }] = await sql<{ pid: number }>(
+    first,
+    "select pid from pg_stat_activity where backend_type = 'checkpointer'",
+  );
+  const newer = new AbortController();
+  process.kill(pid, "SIGSTOP");
+  try {
+    const copying = ACTS.clone(third.agent, orderFor(third, newer.signal));
+    const ended = expect(copying).rejects.toThrow("a newer epoch");
+    await waitUntil("the checkpoint asked for", within(10_000), async () => {
+      const text =
+        "select from pg_stat_activity where state = 'active' and query ilike 'checkpoint%'";
+      return (await sql(first, text)).length > 0;
+    });
+    newer.abort(new Error("a newer epoch"));
+    await ended;
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
+  await ACTS.clone(third.agent, orderFor(third));
+  await ACTS.join(third.agent, orderFor(third));
+  await untilStreaming(third);
+}, 40_000);
+
 test("a copy that ends too early is thrown away, and so is one that fails: the primary is copied", async () => {
   const third = bench.node(3);
   const early = copying(third, 2, async (order) => {

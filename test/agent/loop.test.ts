@@ -1,4 +1,5 @@
 /** The loop on a real server: it adopts, notices death, buries, and starts again only read-only. */
+import { rm } from "node:fs/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runAgentOn } from "../../src/agent/agent.ts";
 import type { LeaseSource } from "../../src/agent/lease.ts";
@@ -220,4 +221,12 @@ test("strict reads: nobody is served before an old primary that was not proved f
   expect(monotonicClock.now() - since).toBeGreaterThan(
     surelyOverMs({ leaseMs: node.agent.config.timing.leaseMs }),
   );
+}, 60_000);
+
+test("H05: a primary that ends with its data is proved fenced too: where nobody confirms, another waits for that", async () => {
+  const { dataDir } = node.agent.paths;
+  const pid = readPidFile(dataDir)?.pid ?? 0;
+  process.kill(pid, "SIGKILL");
+  await rm(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+  await seen("it is fenced", { role: "none", gone: true, state: "fenced" });
 }, 60_000);

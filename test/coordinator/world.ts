@@ -189,6 +189,7 @@ const HANDLERS: Readonly<Record<string, Handler>> = {
     if (view.epochs[0]?.state !== "opened") return "not_opened";
     view.highest_timeline = body.timeline as number;
     const { node_id, old_fenced } = body as { node_id: number; old_fenced: boolean };
+    view.members = view.members.map((m) => (m.node_id === node_id ? { ...m, leaving: false } : m));
     return changeNewest(view, { state: "appointed", node_id, old_fenced });
   },
   promoted: (view) => {

@@ -1,4 +1,4 @@
-/** M59: bugs of from whom a node copies its data. */
+/** M59 and M71: bugs of from whom a node copies its data, and for how long. */
 import { type Mutant, test } from "./mutant.ts";
 
 const SOURCE = "src/core/copy-source.ts";
@@ -54,6 +54,19 @@ export const CLONE_MUTANTS: readonly Mutant[] = [
         file: "src/agent/copy-source.ts",
         find: "if (agent.state.standbyTried === order.epoch)",
         replace: "if (agent.state.standbyTried === -order.epoch)",
+      },
+    ],
+  },
+  {
+    id: "M71",
+    bug: "a copy waits for a primary that stopped answering, though a newer epoch needs this node",
+    rule: "D11",
+    killer: test("agent/clone-from", "a newer epoch waits for no primary"),
+    patches: [
+      {
+        file: "src/agent/slots.ts",
+        find: '    signal?.addEventListener("abort", hangUp, { once: true });\n',
+        replace: "",
       },
     ],
   },

@@ -310,9 +310,62 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: "src/core/agent-rules.ts",
-        find: 'when: { goal: "primary", disk: "absent", server: "down", rest: "unproved" },   act: "bury"',
+        find: 'when: { goal: "primary", server: "down", rest: "unproved" },           act: "bury"',
         replace:
-          'when: { goal: "primary", disk: "absent", server: "down", rest: "unproved" },   act: "wait"',
+          'when: { goal: "primary", disk: "ours", server: "down", rest: "unproved" }, act: "bury"',
+      },
+    ],
+  },
+  {
+    id: "M68a",
+    bug: "the commit rule is stepped by what the primary said before this leadership",
+    rule: "D11",
+    killer: test("coordinator/stories", "the commit rule follows who is there"),
+    patches: [
+      {
+        file: "src/coordinator/situation.ts",
+        find: " || members.get(primary)?.beatMs === undefined",
+        replace: "",
+      },
+    ],
+  },
+  {
+    id: "M68b",
+    bug: "the end of a primary whose data are gone with it is never called a fence",
+    rule: "D11 H05",
+    killer: test("agent/loop"),
+    patches: [
+      {
+        file: "src/agent/observe.ts",
+        find: 'return state.gone ? "fenced" : "stopped"',
+        replace: 'return "stopped"',
+      },
+    ],
+  },
+  {
+    id: "M68c",
+    bug: "a backend whose data directory was removed and made anew is not found",
+    rule: "H05 D6",
+    killer: test("postgres/fence", "whatever stands in its place"),
+    patches: [
+      {
+        file: "src/postgres/process-tree.ts",
+        find: "cwd.dev === dir.dev) return true;\n",
+        replace: "cwd.dev === dir.dev) return true;\n      if (dir !== undefined) return false;\n",
+      },
+    ],
+  },
+  {
+    id: "M69",
+    bug: "who is to leave may not be promoted, though nobody else holds its WAL",
+    rule: "D11",
+    killer: corpus("all-but-a-blank-primary-leave", 830628, "D11 D10"),
+    patches: [
+      {
+        file: "src/coordinator/candidate.ts",
+        find: '  if (!place.member.promotable) return "may not be promoted";',
+        replace:
+          '  if (!place.member.promotable || place.member.leaving) return "may not be promoted";',
       },
     ],
   },

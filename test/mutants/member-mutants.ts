@@ -1,4 +1,4 @@
-/** M09, M10, M54 and M63: bugs of how the members change, how they are found where they are, and who is one. */
+/** M09, M10, M54, M63 and M70: bugs of how the members change, how they are found where they are, and who is one. */
 import { corpus, type Mutant, oracle, seeds, test } from "./mutant.ts";
 
 const CHANGES = "src/raft/changes.ts";
@@ -108,6 +108,19 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
         file: "sql/10_raft/02_check_unknown.sql",
         find: "elsif found or session_user",
         replace: "elsif session_user",
+      },
+    ],
+  },
+  {
+    id: "M70",
+    bug: "a store made anew never hears of a leader that joined after the members its file names",
+    rule: "D11 H56",
+    killer: corpus("a-stranger-leads", 840519, "D11"),
+    patches: [
+      {
+        file: "src/raft/links.ts",
+        find: 'if (stateOf(refusal) === "RF008") await introduce',
+        replace: 'if (stateOf(refusal) === "nobody") await introduce',
       },
     ],
   },

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { afterAll, expect, test } from "vitest";
 import { FenceFailed, fence, provedGone } from "../../src/postgres/fence.ts";
@@ -60,6 +60,27 @@ test("H05: a busy backend that outlived its postmaster is found and killed", asy
   expect(backend !== undefined && isAlive(backend)).toBe(false);
   expect(await provedGone(place)).toBe(true);
 });
+
+test.runIf(process.platform === "linux")(
+  "H05: a backend of a data directory that was removed is found, whatever stands in its place",
+  async () => {
+    const place = await newPlace(installed);
+    const server = await startReady(place);
+    const { pid } = await spinningBackend(place);
+    process.kill(server.pid, "SIGKILL");
+    await server.exited;
+    const left = async () => (await serverProcesses(place)).map((each) => each.pid).join();
+    await eventually("only the busy backend is left", async () => (await left()) === String(pid));
+    await rm(place.dataDir, { recursive: true });
+    expect(await left()).toBe(String(pid));
+    await mkdir(place.dataDir);
+    expect(await left()).toBe(String(pid));
+    expect(await provedGone(place)).toBe(false);
+
+    expect((await fence({ ...place, clock, limitMs: 5000 })).killed).toBe(1);
+    expect(await provedGone(place)).toBe(true);
+  },
+);
 
 test("a server whose every process is stopped is fenced", async () => {
   const place = await newPlace(installed);

@@ -88,6 +88,7 @@ const emptyDurable = twin.dump();
 const append = (from: number, term: number, more: Partial<Call> = {}): Call => ({
   name: "peer.append_entries",
   members: [],
+  applied: 0,
   to: 2,
   from,
   incarnation: incarnation(from),

@@ -100,6 +100,17 @@ test("R9: a node that takes a learner for a voter", () => {
   expect(violated).toEqual(["R9"]);
 });
 
+test("R13: who lags may know a member that left, and nobody who has applied its removal", () => {
+  const { checks, apply } = members();
+  const added = apply("add_member", 4);
+  const removed = apply("remove", 4);
+  for (const applied of [0, added, removed - 1]) {
+    expect(checks.includedFrom(applied, 4, life(4))).toBe(true);
+  }
+  expect(checks.includedFrom(removed, 4, life(4))).toBe(false);
+  expect(checks.includedFrom(0, 4, life(4, 7))).toBe(false);
+});
+
 test("R13: only the lives that the log knows belong", () => {
   const { checks, apply } = members();
   apply("remove", 3);

@@ -32,6 +32,7 @@ import {
   register,
   remove,
   setMember,
+  staying,
   voter,
 } from "./member-commands.ts";
 import { recover } from "./recover.ts";
@@ -98,7 +99,7 @@ const appoint: Command = (cluster, body) => {
     old_fenced: body.old_fenced === true,
   });
   const event = { event: "primary_appointed", node_id: id, from_state: "opened" };
-  return done(cluster, changes, { ...event, to_state: "appointed" });
+  return staying(done(cluster, changes, { ...event, to_state: "appointed" }), id);
 };
 
 /** A step of the newest epoch from one state to the next. */

@@ -171,11 +171,7 @@ export function viewOf(
     rule: { version: cluster.ruleVersion, k: rule.k, cohort: [...rule.cohort] },
     next_rule: nextRule && { k: nextRule.k, cohort: [...nextRule.cohort] },
     standby_names: standbyNames(cluster),
-    members: cluster.members.map((member) => ({
-      ...member,
-      promotable: member.promotable && !member.leaving,
-      sync: member.sync && !member.leaving,
-    })),
+    members: [...cluster.members],
     epochs: epochs
       .slice(-5)
       .toReversed()

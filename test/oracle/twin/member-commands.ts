@@ -1,5 +1,5 @@
 /** Commands about who is a member: known, readmitted after the loss of its control store, heard in votes. */
-import type { Cluster, Member, RequestFacts } from "./cluster.ts";
+import type { Cluster, Effect, Member, RequestFacts } from "./cluster.ts";
 import {
   absent,
   type Body,
@@ -190,6 +190,21 @@ export const setMember: Command = (cluster, body) => {
     done(cluster, withMember(cluster, id, wish), { event: "member_set", node_id: id }),
   );
 };
+
+/** cluster.stay: who was to leave is appointed. */
+export function staying(effect: Effect, id: number | null): Effect {
+  const { cluster } = effect;
+  const member = memberOf(cluster, id);
+  if (member?.leaving !== true) return effect;
+  const requests = cluster.requests.map((row) =>
+    row.state === "running" && row.kind === "remove_node" && row.from_node === id
+      ? { ...row, state: "failed" as const, sqlstate: "RF010" }
+      : row,
+  );
+  const changes = { requests, ...withMember(cluster, id, { leaving: false }) };
+  const event = { event: "member_stays", node_id: id, from_state: "leaving" };
+  return done(cluster, changes, { ...event, to_state: member.state });
+}
 
 /** cluster.close_requests, after the step that may complete what somebody asked for. */
 export function closing<E extends { readonly cluster: Cluster }>(effect: E): E {

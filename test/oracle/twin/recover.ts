@@ -20,7 +20,8 @@ export const recover: Command = (cluster, body) => {
   if (member === undefined || member.data_port === null) return refused(cluster, "unknown_member");
   const old = cluster.epochs.findLast(({ node_id }) => node_id !== null)?.node_id ?? null;
   const epoch = newest.epoch + 1n;
-  const alone: Member = { ...member, voter: true, promotable: true, state: "attached" };
+  const well = { voter: true, promotable: true, leaving: false, state: "attached" } as const;
+  const alone: Member = { ...member, ...well };
   const ended = cluster.requests.map((row) =>
     row.state === "waiting" || row.state === "running" ? { ...row, state: "failed" as const } : row,
   );

@@ -71,11 +71,11 @@ export class Checks {
     name: string,
     args: Args,
     rows: readonly Row[],
-    members: Call["members"],
+    known: Pick<Call, "members" | "applied">,
   ): void {
     this.control.called({
+      ...known,
       name,
-      members,
       to: store.node,
       from: Number(args.p_from),
       incarnation: String(args.p_incarnation),

@@ -24,6 +24,7 @@ export interface Call {
   readonly name: string;
   /** Whom the node that was called knew when it was called: what it applied then may have removed the caller. */
   readonly members: Acceptor["cluster"]["members"];
+  readonly applied: number;
   readonly to: number;
   readonly from: number;
   readonly incarnation: string;
@@ -115,7 +116,8 @@ export class ControlChecks {
 
   called(call: Call): void {
     const { name, to, from, term, commit, granted, installed } = call;
-    this.#fromMember(call);
+    // It tells, and takes nothing: made for a life that the log does not know yet.
+    if (name !== "peer.introduce") this.#fromMember(call);
     if (name === "peer.request_vote" && granted) this.#voted(to, term, from);
     if (name === "peer.install_snapshot" && installed) this.snapshots += 1;
     if (!LEADS.has(name)) return;
@@ -131,11 +133,14 @@ export class ControlChecks {
     if (name === "peer.append_entries") this.#countsOwnTerm(term, commit);
   }
 
-  /** As the node that was called knows its members; one that it does not know must be one by the log (H53). */
-  #fromMember({ members, from, incarnation, name }: Call): void {
+  /**
+   * As the node that was called knows its members; one that it does not know must be one by the log from where that
+   * node stands in it (H53).
+   */
+  #fromMember({ members, applied, from, incarnation, name }: Call): void {
     const member = members.find(({ node_id }) => node_id === from);
     if (member === undefined && this.members.known !== undefined) {
-      if (this.members.includes(from, incarnation)) return;
+      if (this.members.includedFrom(applied, from, incarnation)) return;
       this.#report("R13", `${name} of node ${from} was accepted, which is no member`);
     }
     const known = member === undefined ? this.#voters.get(from)?.incarnation : member.incarnation;

@@ -23,8 +23,8 @@ const CHANGES: ReadonlySet<string> = new Set(["add_member", "voter", "readmit", 
 
 export class MemberChecks {
   readonly #report: Report;
-  /** Newest last; before the first nothing is known, and nothing is asked. */
-  readonly #configs: Members[] = [];
+  /** Each with the entry it is in force from, newest last; before the first nothing is known, and nothing is asked. */
+  readonly #configs: { from: number; members: Members }[] = [];
   #folded = 0;
   /** Terms of which some entry is committed. */
   readonly #settledTerms = new Set<bigint>();
@@ -36,13 +36,13 @@ export class MemberChecks {
   /** Where the fold begins: what an image holds, or what was applied and forgotten in one call has left. */
   begin(members: readonly Member[], index: number): void {
     if (this.known !== undefined && index <= this.#folded) return;
-    this.#configs.push(configOf(members));
+    this.#configs.push({ from: index, members: configOf(members) });
     this.#folded = index;
   }
 
   /** Undefined before the beginning. */
   get known(): Members | undefined {
-    return this.#configs.at(-1);
+    return this.#configs.at(-1)?.members;
   }
 
   /** True when this is the first time that it is seen to take effect. */
@@ -51,8 +51,8 @@ export class MemberChecks {
     if (before === undefined || entry.index <= this.#folded) return false;
     this.#folded = entry.index;
     const after = folded(before, entry);
-    if (CHANGES.has(entry.kind)) this.#configs.push(after);
-    else this.#configs[this.#configs.length - 1] = after;
+    const newest = CHANGES.has(entry.kind) ? undefined : this.#configs.pop();
+    this.#configs.push({ from: newest?.from ?? entry.index, members: after });
     return true;
   }
 
@@ -85,7 +85,7 @@ export class MemberChecks {
    * which whoever decides may not know yet.
    */
   decide(lives: ReadonlyMap<NodeId, string>): boolean {
-    return this.#configs.slice(-2).some((members) => {
+    return this.#configs.slice(-2).some(({ members }) => {
       const voters = [...members].filter(([, { voter }]) => voter);
       const counted = voters.filter(([id, { incarnation }]) => {
         const life = lives.get(id);
@@ -103,8 +103,17 @@ export class MemberChecks {
 
   /** Whether this very life belongs to the cluster. */
   includes(id: NodeId, life: string): boolean {
-    const member = this.known?.get(id);
-    return member !== undefined && (member.incarnation ?? life) === life;
+    return this.includedFrom(this.#folded, id, life);
+  }
+
+  /** Whether it did, as somebody who has applied so far may see it: then, or by what he has not applied yet. */
+  includedFrom(applied: number, id: NodeId, life: string): boolean {
+    return this.#configs.some(({ members }, at) => {
+      const next = this.#configs[at + 1];
+      const member = members.get(id);
+      const over = next !== undefined && next.from <= applied;
+      return !over && member !== undefined && (member.incarnation ?? life) === life;
+    });
   }
 }
 

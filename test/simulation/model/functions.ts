@@ -61,6 +61,12 @@ export const PEER: Readonly<Record<string, Call>> = {
     const members = store.acceptor.cluster.members.map(({ node_id }) => node_id);
     return [{ node_id: node, incarnation, boot_id: bootId, heard: heard.toString(), members }];
   },
+  "peer.introduce": (store, args) => {
+    const { members } = store.acceptor.cluster;
+    const { incarnation } = members.find(({ node_id }) => node_id === args.p_from) ?? {};
+    refuseStranger(store, { ...sender(args), incarnation: incarnation ?? "" });
+    return [{ members: members.map(({ node_id }) => node_id) }];
+  },
   "peer.rehearse": (store, args) => {
     refuseStranger(store, sender(args));
     return [{ said: "serving" }];

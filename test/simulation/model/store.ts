@@ -147,10 +147,11 @@ export class Store implements Service {
   #transact({ name, call, fromPeer }: Parsed, args: Args): Answer {
     const { checks } = this.world;
     const before = this.acceptor.dump();
-    const { members } = this.acceptor.cluster;
+    const { cluster, state } = this.acceptor;
+    const known = { members: cluster.members, applied: Number(state.appliedIndex) };
     try {
       const rows = call(this, args);
-      if (fromPeer) checks.called(this, name, args, rows, members);
+      if (fromPeer) checks.called(this, name, args, rows, known);
       const after = this.acceptor.dump();
       if (after !== before) {
         this.#earlier = [...this.#earlier.slice(-1), before];
