@@ -2,10 +2,11 @@
  * Random faults on a real cluster under load:
  *
  *   npm run chaos -- --minutes N --seed S [--nodes 3|5] [--network namespaces|proxy] [--faults F06,F13] [--without F18]
- *                    [--each] [--json FILE] [--keep]
+ *                    [--each] [--writers N] [--json FILE] [--keep]
  *
  * As root every node is a host of its own, in a network namespace; otherwise links go through a proxy. It says what the
- * host cannot do. Exit 1: a promise was broken. Exit 2: the run proves nothing. `--each` injects each fault once.
+ * host cannot do. Exit 1: a promise was broken. Exit 2: the run proves nothing. `--each` injects each fault once;
+ * `--writers` adds clients of W2 that write as fast as they can.
  */
 import { writeFile } from "node:fs/promises";
 import { monotonicClock } from "../src/clock/clock.ts";
@@ -29,6 +30,7 @@ function options() {
       minutes: { type: "string", default: "5" },
       seed: { type: "string", default: "1" },
       nodes: { type: "string", default: "3" },
+      writers: { type: "string", default: "0" },
       network: { type: "string" },
       faults: { type: "string" },
       without: { type: "string" },
@@ -37,9 +39,9 @@ function options() {
       keep: { type: "boolean", default: false },
     },
   });
-  const number = (name: "minutes" | "seed" | "nodes") => {
+  const number = (name: "minutes" | "seed" | "nodes" | "writers") => {
     const value = Number(values[name]);
-    if (Number.isFinite(value) && value > 0) return value;
+    if (Number.isFinite(value) && (value > 0 || name === "writers")) return value;
     throw new Error(`--${name}: ${values[name]}: expected a number above 0`);
   };
   const { network } = values;
@@ -53,13 +55,14 @@ function options() {
     minutes: number("minutes"),
     seed: number("seed"),
     nodes: number("nodes"),
+    writers: number("writers"),
     only: values.faults?.split(","),
     without: values.without?.split(","),
   };
 }
 
 async function main(): Promise<number> {
-  const { minutes, seed, nodes, network, only, without, each, json, keep } = options();
+  const { minutes, seed, nodes, writers, network, only, without, each, json, keep } = options();
   say((await probeHost()).describe());
   const bed = await openBed({ nodes, seed, ...(network === undefined ? {} : { network }) });
   let files: "keep" | "remove" = "keep";
@@ -69,6 +72,7 @@ async function main(): Promise<number> {
       bed,
       seed,
       minutes,
+      writers,
       each,
       say,
       ...(only === undefined ? {} : { only }),

@@ -23,6 +23,8 @@ export interface ChaosOptions {
   readonly bed: Bed;
   readonly seed: number;
   readonly minutes: number;
+  /** Of W2, beside the two that measure: as fast as they can. */
+  readonly writers?: number;
   /** Ids or parts of names of the faults to choose from; default: all. */
   readonly only?: readonly string[];
   readonly without?: readonly string[];
@@ -72,6 +74,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     ...options,
     load: await startLoad(bed, new Random(`${seed}/lists`), {
       with: ["service", "bank", "readings"],
+      writers: options.writers ?? 0,
     }),
     choose: new Random(`${seed}/choose`),
     chance: new Random(`${seed}/chance`),
@@ -129,7 +132,8 @@ async function oneWindow(run: Run, faults: readonly Fault[]): Promise<void> {
   for (const { fault } of window.injected) run.counts.set(fault, (run.counts.get(fault) ?? 0) + 1);
   expectations(run, window, report);
   const gap = `gap ${report.gapMs} ms, whole after ${(report.convergedMs / 1000).toFixed(1)} s`;
-  const totals = `${load.hasty.acknowledged + load.patient.acknowledged} acknowledged so far`;
+  const acknowledged = load.writers.reduce((sum, writer) => sum + writer.acknowledged, 0);
+  const totals = `${acknowledged} acknowledged so far`;
   say(`   ${gap}, failovers ${report.failovers}; ${totals}`);
 }
 

@@ -21,6 +21,8 @@ export interface Load {
   readonly hasty: Writer;
   /** Waits five seconds, as a client does that would rather know. */
   readonly patient: Writer;
+  /** Both, and more where asked for. */
+  readonly writers: readonly Writer[];
   readonly ledger: Ledger;
   readonly lists: Lists;
   readonly service: Service | undefined;
@@ -58,7 +60,13 @@ export interface Verdict {
 export async function startLoad(
   cluster: ClusterView,
   random: Random,
-  { with: more = [] }: { readonly with?: readonly ("service" | "bank" | "readings")[] } = {},
+  {
+    with: more = [],
+    writers: count = 0,
+  }: {
+    readonly with?: readonly ("service" | "bank" | "readings")[];
+    readonly writers?: number;
+  } = {},
 ): Promise<Load> {
   const table = "written";
   const hosts = cluster.dataUris();
@@ -73,15 +81,19 @@ export async function startLoad(
     connectMs: 1000,
     answerMs: 5000,
   });
+  const others = Array.from({ length: count }, () =>
+    startWriter({ hosts, table, writer: nextWriter(), connectMs: 1000, answerMs: 5000 }),
+  );
   const ledger = await openLedger(cluster);
   const lists = await startLists(hosts, random);
   const service = more.includes("service") ? startService(cluster, random) : undefined;
   const bank = more.includes("bank") ? await startBank(cluster, random) : undefined;
   const readings = more.includes("readings") ? await startReadings(cluster) : undefined;
-  const writers = [hasty, patient];
+  const writers = [hasty, patient, ...others];
   return {
     hasty,
     patient,
+    writers,
     ledger,
     lists,
     service,
