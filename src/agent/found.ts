@@ -44,8 +44,8 @@ async function recordSettings(agent: Agent): Promise<void> {
   const wanted = { upstream: undefined, listen: false, gate: "closed", standbyNames: "" } as const;
   await writeSettings(paths.newDir, settingsFor(agent, wanted, 0n), owner);
   await writeDurable(paths.hbaFile, hbaFor("closed", []), { owner });
-  const { newDir: dataDir, logFile } = paths;
-  const server = await startServer({ binaries, dataDir, owner, logFile });
+  const { newDir: dataDir, logFile, socketDir } = paths;
+  const server = await startServer({ binaries, dataDir, owner, logFile, socketDir });
   await waitReady(server, { clock, limitMs: START_LIMIT_MS });
   await server.stop("fast", START_LIMIT_MS);
 }

@@ -48,8 +48,8 @@ export async function launch(agent: Agent, wanted: Partial<Wanted>): Promise<voi
   const whole: Wanted = { ...aloneWanted(agent), ...wanted };
   await writeWanted(agent, whole);
   await renewLife(agent);
-  const { dataDir, logFile } = paths;
-  const server = await startServer({ binaries, dataDir, owner, logFile });
+  const { dataDir, logFile, socketDir } = paths;
+  const server = await startServer({ binaries, dataDir, owner, logFile, socketDir });
   take(agent, server, whole.listen);
   log.info(
     { event: "data.started", pid: server.pid, ...describeWanted(whole) },

@@ -20,9 +20,14 @@ export interface PidFile {
  * Undefined when there is no file, or it holds no pid yet. Sync: one small file, read on each poll.
  */
 export function readPidFile(dataDir: string): PidFile | undefined {
+  return readLockFile(join(dataDir, "postmaster.pid"));
+}
+
+/** The same of any lock file: the one beside a socket is written alike. */
+export function readLockFile(path: string): PidFile | undefined {
   let text: string;
   try {
-    text = readFileSync(join(dataDir, "postmaster.pid"), "latin1");
+    text = readFileSync(path, "latin1");
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

@@ -4,10 +4,12 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { open, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { type Clock, monotonicClock, waitUntil } from "../clock/clock.ts";
 import type { Binaries } from "./binaries.ts";
+import { namesIn } from "./files.ts";
 import type { Owner } from "./owner.ts";
-import { readPidFile } from "./pid-file.ts";
+import { type PidFile, readLockFile, readPidFile } from "./pid-file.ts";
 import {
   isAlive,
   type ProcessInfo,
@@ -61,6 +63,8 @@ export interface StartOptions {
   readonly owner: Owner | undefined;
   /** Appended to; created when absent. */
   readonly logFile: string;
+  /** Where its sockets are, and nobody else's. */
+  readonly socketDir?: string;
   /**
    * Such as `["-c", "hba_file=…"]`: the command line outranks every file, `postgresql.auto.conf`
    * included.
@@ -80,13 +84,15 @@ const TAIL_BYTES = 2000;
  * `ServerGone`.
  */
 export async function startServer(options: StartOptions): Promise<Server> {
-  const { binaries, dataDir, owner, logFile, args = [] } = options;
+  const { binaries, dataDir, owner, logFile, socketDir, args = [] } = options;
   const log = await open(logFile, "a", 0o600);
   try {
     if (owner !== undefined) await log.chown(owner.uid, owner.gid);
     const { size: logStart } = await log.stat();
     const former = readPidFile(dataDir);
-    if (former !== undefined) await untilReaped(former.pid);
+    const locks = former === undefined ? [] : [former];
+    if (socketDir !== undefined) locks.push(...(await socketLocks(socketDir)));
+    for (const { pid } of locks) await untilReaped(pid);
     const program = binaries.program("postgres");
     // The working directory is how a fence finds the process, even before it has read its own
     // settings.
@@ -107,6 +113,14 @@ export async function startServer(options: StartOptions): Promise<Server> {
   } finally {
     await log.close();
   }
+}
+
+/** They outlive a data directory that was lost with its own lock file. */
+async function socketLocks(socketDir: string): Promise<PidFile[]> {
+  const names = (await namesIn(socketDir)).filter((name) => name.endsWith(".lock"));
+  return names
+    .map((name) => readLockFile(join(socketDir, name)))
+    .filter((lock) => lock !== undefined);
 }
 
 /** A dead postmaster that nobody has reaped yet still holds its lock file: a start would fail (H27). */

@@ -170,7 +170,7 @@ async function fill(
 ): Promise<void> {
   const { unfinished: dataDir, socketDir, logFile } = controlPaths(config);
   const args = ["-c", "listen_addresses="];
-  const server = await startServer({ binaries, dataDir, owner, logFile, args });
+  const server = await startServer({ binaries, dataDir, owner, logFile, socketDir, args });
   try {
     await waitReady(server, { clock, limitMs: READY_LIMIT_MS, signal });
     const db = await connect({

@@ -121,14 +121,14 @@ async function startOnce(
   { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): Promise<ControlStore> {
   const identity = await requireIdentity(config);
-  const { dataDir, logFile } = controlPaths(config);
+  const { dataDir, logFile, socketDir } = controlPaths(config);
   const running = await adoptInPlace(config, binaries, log);
   await writeControlFiles(config, { dataDir, binaries, owner });
   if (running === undefined) {
     await endLeftovers(config, binaries, clock);
     await refuseUnsafeFiles(binaries, dataDir, owner);
   }
-  const server = running ?? (await startServer({ binaries, dataDir, owner, logFile }));
+  const server = running ?? (await startServer({ binaries, dataDir, owner, logFile, socketDir }));
   try {
     await waitReady(server, { clock, limitMs: READY_LIMIT_MS });
     if (server.adopted) server.reload();

@@ -1,8 +1,10 @@
 import { spawn } from "node:child_process";
 import { copyFile } from "node:fs/promises";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { monotonicClock } from "../../src/clock/clock.ts";
+import { makeDirectory } from "../../src/postgres/files.ts";
 import { isAlive, processInfo } from "../../src/postgres/process-tree.ts";
 import { adoptServer, ServerGone, startServer, waitReady } from "../../src/postgres/server.ts";
 import {
@@ -13,7 +15,9 @@ import {
   installed,
   newPlace,
   owner,
+  type Place,
   startReady,
+  workDir,
 } from "./support.ts";
 
 afterAll(cleanUp);
@@ -64,28 +68,52 @@ test("a running server is adopted, and its exit is seen though it is no child", 
   expect(server.alive()).toBe(false);
 });
 
+/** A shell starts the server and becomes a program that never asks after its children; killed, it leaves a zombie. */
+async function unreaped(place: Place) {
+  const script = '"$1" -D "$2" >/dev/null 2>&1 & exec sleep 600';
+  const args = ["-c", script, "sh", place.binaries.program("postgres"), place.dataDir];
+  const user = owner === undefined ? {} : { uid: owner.uid, gid: owner.gid };
+  const parent = spawn("sh", args, { cwd: place.dataDir, stdio: "ignore", ...user });
+  const adopted = await eventually("the server is there", async () => {
+    const found = await adoptServer(place);
+    return found?.status() === "ready" ? found : undefined;
+  });
+  process.kill(adopted.pid, "SIGKILL");
+  await adopted.exited;
+  expect(processInfo(adopted.pid)?.state).toBe("Z");
+  return { parent, adopted };
+}
+
 test.runIf(process.platform === "linux")(
   "H27: an adopted server that nobody reaps is gone, and a start waits for its reaping",
   async () => {
     const place = await newPlace(installed);
-    // A shell starts the server and becomes a program that never asks after its children.
-    const script = '"$1" -D "$2" >/dev/null 2>&1 & exec sleep 600';
-    const args = ["-c", script, "sh", place.binaries.program("postgres"), place.dataDir];
-    const user = owner === undefined ? {} : { uid: owner.uid, gid: owner.gid };
-    const parent = spawn("sh", args, { cwd: place.dataDir, stdio: "ignore", ...user });
-    const adopted = await eventually("the server is there", async () => {
-      const found = await adoptServer(place);
-      return found?.status() === "ready" ? found : undefined;
-    });
-    process.kill(adopted.pid, "SIGKILL");
-    await adopted.exited;
-    expect(processInfo(adopted.pid)?.state).toBe("Z");
+    const { parent, adopted } = await unreaped(place);
     expect(adopted.status()).toBe("gone");
 
     const starting = startServer(place);
     parent.kill("SIGKILL");
     const server = await starting;
     expect(await waitReady(server, { clock, limitMs: 15_000 })).toBe("ready");
+  },
+);
+
+test.runIf(process.platform === "linux")(
+  "H27: so does the start of another data directory in its place: the socket's lock outlives the lost one",
+  async () => {
+    const socketDir = join(workDir, "sockets");
+    await makeDirectory(socketDir, { owner });
+    const sockets = { unix_socket_directories: socketDir };
+    const first = await newPlace(installed, sockets);
+    const second = await newPlace(installed, { ...sockets, port: first.port });
+    const { parent } = await unreaped(first);
+
+    const starting = startServer({ ...second, socketDir });
+    await clock.sleep(100);
+    parent.kill("SIGKILL");
+    const server = await starting;
+    expect(await waitReady(server, { clock, limitMs: 15_000 })).toBe("ready");
+    await server.stop("immediate", 10_000);
   },
 );
 
