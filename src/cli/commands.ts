@@ -66,3 +66,6 @@ try {
   if (error instanceof UsageError) process.stderr.write("pg-replica: --help says what there is\n");
   process.exitCode = error instanceof UsageError ? 2 : 1;
 }
+// A connection whose other side answers nothing would keep a worker that has ended here for a quarter of an hour: its
+// successor could not begin, and `stop` would give up.
+process.exit();

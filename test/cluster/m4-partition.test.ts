@@ -1,6 +1,7 @@
 /** m4-partition: the primary's control traffic is cut, its data port stays open. Its lease ends, and it with it. */
 import type pg from "pg";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { monotonicClock } from "../../src/clock/clock.ts";
 import { type Bed, openBed } from "../support/bed/bed.ts";
 import type { Block, Cut } from "../support/bed/links.ts";
 import { expectWithin } from "../support/fixture.ts";
@@ -32,6 +33,9 @@ function into(primary: number, others: readonly number[]): Cut[] {
 function outOf(primary: number, others: readonly number[]): Cut[] {
   return others.map((other) => ({ from: primary, to: other, port: "control", how: "drop" }));
 }
+
+/** What a worker's parts may take to end: more than its own waits, far less than TCP's. */
+const END_MS = 5000;
 
 let turn = 0;
 
@@ -81,3 +85,26 @@ test.each(Object.keys(WAYS))(
     }
   },
 );
+
+test("a worker that is told to end does so, though nobody answers its farewells", async () => {
+  const { primary, standbys } = await untilHealthy(bed);
+  const [node = 0] = standbys;
+  const cut = await bed.network.cut(
+    standbys.flatMap((other): Cut[] => [
+      { from: other, to: primary, how: "drop" },
+      { from: primary, to: other, how: "drop" },
+    ]),
+  );
+  try {
+    // Every connection to the primary has something under way by now that nobody acknowledges.
+    await monotonicClock.sleep(300);
+    const lag = watchLag();
+    const at = performance.now();
+    await bed.keeper(node).end();
+    expectWithin("the worker ended in", performance.now() - at, END_MS, lag.stop());
+  } finally {
+    await cut.lift();
+    bed.keeper(node).start();
+  }
+  await untilHealthy(bed, 90_000);
+});

@@ -10,10 +10,13 @@ async function restartNode(bed: Bed, id: number): Promise<void> {
   bed.keeper(id).hold();
   const [program = "", ...args] = [...bed.network.enter(id), process.execPath, CLI];
   const stop = [...args, "stop", "--config", bed.configOf(id)];
-  const { exitCode, stdout, stderr } = await run(program, stop, { limitMs: 90_000 });
-  if (exitCode !== 0) throw new Error(`stop of node ${id}: exit ${exitCode}\n${stdout}${stderr}`);
-  await bed.keeper(id).end();
-  bed.keeper(id).start();
+  try {
+    const { exitCode, stdout, stderr } = await run(program, stop, { limitMs: 90_000 });
+    if (exitCode !== 0) throw new Error(`stop of node ${id}: exit ${exitCode}\n${stdout}${stderr}`);
+    await bed.keeper(id).end();
+  } finally {
+    bed.keeper(id).start();
+  }
   await untilHealthy(bed, 120_000);
 }
 
