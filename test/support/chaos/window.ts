@@ -63,9 +63,8 @@ export async function faultWindow(
   const from = monotonicClock.now();
   const injected: InjectedFault[] = [];
   const inapplicable: string[] = [];
-  const toHeal: Injected[] = [];
-  const holdMs =
-    lastsMs ?? Math.max(...faults.map(({ lasts: [low, high] }) => random.int(low, high)));
+  const brokenOff = new AbortController();
+  const ends: Promise<void>[] = [];
   try {
     for (const fault of faults) {
       const one = await fault.inject(scene).catch((error: Error) => {
@@ -75,14 +74,20 @@ export async function faultWindow(
         return undefined;
       });
       if (one === undefined) continue;
-      toHeal.push(one);
-      const proof = await one.proof();
+      const proof = await proved(one);
       say(`${fault.id} ${one.what}: ${proof}`);
       injected.push({ fault, what: one.what, proof });
+      const lasts = lastsMs ?? random.int(...fault.lasts);
+      const answered = fault.failover === "must" && faults.length === 1 ? load : undefined;
+      const end = untilHealed(one, lasts, answered, brokenOff.signal);
+      end.catch(() => brokenOff.abort());
+      ends.push(end);
     }
-    await hold(faults, load, from, holdMs);
+  } catch (error) {
+    brokenOff.abort();
+    throw error;
   } finally {
-    for (const one of random.shuffled(toHeal)) await one.heal();
+    await Promise.all(ends);
   }
   const healed = monotonicClock.now();
   const after = await untilHealthy(bed, NEVER_MS);
@@ -104,16 +109,27 @@ export async function faultWindow(
   };
 }
 
-/** Until the time is over; and where writes must go on during the fault, until they do. */
-async function hold(
-  faults: readonly Fault[],
-  load: Load,
-  from: number,
-  holdMs: number,
-): Promise<void> {
-  const [fault] = faults;
-  if (fault?.failover === "must" && faults.length === 1) {
-    await load.hasty.nextAckOverNewConnection(from, WRITE_MS);
+/** The proof of its effect; without one it is undone at once. */
+async function proved(one: Injected): Promise<string> {
+  try {
+    return await one.proof();
+  } catch (error) {
+    await one.heal();
+    throw error;
   }
-  await monotonicClock.sleep(Math.max(0, holdMs - (monotonicClock.now() - from)));
+}
+
+/** Each fault lasts as long as it says, however long the next one takes to inject; and until writes go on, if they must. */
+async function untilHealed(
+  one: Injected,
+  lastsMs: number,
+  answered: Load | undefined,
+  brokenOff: AbortSignal,
+): Promise<void> {
+  try {
+    await answered?.hasty.nextAckOverNewConnection(one.at, WRITE_MS);
+    await monotonicClock.sleep(one.at + lastsMs - monotonicClock.now(), brokenOff);
+  } finally {
+    await one.heal();
+  }
 }
