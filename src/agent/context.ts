@@ -37,8 +37,6 @@ export interface Paths {
   readonly joining: string;
   /** Where this node's logical slots come from, and since when nothing they need was taken away. */
   readonly slots: string;
-  /** The last numbers of the data directory's life: one that holds another is an older copy. */
-  readonly life: string;
   /** Which cluster's data this is: written when it was founded or copied by us. */
   readonly identity: string;
   /** An initdb of ours that is not yet the cluster's. */
@@ -155,6 +153,8 @@ export interface State {
   activity: "rewinding" | "cloning" | "starting" | "stopping" | undefined;
   /** An old copy is being removed; the next one waits for that. */
   sweeping: Promise<void> | undefined;
+  /** What the data directory's number may be, once the store was asked. */
+  life: readonly string[] | undefined;
   systemIdentifier: string | undefined;
   problem: string | undefined;
 }
@@ -233,7 +233,6 @@ export function pathsOf(config: Config, data: DataConfig): Paths {
     marker: `${data.dir}.marker`,
     joining: `${data.dir}.joining`,
     slots: `${data.dir}.slots`,
-    life: `${data.dir}.life`,
     identity: join(config.dir, "data.json"),
     founding: join(config.dir, "founding.json"),
     socketDir: join(config.dir, "run", "data"),
@@ -282,6 +281,7 @@ export function freshState(): State {
     disk: undefined,
     activity: undefined,
     sweeping: undefined,
+    life: undefined,
     systemIdentifier: undefined,
     problem: undefined,
   };

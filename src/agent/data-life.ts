@@ -2,8 +2,9 @@
  * Whether the data directory is the one that was here last, or an older copy of it that was put back (H56, F34).
  *
  * An older copy looks healthy, and has forgotten WAL whose commits this node had confirmed: its report would be too
- * low. So the directory holds a number that changes at each start and every minute, and a file beside it the last
- * two. Both are durable, the outer one first, so that a crash leaves them in agreement.
+ * low. So the directory holds a number that changes at each start and every minute, and the control store, which lies
+ * on another volume, knows it. Both are durable: the store is told of the next number before the directory holds it,
+ * and of the end of the last one after, so that a crash leaves them in agreement.
  */
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -13,22 +14,30 @@ import type { Agent } from "./context.ts";
 
 const INSIDE = "pgreplica.life";
 
-export async function renewLife({ paths, owner }: Pick<Agent, "paths" | "owner">): Promise<void> {
-  const [last] = await knownLives(paths.life);
+type Place = Pick<Agent, "paths" | "owner" | "store" | "state">;
+
+export async function renewLife(agent: Place): Promise<void> {
+  const { paths, owner } = agent;
   const next = randomUUID();
-  const both = last === undefined ? [next] : [next, last];
-  await writeDurable(paths.life, `${both.join("\n")}\n`, { owner });
+  await remember(agent, [next, await numberInside(agent)]);
   await writeDurable(join(paths.dataDir, INSIDE), `${next}\n`, { owner });
+  await remember(agent, [next]);
 }
 
-/** Nothing is known before the first start: then any directory will do. */
-export async function isOlderCopy({ paths }: Pick<Agent, "paths">): Promise<boolean> {
-  const known = await knownLives(paths.life);
-  const [inside] = await knownLives(join(paths.dataDir, INSIDE));
-  return known.length > 0 && (inside === undefined || !known.includes(inside));
+/** Nothing is known before the first start, or in a store that was made anew: then any directory will do. */
+export async function isOlderCopy(agent: Place): Promise<boolean> {
+  const { state, store } = agent;
+  state.life ??= await store.dataLife();
+  return state.life.length > 0 && !state.life.includes(await numberInside(agent));
 }
 
-async function knownLives(path: string): Promise<string[]> {
-  if (!(await exists(path))) return [];
-  return (await readFile(path, "utf8")).split("\n").filter((line) => line !== "");
+async function remember({ store, state }: Place, numbers: readonly string[]): Promise<void> {
+  await store.setDataLife(numbers);
+  state.life = numbers;
+}
+
+/** Empty where there is none. */
+async function numberInside({ paths }: Place): Promise<string> {
+  const path = join(paths.dataDir, INSIDE);
+  return (await exists(path)) ? (await readFile(path, "utf8")).trim() : "";
 }

@@ -33,12 +33,13 @@ export async function classify(agent: Agent): Promise<Disk> {
   const joining = await readJoining(agent);
   if (joining !== undefined) {
     const systemIdentifier = view.system_identifier ?? undefined;
+    if (await isOlderCopy(agent)) return { kind: "older", systemIdentifier };
     if (joining.epoch === view.epoch) return { kind: "joining", systemIdentifier };
     // Meant for another primary than today's: without that one nobody knows where rewound data stand.
     if (joining.by === "rewind") {
       return { kind: "marked", systemIdentifier, nothingFrom: joining.epoch };
     }
-    return { kind: (await isOlderCopy(agent)) ? "older" : "whole", systemIdentifier };
+    return { kind: "whole", systemIdentifier };
   }
   if (!names.includes("PG_VERSION")) {
     return foreign(`${paths.dataDir} holds files that are no PostgreSQL data directory`);

@@ -15,6 +15,7 @@ import {
 } from "../postgres/pg-rewind.ts";
 import { putStandbySignal, readSettings } from "../postgres/settings.ts";
 import { type Agent, type Order, recheck } from "./context.ts";
+import { renewLife } from "./data-life.ts";
 import { putJoining, putMarker } from "./notes.ts";
 import { noteProgress } from "./progress.ts";
 import { stopServer } from "./servers.ts";
@@ -159,6 +160,7 @@ async function rewindNow(
     await prepareFiles(agent);
     await writeWanted(agent, aloneWanted(agent));
     await putStandbySignal(paths.dataDir, owner);
+    await renewLife(agent); // the primary's number came with its files
     await store.follow(order.epoch);
     await putJoining(agent, { epoch: order.epoch, by: "rewind" });
     state.rejoin = undefined;

@@ -23,6 +23,9 @@ export interface NodeStore {
     readonly reason: string;
     readonly detail?: unknown;
   }): Promise<void>;
+  /** Numbers that the data directory may hold; none: any directory will do. */
+  dataLife(): Promise<readonly string[]>;
+  setDataLife(numbers: readonly string[]): Promise<void>;
   setProgress(progress: node.Progress): Promise<void>;
   clearProgress(): Promise<void>;
 }
@@ -37,6 +40,8 @@ export function nodeStore(db: Queryable): NodeStore {
     recall: (epoch) => node.recall(db, epoch),
     handOverDone: (epoch, outcome) => node.handOverDone(db, epoch, outcome),
     noteAct: (act) => node.noteAct(db, act),
+    dataLife: () => node.dataLife(db),
+    setDataLife: (numbers) => node.setDataLife(db, numbers),
     setProgress: (progress) => node.setProgress(db, progress),
     clearProgress: () => node.clearProgress(db),
   };

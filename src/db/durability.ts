@@ -32,6 +32,7 @@ const DURABLE = [
   "node.identity",
   "node.pledge",
   "node.followed",
+  "node.data_life",
 ];
 
 const Problem = z.object({ problem: z.string() });

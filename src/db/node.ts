@@ -146,6 +146,19 @@ export function handOverDone(
   });
 }
 
+const DataLife = z.object({ known: z.array(z.string()) });
+
+/** The numbers that this node's data directory may hold (H56). */
+export async function dataLife(db: Queryable): Promise<readonly string[]> {
+  const { known } = await callOne(db, DataLife, { text: "select node.data_life() as known" });
+  return known;
+}
+
+/** They are these from now on. */
+export function setDataLife(db: Queryable, numbers: readonly string[]): Promise<void> {
+  return run(db, { text: "select node.set_data_life(p_known => $1)", values: [numbers] });
+}
+
 /** An act of this node, to become an event of the cluster once there is a leader. */
 export function noteAct(
   db: Queryable,
@@ -330,6 +343,8 @@ const Upkeep = z.object({
   data_is_open: z.boolean(),
   /** Whether the control store has an apply handler that could be called. */
   handled: z.boolean(),
+  /** How often a page was read that is not what was written, since the store was made. */
+  damaged_pages: z.number(),
   /** Who is a member, and who was one, as far as this store has applied. */
   present: z.array(z.int()),
   former: z.array(z.int()),
@@ -343,6 +358,8 @@ export function upkeep(db: Queryable): Promise<Upkeep> {
     text: `select (extract(epoch from pg_catalog.pg_conf_load_time()) * 1000)::float8 as config_loaded_at,
                   node.data_is_open() as data_is_open,
                   exists (select from pgreplica.handler_state()) as handled,
+                  (select coalesce(sum(d.checksum_failures), 0) from pg_catalog.pg_stat_database as d)::float8
+                    as damaged_pages,
                   array(select m.node_id from cluster.member as m order by 1) as present,
                   array(select f.node_id from cluster.former_member as f order by 1) as former`,
   });

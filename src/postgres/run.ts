@@ -1,6 +1,7 @@
 /** Run a program to its end: with a limit, a way out, and the tail of what it complained about. */
 import { type SpawnOptions, spawn } from "node:child_process";
 import type { Owner } from "./owner.ts";
+import { NICE, putNice } from "./priority.ts";
 
 export interface RunOptions {
   readonly owner?: Owner | undefined;
@@ -78,6 +79,7 @@ function execute(
   return new Promise((resolve) => {
     const said = { stdout: "", stderr: "" };
     const child = spawn(path, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
+    if (child.pid !== undefined) putNice(child.pid, NICE.others);
     for (const name of ["stdout", "stderr"] as const) {
       child[name]?.setEncoding("utf8").on("data", (text: string) => {
         said[name] += text;

@@ -10,6 +10,7 @@ import type { Binaries } from "./binaries.ts";
 import { namesIn } from "./files.ts";
 import type { Owner } from "./owner.ts";
 import { type PidFile, readLockFile, readPidFile } from "./pid-file.ts";
+import { NICE, putNice } from "./priority.ts";
 import {
   isAlive,
   type ProcessInfo,
@@ -70,6 +71,8 @@ export interface StartOptions {
    * included.
    */
   readonly args?: readonly string[];
+  /** Default: that of others. */
+  readonly nice?: number;
 }
 
 const STOP_SIGNALS = { smart: "SIGTERM", fast: "SIGINT", immediate: "SIGQUIT" } as const;
@@ -84,7 +87,7 @@ const TAIL_BYTES = 2000;
  * `ServerGone`.
  */
 export async function startServer(options: StartOptions): Promise<Server> {
-  const { binaries, dataDir, owner, logFile, socketDir, args = [] } = options;
+  const { binaries, dataDir, owner, logFile, socketDir, args = [], nice = NICE.others } = options;
   const log = await open(logFile, "a", 0o600);
   try {
     if (owner !== undefined) await log.chown(owner.uid, owner.gid);
@@ -105,6 +108,7 @@ export async function startServer(options: StartOptions): Promise<Server> {
     });
     const exited = exitOf(child);
     const pid = await pidOf(child, program);
+    putNice(pid, nice);
     child.unref();
     const startTicks = processInfo(pid)?.startTicks ?? "";
     const tail = () => tailOf(logFile, logStart);

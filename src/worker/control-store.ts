@@ -22,6 +22,7 @@ import type { Binaries } from "../postgres/binaries.ts";
 import { fence } from "../postgres/fence.ts";
 import { exists, isEmpty, removeTree, syncDirectory } from "../postgres/files.ts";
 import type { Owner } from "../postgres/owner.ts";
+import { NICE } from "../postgres/priority.ts";
 import { runProgram } from "../postgres/run.ts";
 import { adoptServer, type Server, startServer, waitReady } from "../postgres/server.ts";
 import { listensAt } from "../postgres/settings.ts";
@@ -31,6 +32,7 @@ import { controlPaths, writeControlFiles } from "./control-settings.ts";
 export { createControlStore } from "./control-init.ts";
 
 import { recreateControlStore } from "./control-init.ts";
+import { damageIn } from "./damage.ts";
 import { behindMark, readMark, removeMark } from "./life-mark.ts";
 import { admitMembers } from "./logins.ts";
 
@@ -64,31 +66,31 @@ export function ownControlStore(
 }
 
 /**
- * Start this node's control store as `startOnce` does. One that is lost, or an older copy of itself, is made anew
- * first: as another life, without a voice until the log gives it one (H56).
+ * Start this node's control store as `startOnce` does. One that is lost, damaged (so it was found to be if `damage` says
+ * how) or an older copy of itself is made anew first: as another life, without a voice until the log gives it one (H56).
  */
 export async function startControlStore(
   config: Config,
   binaries: Binaries,
   owner: Owner | undefined,
-  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  { clock, log, damage }: { readonly clock: Clock; readonly log: Log; readonly damage?: string },
 ): Promise<ControlStore> {
-  if (await isLost(config)) {
-    log.error({ event: "control.reborn" }, "the control store is lost: it is made anew");
-    await removeMark(config);
-    await recreateControlStore(config, binaries, owner, { clock });
-  }
   const start = () => startOnce(config, binaries, owner, { clock, log });
-  try {
-    return await withRoom(config, log, start);
-  } catch (error) {
-    if (!(error instanceof OlderCopy)) throw error;
-    log.error({ event: "control.reborn" }, `${error.message}: it is made anew`);
-    await removeMark(config);
-    await moveAside(config.control.dir);
-    await recreateControlStore(config, binaries, owner, { clock });
-    return start();
+  const lost = await isLost(config);
+  let unfit = lost ? "the control store is lost" : damage;
+  if (unfit === undefined) {
+    try {
+      return await withRoom(config, log, start);
+    } catch (error) {
+      unfit = error instanceof OlderCopy ? error.message : damageIn(error);
+      if (unfit === undefined) throw error;
+    }
   }
+  log.error({ event: "control.reborn" }, `${config.control.dir}: ${unfit}: it is made anew`);
+  await removeMark(config);
+  if (!lost) await moveAside(config.control.dir);
+  await recreateControlStore(config, binaries, owner, { clock });
+  return start();
 }
 
 /** An earlier life is on record, and nothing is left of its store. */
@@ -128,14 +130,17 @@ async function startOnce(
     await endLeftovers(config, binaries, clock);
     await refuseUnsafeFiles(binaries, dataDir, owner);
   }
-  const server = running ?? (await startServer({ binaries, dataDir, owner, logFile, socketDir }));
+  const server =
+    running ??
+    (await startServer({ binaries, dataDir, owner, logFile, socketDir, nice: NICE.control }));
   try {
     await waitReady(server, { clock, limitMs: READY_LIMIT_MS });
     if (server.adopted) server.reload();
     await makeReady(config, identity, { compare: server.adopted ? "record" : "catalog", log });
   } catch (error) {
     // An unsafe store must not answer its peers; one that somebody else started may run on otherwise.
-    const mute = error instanceof UnsafeStore || error instanceof OlderCopy;
+    const mute =
+      error instanceof UnsafeStore || error instanceof OlderCopy || damageIn(error) !== undefined;
     if (!server.adopted || mute) await stopIfAlive(server);
     throw error;
   }
@@ -241,7 +246,7 @@ async function makeReady(
     await verifyPersistence(db);
     await requireSameLife(db, identity);
     const behind = behindMark(identity.incarnation, await promisesOf(db), await readMark(config));
-    if (behind !== undefined) throw new OlderCopy(`${config.control.dir}: ${behind}`);
+    if (behind !== undefined) throw new OlderCopy(behind);
     await putAddress(db, config);
     await admitMembers(db, config, await upkeep(db), identity.introduced);
     await putSuperuser(db, config);

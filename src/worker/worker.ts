@@ -30,7 +30,13 @@ import { applyHandlers } from "./apply-handlers.ts";
 import { attend } from "./attend.ts";
 import { keepBallast } from "./ballast.ts";
 import { keepLogBounded } from "./compact.ts";
-import { type ControlStore, ownControlStore, startControlStore } from "./control-store.ts";
+import {
+  type ControlStore,
+  ownControlStore,
+  startControlStore,
+  stopControlStore,
+} from "./control-store.ts";
+import { untilDamaged } from "./damage.ts";
 import { forward } from "./forward.ts";
 import { keepMark } from "./life-mark.ts";
 import { type LogService, logService } from "./log-service.ts";
@@ -285,20 +291,28 @@ async function keepControlStore(
 ): Promise<void> {
   const { config, binaries, owner, clock, log } = parts;
   const otherLife = new AbortController();
+  const end = AbortSignal.any([signal, otherLife.signal]);
   let { server } = control;
-  await keepRunning(
-    "control store",
-    { clock, log, signal: AbortSignal.any([signal, otherLife.signal]) },
-    {
-      ended: () => server.exited,
-      start: async () => {
-        log.warn({ event: "control.gone" }, "the control store has ended");
-        const started = await startControlStore(config, binaries, owner, { clock, log });
-        ({ server } = started);
-        if (started.identity.incarnation !== parts.me.incarnation) otherLife.abort();
-      },
-    },
-  );
+  let damage: string | undefined;
+  const restart = async () => {
+    log.warn({ event: "control.gone" }, "the control store has ended");
+    const how = damage === undefined ? { clock, log } : { clock, log, damage };
+    const started = await startControlStore(config, binaries, owner, how);
+    ({ server } = started);
+    if (started.identity.incarnation !== parts.me.incarnation) otherLife.abort();
+  };
+  const condemn = async () => {
+    damage = await untilDamaged({ ...parts, signal: end });
+    if (damage !== undefined) await stopControlStore({ server });
+  };
+  await Promise.all([
+    keepRunning(
+      "control store",
+      { clock, log, signal: end },
+      { ended: () => server.exited, start: restart },
+    ),
+    condemn(),
+  ]);
   if (otherLife.signal.aborted) {
     throw new Error("the control store was made anew: the worker begins again with it");
   }

@@ -42,6 +42,7 @@ export interface Kept {
   readonly handed: { epoch: bigint; shutdownLsn?: Lsn; problem?: string }[];
   readonly rows: Readonly<Record<string, unknown>>[];
   readonly acts: { event: string; reason: string }[];
+  dataLife: readonly string[];
 }
 
 export interface Node {
@@ -189,6 +190,7 @@ function openNode(o: {
     handed: [],
     rows: [],
     acts: [],
+    dataLife: [],
   };
   const { binaries, owner, config, log } = o;
   const agent = createAgent({
@@ -251,6 +253,10 @@ function storeOn(kept: Kept): NodeStore {
       kept.view = { ...kept.view, handed_over: true };
     },
     noteAct: async (act) => void kept.acts.push(act),
+    dataLife: async () => kept.dataLife,
+    setDataLife: async (numbers) => {
+      kept.dataLife = numbers;
+    },
     setProgress: async () => undefined,
     clearProgress: async () => undefined,
   };

@@ -1,15 +1,17 @@
 /** Workers come and go without a failover; a data server started by anyone comes up read-only. */
 
 import { readFile } from "node:fs/promises";
+import { getPriority } from "node:os";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { monotonicClock } from "../../src/clock/clock.ts";
 import { TIMING_PRESETS } from "../../src/config/schema.ts";
+import { NICE } from "../../src/postgres/priority.ts";
 import { postmasterOf } from "../support/cluster.ts";
 import { expectWithin, useCluster } from "../support/fixture.ts";
 import { onPrimary, untilHealthy } from "../support/health.ts";
 import { watchLag } from "../support/lag.ts";
-import { allProcesses, readProcess, signalAtOnce } from "../support/processes.ts";
+import { allProcesses, readProcess, signalAtOnce, withDescendants } from "../support/processes.ts";
 import { mustRun, needProgram } from "../support/programs.ts";
 import { nextWriter } from "../support/round.ts";
 import { open, rows, value, writesThatPass } from "../support/sql.ts";
@@ -28,6 +30,19 @@ const deadmenOf = (id: number) =>
       command.includes(`deadman.sh ${dirname(cluster().node(id).data.dir)}/`),
     )
     .map(({ pid, startTicks }) => ({ pid, startTicks }));
+
+test("where it may, the control plane goes before what waits for it, and never the data server", () => {
+  const { worker, control, data } = cluster().node(1);
+  if (worker.pid === null || control.pid === null || data.pid === null) throw new Error("not up");
+  const niceOfWorker = getPriority(worker.pid);
+  const privileged = process.getuid?.() === 0;
+  expect(niceOfWorker).toBe(privileged ? NICE.worker : NICE.others);
+  for (const { pid } of deadmenOf(1)) expect(getPriority(pid)).toBe(niceOfWorker);
+  const nices = (pid: number) =>
+    withDescendants(allProcesses(), [pid]).map((one) => getPriority(one.pid));
+  expect(new Set(nices(control.pid))).toEqual(new Set([privileged ? NICE.control : NICE.others]));
+  expect(new Set(nices(data.pid))).toEqual(new Set([NICE.others]));
+});
 
 /** End it, and wait until its successor is at work; milliseconds in between. */
 async function restartWorker(id: number, signal: "SIGKILL" | "SIGTERM"): Promise<number> {

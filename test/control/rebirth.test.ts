@@ -1,5 +1,6 @@
 /** A control store that is lost, or an older copy of itself, is another life: it has no voice until the log says so. */
 import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { monotonicClock } from "../../src/clock/clock.ts";
 import { readIdentity } from "../../src/config/identity.ts";
@@ -10,7 +11,10 @@ import * as peer from "../../src/db/peer.ts";
 import { type Entry, markSilent, sample } from "../../src/db/raft.ts";
 import { silentLog } from "../../src/log/logger.ts";
 import { ownControlStore } from "../../src/worker/control-store.ts";
+import { untilDamaged } from "../../src/worker/damage.ts";
 import { keepMark, readMark } from "../../src/worker/life-mark.ts";
+import { sharedUpkeep } from "../../src/worker/upkeep.ts";
+import { flipByte } from "../support/flip-byte.ts";
 import { mustRun } from "../support/programs.ts";
 import { until } from "../support/until.ts";
 import { type TestNode, testNode } from "./node.ts";
@@ -164,3 +168,47 @@ test("an older copy of the store is put back: the mark beside the data shows it"
   await node.start();
   expect((await identity()).incarnation).toBe(now);
 }, 90_000);
+
+/** One byte of a table's first page, in its rows, is another one from now on. The store does not run. */
+async function flipByteOf(table: string): Promise<void> {
+  await node.start();
+  const path = await withStore(async (db) => {
+    await db.query("checkpoint");
+    const { rows } = await db.query("select pg_relation_filepath($1::regclass) as path", [table]);
+    return join(node.config.control.dir, rows[0].path);
+  });
+  await node.stop();
+  await flipByte(path, 8000);
+}
+
+test("a store that cannot be read at its start is another life (H57)", async () => {
+  const { incarnation } = await identity();
+  await flipByteOf("node.identity");
+  await node.start();
+  expect((await identity()).incarnation).not.toBe(incarnation);
+  expect(await vote()).toBe("learner");
+}, 60_000);
+
+test("a damaged page that is met later condemns the store, and one that was met before does not", async () => {
+  await node.start();
+  await append(9n, [["noop", { node_id: 2 }]]);
+  await node.stop();
+  await flipByteOf("raft.log");
+  await node.start();
+  const store = await connect(ownControlStore(node.config, "test"));
+  const end = new AbortController();
+  const parts = { ask: sharedUpkeep(store), clock: monotonicClock, log: silentLog };
+  try {
+    const met = untilDamaged({ ...parts, signal: end.signal });
+    await parts.ask();
+    await expect(store.query("select * from raft.log")).rejects.toMatchObject({ code: "XX001" });
+    expect(await met).toMatch(/damaged pages/);
+    const again = untilDamaged({ ...parts, signal: end.signal });
+    await monotonicClock.sleep(1500);
+    end.abort();
+    expect(await again).toBeUndefined();
+  } finally {
+    end.abort();
+    await store.end();
+  }
+}, 60_000);

@@ -102,7 +102,7 @@ export class Cluster implements World {
       ...(first ? {} : { newcomer: incarnation }),
     };
     const acceptor = new Acceptor(identity, this.#founders.map(memberRow), "off", this.#mode);
-    return { acceptor, incarnation, kept: { beats: 0, acts: [] } };
+    return { acceptor, incarnation, kept: { beats: 0, acts: [], dataLife: [] } };
   }
 
   /** Another life of a node, which is dead: its control store is lost, and its data too unless they are kept. */

@@ -351,6 +351,11 @@ export const OWN: Readonly<Record<string, Call>> = {
     store.notify("handed_over");
     return [{ hand_over_done: "" }];
   },
+  "node.data_life": ({ seen }) => [{ known: seen.dataLife }],
+  "node.set_data_life": ({ seen }, args) => {
+    seen.dataLife = args.p_known as string[];
+    return [{ set_data_life: "" }];
+  },
   "node.note_act": (store, args) => {
     const detail = JSON.parse(String(args.p_detail));
     store.seen.note({ event: String(args.p_event), reason: String(args.p_reason), detail });

@@ -1,6 +1,6 @@
 /**
  * What one node has seen of every member, and its acts that are not events yet: node.observed, node.progress,
- * node.act.
+ * node.act, node.data_life.
  */
 import type { Row } from "./network.ts";
 import type { Store } from "./store.ts";
@@ -15,6 +15,7 @@ interface ObservedRow {
 export interface Kept {
   beats: number;
   acts: { key: string; since: string; event: string; reason: string; detail: unknown }[];
+  dataLife: readonly string[];
 }
 
 const DEFAULTS = {
@@ -43,6 +44,14 @@ export class Seen {
   constructor(store: Store, kept: Kept) {
     this.#store = store;
     this.#kept = kept;
+  }
+
+  /** node.data_life. */
+  get dataLife(): readonly string[] {
+    return this.#kept.dataLife;
+  }
+  set dataLife(known: readonly string[]) {
+    this.#kept.dataLife = known;
   }
 
   rows(): readonly ObservedRow[] {

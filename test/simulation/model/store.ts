@@ -31,6 +31,7 @@ const DURABLE = new Set([
   "raft.compact",
   "node.follow",
   "node.note_act",
+  "node.set_data_life",
 ]);
 
 const parsed = new Map<string, Parsed>();

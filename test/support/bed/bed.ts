@@ -64,6 +64,10 @@ const PASSWORD = randomBytes(12).toString("hex");
 const CONTROL_MB = 128;
 const DATA_MB = 1024;
 const RESTART_MS = 200;
+/** Lets a fault block a worker's event loop. */
+const BLOCK_LOOP = `--import=${new URL("block-loop.mjs", import.meta.url)}`;
+/** Archives nothing, and is asked to: a fault makes it fail. */
+const ARCHIVE = { archive_mode: "on", archive_command: "true" };
 
 /** Start it and wait until it is healthy; throws with the place of the logs otherwise. */
 export async function openBed(options: BedOptions = {}): Promise<Bed> {
@@ -242,7 +246,7 @@ class RunningBed implements Bed {
         config: this.configOf(id),
         log: join(folder, "log", "worker.log"),
         enter: this.network.enter(id),
-        env: this.place.env ?? {},
+        env: { NODE_OPTIONS: BLOCK_LOOP, ...this.place.env },
         restartMs: RESTART_MS,
       }),
     );
@@ -277,7 +281,7 @@ class RunningBed implements Bed {
     return {
       cluster: "bed",
       node: { id, name: `node${id}` },
-      data: { ...server("data"), settings },
+      data: { ...server("data"), settings: { ...ARCHIVE, ...settings } },
       control: server("control"),
       peers: this.ids.map((peer) => ({
         id: peer,

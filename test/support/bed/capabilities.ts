@@ -15,6 +15,7 @@ export const CAPABILITIES = [
   "strace",
   "libfaketime",
   "cgroup cpu",
+  "cgroup memory",
   "tc netem",
   "device mapper",
   "watchdog",
@@ -32,6 +33,7 @@ export interface Host {
 
 export const FREEZER = "/sys/fs/cgroup/freezer";
 export const CPU = "/sys/fs/cgroup/cpu";
+export const MEMORY = "/sys/fs/cgroup/memory";
 
 type Try = () => Promise<string | undefined> | string | undefined;
 
@@ -81,6 +83,8 @@ const TRIES: Readonly<Record<Capability, Try>> = {
   libfaketime: async () =>
     (await fakeTimeLibrary()) === undefined ? needed("libfaketime") : undefined,
   "cgroup cpu": () => (existsSync(`${CPU}/cpu.cfs_quota_us`) ? undefined : `no ${CPU}`),
+  "cgroup memory": () =>
+    existsSync(`${MEMORY}/memory.limit_in_bytes`) ? undefined : `no ${MEMORY}`,
   "tc netem": () =>
     works(
       ["ip", "netns", "exec", scratch, "ip", "link", "set", "lo", "up"],
@@ -97,6 +101,7 @@ const AFTER: Partial<Record<Capability, Capability>> = {
   "loop volumes": "root",
   freezer: "root",
   "cgroup cpu": "root",
+  "cgroup memory": "root",
   "tc netem": "namespaces",
   "device mapper": "root",
 };

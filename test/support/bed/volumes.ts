@@ -16,7 +16,12 @@ export interface Volume {
   snapshot(): Promise<void>;
   /** Put the snapshot in the disk's place; nobody may use it now. */
   restore(): Promise<void>;
-  remount(how: "ro" | "rw"): Promise<void>;
+  /** Let the file system give up: every write is refused until it is repaired. */
+  abort(): Promise<void>;
+  /** Whether a write is refused. */
+  refuses(): Promise<boolean>;
+  /** Check it and mount it again; nobody may use it now. */
+  repair(): Promise<void>;
   unmount(): Promise<void>;
 }
 
@@ -64,7 +69,15 @@ export async function makeVolume(options: VolumeOptions): Promise<Volume> {
       await rename(snapshot, image);
       await mount(image, path);
     },
-    remount: async (how) => void (await mustRun("mount", ["-o", `remount,${how}`, path])),
+    abort: async () => void (await mustRun("mount", ["-o", "remount,abort", path])),
+    refuses: async () => (await run("touch", [join(path, "refused")])).exitCode !== 0,
+    repair: async () => {
+      await mustRun("umount", [path]);
+      // 1: something was wrong, and is right now.
+      const { exitCode, stdout } = await run("e2fsck", ["-fy", image]);
+      if (exitCode !== 0 && exitCode !== 1) throw new Error(`e2fsck of ${image}: ${stdout}`);
+      await mount(image, path);
+    },
     unmount: () => unmount(path),
   };
 }

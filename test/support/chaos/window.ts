@@ -67,14 +67,14 @@ export async function faultWindow(
   const ends: Promise<void>[] = [];
   try {
     for (const fault of faults) {
-      const one = await fault.inject(scene).catch((error: Error) => {
+      const found = await inflicted(fault, scene).catch((error: Error) => {
         // The first of several must be possible: the cluster is healthy.
         if (injected.length === 0) throw error;
         inapplicable.push(`${fault.id} ${fault.name}: ${error.message}`);
         return undefined;
       });
-      if (one === undefined) continue;
-      const proof = await proved(one);
+      if (found === undefined) continue;
+      const { one, proof } = found;
       say(`${fault.id} ${one.what}: ${proof}`);
       injected.push({ fault, what: one.what, proof });
       const lasts = lastsMs ?? random.int(...fault.lasts);
@@ -109,10 +109,11 @@ export async function faultWindow(
   };
 }
 
-/** The proof of its effect; without one it is undone at once. */
-async function proved(one: Injected): Promise<string> {
+/** A fault whose effect is not seen is undone at once. */
+async function inflicted(fault: Fault, scene: Scene): Promise<{ one: Injected; proof: string }> {
+  const one = await fault.inject(scene);
   try {
-    return await one.proof();
+    return { one, proof: await one.proof() };
   } catch (error) {
     await one.heal();
     throw error;

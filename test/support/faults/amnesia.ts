@@ -25,24 +25,32 @@ async function wiped(bed: Bed, id: number, kind: VolumeKind): Promise<Injected> 
   };
 }
 
+export async function promisesOfNode(bed: Bed, id: number): Promise<Promised> {
+  const found = (await promisesOf(bed)).find(({ node_id }) => node_id === id);
+  if (found === undefined) throw new Error(`the control store of node ${id} does not answer`);
+  return found;
+}
+
 /** Another life began, and it has voted in no term in which the former one may have (R2, H56). */
+export async function anotherLife(bed: Bed, before: Promised): Promise<string> {
+  const after = await until("another life begins", { limitMs: 60_000 }, async () => {
+    const now = (await promisesOf(bed)).find(({ node_id }) => node_id === before.node_id);
+    if (now === undefined || now.incarnation === before.incarnation) throw new NotYet("not yet");
+    return now;
+  });
+  refuseSecondVote(before, after);
+  return "it is another life now";
+}
+
 async function storeWiped(bed: Bed, id: number): Promise<Injected> {
-  const before = (await promisesOf(bed)).find(({ node_id }) => node_id === id);
-  if (before === undefined) throw new Error(`the control store of node ${id} does not answer`);
+  const before = await promisesOfNode(bed, id);
   const injected = await wiped(bed, id, "control");
   return {
     ...injected,
     proof: async () => {
       const said = await injected.proof();
       await injected.heal();
-      const after = await until("another life begins", { limitMs: 60_000 }, async () => {
-        const now = (await promisesOf(bed)).find(({ node_id }) => node_id === id);
-        if (now === undefined || now.incarnation === before.incarnation)
-          throw new NotYet("not yet");
-        return now;
-      });
-      refuseSecondVote(before, after);
-      return `${said}; it is another life now`;
+      return `${said}; ${await anotherLife(bed, before)}`;
     },
   };
 }

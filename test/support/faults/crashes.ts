@@ -112,6 +112,9 @@ async function freezeOf(bed: Bed, ids: readonly number[], kind: "data" | "contro
 const killWorker = (bed: Bed, id: number) =>
   killed(`worker of node ${id} killed`, bed.workerOf(id));
 
+const deadmanOf = (bed: Bed, id: number) =>
+  bed.processesOf(id).filter(({ command }) => /deadman/.test(command));
+
 const freezeWorker = (bed: Bed, id: number) =>
   frozen(`worker of node ${id} stopped`, () => bed.workerOf(id));
 
@@ -171,6 +174,29 @@ export const CRASHES: readonly Fault[] = [
     failover: "may",
     lasts: once,
     inject: async ({ bed, primary }) => killWorker(bed, primary),
+  },
+  {
+    id: "F04",
+    name: "the primary's deadman is killed",
+    needs,
+    bound: "untouched",
+    failover: "never",
+    lasts: once,
+    inject: async ({ bed, primary }) =>
+      killed(`deadman of node ${primary} killed`, deadmanOf(bed, primary)),
+  },
+  {
+    id: "F04",
+    name: "the primary's worker and its deadman are killed at once",
+    needs,
+    bound: "silent",
+    failover: "may",
+    lasts: once,
+    inject: async ({ bed, primary }) =>
+      killed(`worker and deadman of node ${primary} killed`, [
+        ...deadmanOf(bed, primary),
+        ...bed.workerOf(primary),
+      ]),
   },
   {
     id: "F05",

@@ -35,6 +35,7 @@ async function traced(
   pids: readonly number[],
   { calls, inject }: { readonly calls: string; readonly inject: string },
 ): Promise<Injected> {
+  if (pids.length === 0) throw new Error(`${what}: nothing runs there`);
   const attach = pids.flatMap((pid) => ["-p", `${pid}`]);
   const args = ["-f", "-qq", ...attach, "-e", `trace=${calls}`, "-e", `inject=${calls}:${inject}`];
   let said = "";

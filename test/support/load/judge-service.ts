@@ -9,7 +9,7 @@ import {
   logAnomalies,
 } from "../../histories/log.ts";
 import type { ClusterView } from "../cluster.ts";
-import { rows, value, withClient } from "../sql.ts";
+import { value, withClient } from "../sql.ts";
 import { NotYet, until } from "../until.ts";
 import { type Counts, entriesAfter, type Service } from "./service.ts";
 
@@ -30,7 +30,9 @@ export async function judgeService(
 ): Promise<ServiceVerdict> {
   const { operations, puts, looks, counts } = service;
   const keys = [...new Set(operations.map(({ key }) => key))];
-  const last = await Promise.all(keys.map((key, at) => readLast(cluster, key, at)));
+  const last = (
+    await Promise.all(cluster.nodes.map((_, turn) => readLast(cluster, keys, turn)))
+  ).flat();
   const finals = await logs(cluster, service.name);
   const dated = puts.flatMap(({ index, requestId, startedAt, endedAt }): Dated[] =>
     index === undefined ? [] : [{ index, name: requestId, startedAt, endedAt }],
@@ -56,17 +58,26 @@ function changed({ key, action, startedAt, endedAt }: KeyOperation): Dated[] {
   return index === undefined ? [] : [{ index, name: key, startedAt, endedAt }];
 }
 
-/** Each key once more, on one node or another. */
-async function readLast(cluster: ClusterView, key: string, at: number): Promise<KeyOperation> {
-  const { uri } = cluster.nodes[at % cluster.nodes.length]?.control ?? { uri: "" };
-  const startedAt = monotonicClock.now();
-  const [row] = await rows<{ version: string; value: string }>(
-    uri,
-    "select version, value from pg_replica.kv_get_entry($1)",
-    [key],
-  );
-  const answer = { version: Number(row?.version ?? 0), value: row?.value ?? null };
-  return { key, action: { f: "get", answer }, startedAt, endedAt: monotonicClock.now() };
+/** One node's share of the keys, each once more, one after the other. */
+async function readLast(
+  cluster: ClusterView,
+  keys: readonly string[],
+  turn: number,
+): Promise<KeyOperation[]> {
+  const { uri } = cluster.nodes[turn]?.control ?? { uri: "" };
+  const own = keys.filter((_, at) => at % cluster.nodes.length === turn);
+  return await withClient(uri, {}, async (client) => {
+    const found: KeyOperation[] = [];
+    for (const key of own) {
+      const startedAt = monotonicClock.now();
+      const text = "select version, value from pg_replica.kv_get_entry($1)";
+      const { rows } = await client.query<{ version: string; value: string }>(text, [key]);
+      const [row] = rows;
+      const answer = { version: Number(row?.version ?? 0), value: row?.value ?? null };
+      found.push({ key, action: { f: "get", answer }, startedAt, endedAt: monotonicClock.now() });
+    }
+    return found;
+  });
 }
 
 /** Every node's log, once every node has applied what any had. */
