@@ -129,7 +129,8 @@ async function untilHealed(
 ): Promise<void> {
   try {
     await answered?.hasty.nextAckOverNewConnection(one.at, WRITE_MS);
-    await monotonicClock.sleep(one.at + lastsMs - monotonicClock.now(), brokenOff);
+    const rest = Math.max(0, one.at + lastsMs - monotonicClock.now());
+    await monotonicClock.sleep(rest, brokenOff);
   } finally {
     await one.heal();
   }

@@ -80,16 +80,17 @@ async function damaged(bed: Bed, id: number): Promise<Injected> {
   const before = await promisesOfNode(bed, id);
   const { uri, dir } = bed.node(id).control;
   await rows(uri, "checkpoint");
-  // Met when it is read again; but recovery writes the newest pages anew, so that a short log is no place for it.
-  const [{ table, path } = { table: "", path: "" }] = await rows<{ table: string; path: string }>(
+  // Recovery writes anew what was written since the checkpoint: an old page in the middle of the log, or who this is.
+  const [page = 0] = await rows<{ n: number }>(
     uri,
-    `select t.name as table, pg_relation_filepath(t.name) as path
-       from (select case when pg_relation_size('raft.log') > 65536 then 'raft.log' else 'node.identity' end) as t (name)`,
-  );
+    "select (pg_relation_size('raft.log') / 8192 / 2)::int as n",
+  ).then(([row]) => [row?.n]);
+  const table = page >= 4 ? "raft.log" : "node.identity";
+  const path = await value(uri, "select pg_relation_filepath($1::regclass)", [table]);
   const dead = killNode(bed, id);
   await dead.proof();
   await bed.keeper(id).end();
-  await flipByte(join(dir, path), 8000);
+  await flipByte(join(dir, path), (page >= 4 ? page : 0) * 8192 + 8000);
   bed.keeper(id).start();
   return {
     at: dead.at,
