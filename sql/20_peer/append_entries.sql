@@ -25,7 +25,7 @@ begin
           or (select r.rolsuper from pg_catalog.pg_authid as r where r.rolname = session_user))
      for update of s;
   if not found then
-    perform raft.check_sender(p_cluster, p_from, p_incarnation);
+    perform raft.check_leader(p_cluster, p_from, p_incarnation);
     select * into strict v_state from raft.hard_state for update;
   end if;
   if jsonb_array_length(p_entries) > 512 or pg_column_size(p_entries) > 8388608 then

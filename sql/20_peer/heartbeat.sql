@@ -1,7 +1,7 @@
 -- The leader is alive.  Makes nothing durable and locks no row (H69): it moves an unlogged counter.
 --
 -- `unknown_leader`: this store has not accepted an append of that term yet; send one.
--- It comes ten times a second: a sender that is in order is known by one query, and check_sender refuses the others.
+-- It comes ten times a second: a sender that is in order is known by one query, and check_leader refuses the others.
 create or replace function peer.heartbeat(
   p_cluster uuid, p_from integer, p_incarnation uuid, p_term bigint
 ) returns table (term bigint, success boolean, reason text)
@@ -15,7 +15,7 @@ begin
      and m.node_id = p_from and m.incarnation = p_incarnation
      and session_user = 'pgreplica_node_' || p_from;
   if not found then
-    perform raft.check_sender(p_cluster, p_from, p_incarnation);
+    perform raft.check_leader(p_cluster, p_from, p_incarnation);
     select * into strict v_state from raft.hard_state;
   end if;
 

@@ -13,7 +13,7 @@ declare
   v_state raft.hard_state;
   v_have  integer;
 begin
-  perform raft.check_sender(p_cluster, p_from, p_incarnation);
+  perform raft.check_leader(p_cluster, p_from, p_incarnation);
   if p_part > p_parts or p_parts > 65536 or pg_column_size(p_rows) > 16777216 then
     perform raft.raise_too_much(p_from, format('part %s of %s, %s bytes', p_part, p_parts, pg_column_size(p_rows)),
       '65536 parts of 16777216 bytes');

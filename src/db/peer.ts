@@ -33,20 +33,6 @@ export function hello(db: Queryable, me: Sender): Promise<HelloReply> {
   });
 }
 
-const Introduction = z.object({ members: z.array(z.int()) });
-
-/** Whom it calls members: told to a member in whatever life. One made anew so hears of a leader that is new to it. */
-export async function introduce(
-  db: Queryable,
-  { clusterId, nodeId }: Sender,
-): Promise<readonly NodeId[]> {
-  const row = await callOne(db, Introduction, {
-    text: "select members from peer.introduce(p_cluster => $1, p_from => $2)",
-    values: [clusterId, nodeId],
-  });
-  return row.members;
-}
-
 const Rehearsed = z.object({ said: z.string() });
 
 /**

@@ -11,7 +11,7 @@ import type { Clock } from "../clock/clock.ts";
 import type { TlsFiles } from "../config/tls.ts";
 import type { NodeId } from "../core/ids.ts";
 import { connect } from "../db/connect.ts";
-import { hello, introduce, rehearse, type Sender } from "../db/peer.ts";
+import { hello, rehearse, type Sender } from "../db/peer.ts";
 import { isTlsRefusal } from "../db/tls.ts";
 import type { Log } from "../log/logger.ts";
 import type { Reach } from "./raft.ts";
@@ -284,12 +284,7 @@ export class Link {
       client.once("end", () => {
         if (link.client === client) link.drop();
       });
-      const reply = await hello(client, me).catch(async (refusal: unknown) => {
-        // Perhaps in this life alone, which the log does not know yet: whoever leads is to be let in, and sees to that.
-        // Refused again, it is the first refusal that says why.
-        if (stateOf(refusal) === "RF008") await introduce(client, me).then(onIntroduced, () => {});
-        throw refusal;
-      });
+      const reply = await hello(client, me);
       if (reply.node_id !== this.id) {
         throw new SomebodyElse(`node ${reply.node_id} answers at ${host}:${port}`);
       }

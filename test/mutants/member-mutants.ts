@@ -119,8 +119,8 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: "src/raft/links.ts",
-        find: 'if (stateOf(refusal) === "RF008") await introduce',
-        replace: 'if (stateOf(refusal) === "nobody") await introduce',
+        find: "      onIntroduced(reply.members);\n",
+        replace: "",
       },
     ],
   },

@@ -36,7 +36,7 @@ import { checkReport, historyEpoch } from "./reports.ts";
 import { sampleOf } from "./sample.ts";
 import { compacted, type Image, installed, takeParts } from "./snapshot.ts";
 import { SqlError } from "./sql-error.ts";
-import { type AcceptorIdentity, checkSender, hasVoice } from "./voice.ts";
+import { type AcceptorIdentity, checkLeader, checkSender, hasVoice } from "./voice.ts";
 import { freshVolatile, openGate, turnGate, type Volatile } from "./volatile.ts";
 import { acceptLeader, preVerdict, type Voter, verdict } from "./votes.ts";
 
@@ -177,7 +177,7 @@ export class Acceptor {
 
   /** peer.heartbeat */
   heartbeat(from: Sender, term: Term): HeartbeatReply {
-    this.#checkSender(from);
+    this.#checkLeader(from);
     const { state } = this.#durable;
     if (term < state.term) return { term: state.term, success: false, reason: "stale_term" };
     if (term > state.term || state.leaderId !== from.nodeId) {
@@ -214,7 +214,7 @@ export class Acceptor {
 
   /** peer.append_entries */
   appendEntries(from: Sender, ask: Append): AppendReply {
-    this.#checkSender(from);
+    this.#checkLeader(from);
     limitEntries(from.nodeId, ask.entries.length);
     const { base } = this.#durable;
     if (ask.term < this.state.term) {
@@ -264,7 +264,7 @@ export class Acceptor {
 
   /** peer.install_snapshot */
   installSnapshot(from: Sender, ask: SnapshotPart): InstallReply {
-    this.#checkSender(from);
+    this.#checkLeader(from);
     limitParts(from.nodeId, ask.part, ask.parts);
     if (ask.leaderTerm < this.state.term) {
       return this.#installReply(this.state, "stale_term", 0, this.#lastIndex());
@@ -366,6 +366,10 @@ export class Acceptor {
   /** node.hand_over_done; a null LSN says the problem instead. */
   handOverDone(epoch: Epoch, shutdownLsn: Lsn | null, problem: string | null): void {
     this.#volatile.handedOver.set(epoch, { shutdownLsn, problem });
+  }
+
+  #checkLeader(from: Sender): void {
+    checkLeader(this.cluster, this.identity, from);
   }
 
   #checkSender(from: Sender): void {

@@ -27,6 +27,14 @@ export function hasVoice(cluster: Cluster, identity: AcceptorIdentity): boolean 
   return self(cluster, identity) !== undefined && isAdmitted(cluster, identity);
 }
 
+/** raft.check_leader: the same, and a member in a life that is new here, not in one that has ended. */
+export function checkLeader(cluster: Cluster, identity: AcceptorIdentity, from: Sender): void {
+  const ended = cluster.former.has(`${from.nodeId}/${from.incarnation}`);
+  const known = cluster.members.find(({ node_id }) => node_id === from.nodeId)?.incarnation;
+  const incarnation = ended ? from.incarnation : (known ?? from.incarnation);
+  checkSender(cluster, identity, { ...from, incarnation });
+}
+
 /** raft.check_sender, without the login of members, which is the connection's affair. */
 export function checkSender(
   { members, left }: Cluster,

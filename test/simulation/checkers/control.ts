@@ -116,8 +116,8 @@ export class ControlChecks {
 
   called(call: Call): void {
     const { name, to, from, term, commit, granted, installed } = call;
-    // It tells, and takes nothing: made for a life that the log does not know yet.
-    if (name !== "peer.introduce") this.#fromMember(call);
+    // It tells, and takes nothing: also for a life that no log knows yet.
+    if (name !== "peer.hello") this.#fromMember(call);
     if (name === "peer.request_vote" && granted) this.#voted(to, term, from);
     if (name === "peer.install_snapshot" && installed) this.snapshots += 1;
     if (!LEADS.has(name)) return;
@@ -144,6 +144,8 @@ export class ControlChecks {
       this.#report("R13", `${name} of node ${from} was accepted, which is no member`);
     }
     const known = member === undefined ? this.#voters.get(from)?.incarnation : member.incarnation;
+    // Who leads may live again since: that, this store is yet to hear.
+    if (LEADS.has(name) && this.members.includedFrom(applied, from, incarnation)) return;
     if (known != null && known !== incarnation) {
       this.#report("R13", `${name} of node ${from} was accepted from another incarnation`);
     }

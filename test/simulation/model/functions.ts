@@ -7,6 +7,7 @@ import type { Sender, VoteRequest } from "../../../src/db/peer.ts";
 import { type Cluster, standbyNames, viewOf } from "../../oracle/twin/cluster.ts";
 import { forgetNow } from "../../oracle/twin/forget.ts";
 import { SqlError } from "../../oracle/twin/sql-error.ts";
+import { checkLeader } from "../../oracle/twin/voice.ts";
 import { heardPlaces, moveDue, places, refuseStranger, submit } from "./moves.ts";
 import type { Row } from "./network.ts";
 import type { Store } from "./store.ts";
@@ -55,17 +56,11 @@ function epochJson(epoch: Cluster["epochs"][number]): Row {
 /** The functions that peers call. */
 export const PEER: Readonly<Record<string, Call>> = {
   "peer.hello": (store, args) => {
-    refuseStranger(store, sender(args));
+    checkLeader(store.acceptor.cluster, store.acceptor.identity, sender(args));
     const { bootId, heard } = store.acceptor.counter;
     const { node, incarnation } = store;
     const members = store.acceptor.cluster.members.map(({ node_id }) => node_id);
     return [{ node_id: node, incarnation, boot_id: bootId, heard: heard.toString(), members }];
-  },
-  "peer.introduce": (store, args) => {
-    const { members } = store.acceptor.cluster;
-    const { incarnation } = members.find(({ node_id }) => node_id === args.p_from) ?? {};
-    refuseStranger(store, { ...sender(args), incarnation: incarnation ?? "" });
-    return [{ members: members.map(({ node_id }) => node_id) }];
   },
   "peer.rehearse": (store, args) => {
     refuseStranger(store, sender(args));

@@ -43,7 +43,7 @@ export function submit(store: Store, from: Sender, { key, kind, body }: Proposal
   store.notify("inbox");
 }
 
-/** The twin has no peer.hello, introduce, places and rehearse: a stranger is refused as by all others. */
+/** The twin has no peer.places and rehearse: a stranger is refused as by all others. */
 export function refuseStranger({ acceptor }: Store, from: Sender): void {
   acceptor.report(from, 0n);
 }
