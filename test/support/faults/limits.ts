@@ -1,5 +1,5 @@
 /** What a host runs out of, and an event loop that stands still: F44, F45, F46. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Bed } from "../bed/bed.ts";
@@ -78,7 +78,11 @@ async function outOfFiles(what: string, found: readonly Process[]): Promise<Inje
   );
   const [, soft = "1024", hard = "1024"] = limit ?? [];
   const left = openFiles(one);
-  const put = (to: string) => mustRun("prlimit", ["--pid", `${one.pid}`, `--nofile=${to}`]);
+  // In its own name: another user's limits are changed with a capability that root may lack.
+  const { uid, gid } = statSync(`/proc/${one.pid}`);
+  const as = [`--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"];
+  const put = (to: string) =>
+    mustRun("setpriv", [...as, "prlimit", "--pid", `${one.pid}`, `--nofile=${to}`]);
   const at = now();
   await put(`${left}:${hard}`);
   return {
