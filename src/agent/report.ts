@@ -24,7 +24,7 @@ import { change } from "./settings.ts";
 const POLL_MS = 2;
 /** Replay that is not finished by then needs a person (H22). */
 const REPLAY_LIMIT_MS = 10_000;
-/** Before a conflicting query is cancelled: replay normally ends by itself. */
+/** Before a conflicting query is cancelled, and again: replay normally ends by itself. */
 const PATIENCE_MS = 200;
 /** Between two reloads that make the startup process look again. */
 const PROD_MS = 8;
@@ -117,7 +117,7 @@ async function replayed(agent: Agent, order: Order): Promise<EndOfWal> {
   const { clock } = agent;
   const started = clock.now();
   let first: Sample | undefined;
-  let pushed = false;
+  let pushed = started;
   let prodded = started;
   for (;;) {
     order.signal.throwIfAborted();
@@ -129,8 +129,8 @@ async function replayed(agent: Agent, order: Order): Promise<EndOfWal> {
       return endOf(sample, clock.now() - started);
     }
     const waited = clock.now() - started;
-    if (!pushed && waited > PATIENCE_MS) {
-      pushed = true;
+    if (clock.now() - pushed > PATIENCE_MS) {
+      pushed = clock.now();
       await pushReplay(db, ownPids(agent));
     }
     if (waited > REPLAY_LIMIT_MS) throw new WaitTimeout(`replay did not end: ${describe(sample)}`);

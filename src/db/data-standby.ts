@@ -36,14 +36,19 @@ export function pollRecovery(db: Queryable): Promise<Recovery> {
   });
 }
 
-/** End what may hold replay still: a pause, and queries it conflicts with (H22). */
+/** End what may hold replay still: a pause, queries, and transactions that keep a lock or a snapshot (H22). */
 export async function pushReplay(db: Queryable, own: readonly number[]): Promise<void> {
   await run(db, { text: "select pg_wal_replay_resume() where pg_is_wal_replay_paused()" });
   await run(db, {
     text: `
-      select pg_cancel_backend(pid) from pg_stat_activity
+      select case when state = 'active' then pg_cancel_backend(pid) else pg_terminate_backend(pid) end
+        from pg_stat_activity
        where backend_type = 'client backend' and pid <> all($1::int[])
-         and (state = 'active' or backend_xmin is not null)`,
+         and (state = 'active' or backend_xmin is not null
+              or pid in (select h.pid
+                           from pg_locks as w
+                           join pg_locks as h using (locktype, database, relation)
+                          where not w.granted and h.granted))`,
     values: [own],
   });
 }

@@ -42,6 +42,15 @@ export function fromPgError(error: unknown): never {
   throw error;
 }
 
+/** data_corrupted and index_corrupted. */
+const DAMAGE: ReadonlySet<string | undefined> = new Set(["XX001", "XX002"]);
+
+/** What a server says of a page that is not what was written; undefined of any other error. */
+export function damagedPage(error: unknown): string | undefined {
+  if (!(error instanceof pg.DatabaseError) || !DAMAGE.has(error.code)) return undefined;
+  return error.message;
+}
+
 /** What a server says of a value that it does not take (22023), and how to mend it; undefined of any other error. */
 export function refusalOf(error: unknown): string | undefined {
   if (!(error instanceof pg.DatabaseError) || error.code !== "22023") return undefined;

@@ -66,8 +66,8 @@ export function ownControlStore(
 }
 
 /**
- * Start this node's control store as `startOnce` does. One that is lost, damaged (so it was found to be if `damage` says
- * how) or an older copy of itself is made anew first: as another life, without a voice until the log gives it one (H56).
+ * Start this node's control store as `startOnce` does. One that is lost, damaged (as `damage` says, if it was found to
+ * be) or an older copy of itself is made anew first: as another life, without a voice until the log gives it one (H56).
  */
 export async function startControlStore(
   config: Config,

@@ -1,15 +1,14 @@
 /**
  * A control store whose pages are not what was written (H57): nothing of it is repaired or cut off, it is made anew, as
- * another life. PostgreSQL checks every page it reads: whoever meets a damaged one gets an error, and the server counts it.
+ * another life. PostgreSQL checks every page it reads: whoever meets a damaged one gets an error, and the server
+ * counts it.
  */
-import pg from "pg";
 import { type Clock, untilBeat } from "../clock/clock.ts";
+import { damagedPage } from "../db/errors.ts";
 import type { Log } from "../log/logger.ts";
 import { ServerGone } from "../postgres/server.ts";
 import type { AskUpkeep } from "./upkeep.ts";
 
-/** data_corrupted and index_corrupted. */
-const CODES: ReadonlySet<string | undefined> = new Set(["XX001", "XX002"]);
 /** The last words of a server that cannot start; its messages are not translated. */
 const LAST_WORDS =
   /invalid page in block|incorrect checksum in control file|could not locate a valid checkpoint record/;
@@ -17,9 +16,8 @@ const LOOK_MS = 1000;
 
 /** Why the store must not be used any more, or undefined when the error says nothing of that. */
 export function damageIn(error: unknown): string | undefined {
-  if (error instanceof pg.DatabaseError && CODES.has(error.code)) return error.message;
   if (error instanceof ServerGone) return LAST_WORDS.exec(error.logTail)?.[0];
-  return undefined;
+  return damagedPage(error);
 }
 
 /** Resolves when the running store has met a damaged page, with what it says; undefined once the signal aborts. */

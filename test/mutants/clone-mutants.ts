@@ -1,4 +1,4 @@
-/** M59 and M71: bugs of from whom a node copies its data, and for how long. */
+/** M59, M71, M73 and M74: from whom a node copies its data and for how long, whose they are, what holds replay up. */
 import { type Mutant, test } from "./mutant.ts";
 
 const SOURCE = "src/core/copy-source.ts";
@@ -67,6 +67,32 @@ export const CLONE_MUTANTS: readonly Mutant[] = [
         file: "src/agent/slots.ts",
         find: '    signal?.addEventListener("abort", hangUp, { once: true });\n',
         replace: "",
+      },
+    ],
+  },
+  {
+    id: "M73",
+    bug: "the data directory as it was before its last start is taken for today's",
+    rule: "D4 H56",
+    killer: test("agent/rejoin", "an older copy of the data"),
+    patches: [
+      {
+        file: "src/agent/data-life.ts",
+        find: "  await remember(agent, [next]);\n",
+        replace: "",
+      },
+    ],
+  },
+  {
+    id: "M74",
+    bug: "a transaction that only holds a lock holds a report up",
+    rule: "H22",
+    killer: test("agent/held-up", "do not hold a report up"),
+    patches: [
+      {
+        file: "src/db/data-standby.ts",
+        find: "where not w.granted and h.granted",
+        replace: "where w.granted and not h.granted",
       },
     ],
   },

@@ -124,4 +124,30 @@ export const MEMBER_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: "M72a",
+    bug: "a leader that lives again is refused for ever by a log that does not know it yet, in SQL",
+    rule: "D11 R13",
+    killer: test("sql/peer/newer-life", "it is heard as a leader"),
+    patches: [
+      {
+        file: "sql/20_peer/append_entries.sql",
+        find: "perform raft.check_leader(",
+        replace: "perform raft.check_sender(",
+      },
+    ],
+  },
+  {
+    id: "M72b",
+    bug: "a life that has ended is heard as a leader, in SQL",
+    rule: "R13 H56",
+    killer: test("sql/peer/newer-life", "a life that has ended"),
+    patches: [
+      {
+        file: "sql/10_raft/04_check_leader.sql",
+        find: "and f.incarnation = p_incarnation",
+        replace: "and f.incarnation is null",
+      },
+    ],
+  },
 ];

@@ -74,7 +74,7 @@ async function spawnWorker(
   const file = await open(log, "a");
   try {
     return spawn(program, args, {
-      // A session of its own, as from a service manager: its share of the processor is not that of the clients beside it.
+      // A session of its own, as from a service manager: it shares the processor, and not with the clients' session.
       detached: true,
       stdio: ["ignore", file.fd, file.fd],
       env: { ...process.env, ...env, ...more },

@@ -120,7 +120,7 @@ async function inflicted(fault: Fault, scene: Scene): Promise<{ one: Injected; p
   }
 }
 
-/** Each fault lasts as long as it says, however long the next one takes to inject; and until writes go on, if they must. */
+/** Each fault lasts as long as it says, however long the next one takes; and until writes go on, if they must. */
 async function untilHealed(
   one: Injected,
   lastsMs: number,
