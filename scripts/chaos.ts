@@ -15,6 +15,7 @@ import { probeHost } from "../test/support/bed/capabilities.ts";
 import type { Network } from "../test/support/bed/links.ts";
 import { describeReport } from "../test/support/chaos/report.ts";
 import { runChaos } from "../test/support/chaos/run.ts";
+import { removeOrphanSegments } from "../test/support/shared-memory.ts";
 import { readOptions } from "./options.ts";
 
 const started = monotonicClock.now();
@@ -92,6 +93,7 @@ async function main(): Promise<number> {
   } finally {
     if (files === "keep") console.error(`logs are kept:\n  ${bed.logs().join("\n  ")}`);
     await bed.close(files);
+    await removeOrphanSegments(new Date(Date.now() - monotonicClock.now()));
   }
 }
 

@@ -10,6 +10,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { stripVTControlCharacters } from "node:util";
+import { removeOrphanSegments } from "./support/shared-memory.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 /** Part of the suite that hangs longer than this is ended, and failed. */
@@ -87,7 +88,7 @@ interface Assertion {
 
 async function runPart(part: Part, reportFile: string): Promise<Outcome> {
   process.stdout.write(`\n── ${part.name}\n`);
-  const started = performance.now();
+  const [started, since] = [performance.now(), new Date()];
   await rm(reportFile, { force: true });
   const clean = await vitest([
     "run",
@@ -96,6 +97,7 @@ async function runPart(part: Part, reportFile: string): Promise<Outcome> {
     `--outputFile.json=${reportFile}`,
     ...part.files,
   ]);
+  await removeOrphanSegments(since);
   const seconds = (performance.now() - started) / 1000;
   const report = await readReport(reportFile);
   const results = report?.testResults ?? [];

@@ -24,7 +24,9 @@ begin
   v_outcome := (node.propose(v_key, 'request', jsonb_build_object(
     'key', v_key, 'kind', p_kind, 'by', p_by, 'args', jsonb_build_object(
       'target', v_target, 'allow_data_loss', coalesce((p_args ->> 'allow_data_loss')::boolean, false),
-      'not_before', v_at, 'delay_ms', case when v_ends then 150 else 0 end)))).outcome;
+      'not_before', v_at, 'delay_ms', case when v_ends then 150 else 0 end,
+      -- Of a switchover for now: void once another epoch has begun, which may be long after nobody could commit it.
+      'epoch', case when p_kind = 'switchover' and v_at is null then (cluster.newest_epoch()).epoch end)))).outcome;
   if v_outcome <> 'ok' then
     raise exception using errcode = 'RF010', message = format('the %s was refused: %s', p_kind, v_outcome);
   end if;

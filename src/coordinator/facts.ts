@@ -38,7 +38,12 @@ export interface RequestFact {
   readonly request_id: bigint;
   readonly kind: "failover" | "switchover" | "recover";
   readonly state: "waiting" | "running" | "done" | "failed" | "unknown";
-  readonly args: { readonly target: NodeId | null; readonly allow_data_loss: boolean };
+  readonly args: {
+    readonly target: NodeId | null;
+    readonly allow_data_loss: boolean;
+    /** It was about the primary of this epoch, or whoever was to be it. */
+    readonly epoch?: Epoch | null | undefined;
+  };
   /** Once running: the epoch that answers it. */
   readonly epoch: Epoch | null;
 }

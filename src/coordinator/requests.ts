@@ -64,6 +64,12 @@ function begin(facts: Facts, health: Health, request: RequestFact): RequestStep 
   if (epoch === undefined) {
     return failed(request, "the cluster has no primary yet", "wait until it has formed");
   }
+  const { epoch: asked } = request.args;
+  if (asked !== undefined && asked !== null && asked < epoch.epoch) {
+    // Nobody could commit it then, or a failover was sooner: what it was about is over.
+    const reason = `it was asked for in epoch ${asked}, and epoch ${epoch.epoch} has begun since`;
+    return failed(request, reason, "ask again, if it is still wanted");
+  }
   if (epoch.state !== "serving") {
     // A failover is what is going on: its end is the answer. A switchover waits for its turn.
     const step = request.kind === "failover" ? "start" : "none";

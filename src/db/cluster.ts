@@ -52,13 +52,14 @@ const RequestRow = z.object({
   state: z.enum(["waiting", "running", "done", "failed", "unknown"]),
   /**
    * `target` is a node id or null; `not_before` an ISO time; `delay_ms` leaves the asking session time to hear its
-   * answer.
+   * answer; `epoch`, of a switchover for now, is the newest one when it was asked for.
    */
   args: z.object({
     target: z.int().nullable(),
     allow_data_loss: z.boolean().default(false),
     not_before: z.string().nullable().default(null),
     delay_ms: z.int().default(0),
+    epoch: int8.nullish(),
   }),
   epoch: int8.nullable(),
 });

@@ -145,7 +145,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
     world.view.mode = args.is as View["mode"];
     return "ok";
   },
-  /** request id=7 kind=switchover target=2 loss=yes due=5000 */
+  /** request id=7 kind=switchover target=2 loss=yes due=5000 asked=3 */
   request: ({ world }, args) => {
     const id = BigInt(args.id ?? 7);
     const target = args.target === undefined ? null : Number(args.target);
@@ -153,7 +153,11 @@ const VERBS: Readonly<Record<string, Verb>> = {
     world.request({
       request_id: id,
       kind: args.kind as RequestFact["kind"],
-      args: { target, allow_data_loss: args.loss === "yes" },
+      args: {
+        target,
+        allow_data_loss: args.loss === "yes",
+        epoch: args.asked === undefined ? null : BigInt(args.asked),
+      },
     });
     return "ok";
   },
