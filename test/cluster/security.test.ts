@@ -198,8 +198,15 @@ describe.each(["hello", "append"] as const)("%s: who is not what he says is refu
     expect(said).toBe("RF008 node 2 belongs to another cluster");
   });
 
-  test("an old incarnation", async () => {
-    const said = await answered({ incarnation: "00000000-0000-4000-8000-000000000000" });
+  test("an incarnation that has ended", async () => {
+    const ended = "00000000-0000-4000-8000-000000000000";
+    for (const uri of members.all.controlUris()) {
+      await rows(
+        uri,
+        `insert into cluster.former_incarnation values (2, '${ended}') on conflict do nothing`,
+      );
+    }
+    const said = await answered({ incarnation: ended });
     expect(said).toBe("RF008 node 2 is not the incarnation this cluster knows");
   });
 
