@@ -2,6 +2,7 @@
 
 import type { Sample } from "../core/gauges.ts";
 import type { DataConnection } from "../db/data-connection.ts";
+import { watchArchive } from "./archive.ts";
 import { type Agent, freshConnection, isAlive } from "./context.ts";
 import { renewLife } from "./data-life.ts";
 import { measure } from "./gauges.ts";
@@ -29,6 +30,8 @@ interface Memory {
   furnished: string;
   /** What was measured in the last minute. */
   samples: readonly Sample[];
+  /** An archive that fails was told of. */
+  archiveFails: boolean;
   readonly logical: LogicalMemory;
 }
 
@@ -40,6 +43,7 @@ export async function runChores(agent: Agent, signal: AbortSignal): Promise<void
     differs: "",
     furnished: "",
     samples: [],
+    archiveFails: false,
     logical: freshLogicalMemory(),
   };
   while (!signal.aborted) {
@@ -97,6 +101,7 @@ async function asPrimary(agent: Agent, memory: Memory, { db }: DataConnection): 
     await furnish(agent, db);
     memory.furnished = key;
   }
+  memory.archiveFails = await watchArchive(agent, db, memory.archiveFails);
 }
 
 /** A standby whose next WAL the primary no longer has needs a new copy (H44), and one that never gets it. */

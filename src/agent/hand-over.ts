@@ -2,7 +2,9 @@
 import { WaitTimeout, waitUntil } from "../clock/clock.ts";
 import { formatLsn } from "../core/ids.ts";
 import { busySessions, checkpoint } from "../db/data-primary.ts";
+import { readControlFile } from "../postgres/control-file.ts";
 import { type Agent, freshConnection, type Order, ownPids, recheck } from "./context.ts";
+import { childTitles } from "./processes.ts";
 import { emptyRooms } from "./promote.ts";
 import { fenceServer, stopServer } from "./servers.ts";
 import { change } from "./settings.ts";
@@ -34,22 +36,66 @@ export async function handOver(agent: Agent, order: Order): Promise<void> {
   agent.state.died = true;
 }
 
-/** From the signal on there is no way back: a stop that does not end is fenced. */
+/**
+ * From the signal on there is no way back: a stop that does not end is fenced. The history is over with the shutdown
+ * checkpoint; an archive that is slow, or hangs, holds up nobody but this node.
+ */
 async function stopForGood(agent: Agent, order: Order, started: number): Promise<void> {
   const { store, log, clock, paths } = agent;
+  let stopped = false;
+  const stopping = stopServer(agent).then(() => {
+    stopped = true;
+  });
   try {
-    await stopServer(agent);
+    await walIsOver(agent, stopping);
     const shutdownLsn = await shutdownEnd(paths.dataDir);
     await store.handOverDone(order.epoch, { shutdownLsn });
     const tookMs = Math.round(clock.now() - started);
     const lsn = formatLsn(shutdownLsn);
     log.info({ event: "agent.drained", epoch: order.epoch, lsn, tookMs }, "drained and stopped");
+    if (!stopped) await untilArchived(agent, stopping);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     await fenceServer(agent, "a stop that did not end");
     await store.handOverDone(order.epoch, {
       problem: `it did not stop cleanly, and was fenced: ${why}`,
     });
+  }
+}
+
+/**
+ * The server is down, or as good as that: its control file says that nothing can be written any more, no walsender is
+ * left that owes a standby the end, and what still runs is the archiver.
+ */
+async function walIsOver(agent: Agent, stopping: Promise<void>): Promise<void> {
+  const { clock, paths, state } = agent;
+  const { server } = state;
+  const over = new AbortController();
+  const limitMs = Number.MAX_SAFE_INTEGER; // the stop has one
+  const wait = { clock, everyMs: POLL_MS, limitMs, signal: over.signal };
+  const written = waitUntil("the shutdown checkpoint", wait, async () => {
+    if (server === undefined || (await readControlFile(paths.dataDir)).state !== "shut_down")
+      return false;
+    const titles = await childTitles(server.pid);
+    return titles?.every((title) => !title.includes("walsender"));
+  });
+  try {
+    await Promise.race([stopping, written]);
+  } finally {
+    over.abort();
+  }
+}
+
+/** It serves nobody: the lease is over, and the next primary need not wait. What is archived now is in no gap later. */
+async function untilArchived(agent: Agent, stopping: Promise<void>): Promise<void> {
+  const { log, state, lease } = agent;
+  log.info({ event: "data.archive" }, "stopped but for its archiver, which may finish");
+  state.leads = undefined;
+  await lease.release();
+  try {
+    await stopping;
+  } catch (error) {
+    await fenceServer(agent, `the archiver did not end: ${error}`);
   }
 }
 

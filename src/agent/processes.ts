@@ -35,6 +35,12 @@ export async function childPids(pid: number): Promise<number[]> {
     .map(Number);
 }
 
+/** What the children of a process call themselves; undefined where the system does not tell. */
+export async function childTitles(pid: number): Promise<string[] | undefined> {
+  if (!tellsRest) return undefined;
+  return (await childPids(pid)).map(titleOf);
+}
+
 /** The WAL segment a recovering server waits for, without its timeline; undefined while it waits for none. */
 export async function awaitedSegment(postmaster: number): Promise<string | undefined> {
   for (const pid of await childPids(postmaster)) {

@@ -65,6 +65,7 @@ export const EVENTS = [
   "data.adopted",
   "data.stopped",
   "data.gone",
+  "data.archive",
 ] as const;
 
 export type EventName = (typeof EVENTS)[number];

@@ -1,6 +1,9 @@
-/** A file of 64 MB beside the control store: room that is given back when its volume is full (H66). */
+/**
+ * Room that is given back when the control store's volume is full (H66): a damaged store that was kept aside, and a
+ * file of 64 MB.
+ */
 import { open, rename, statfs } from "node:fs/promises";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { type Clock, untilBeat } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
 import type { Log } from "../log/logger.ts";
@@ -22,12 +25,19 @@ export function ballastPath({ control }: Pick<Config, "control">): string {
   return `${control.dir}.ballast`;
 }
 
-/** Whether there was any to give back. */
-export async function dropBallast(config: Pick<Config, "control">): Promise<boolean> {
-  const path = ballastPath(config);
-  if (!(await exists(path))) return false;
-  await removeTree(path);
-  return true;
+/** Where the store goes whose place a new life takes: kept for who wants to look at it. */
+export function formerPath({ control }: Pick<Config, "control">): string {
+  return `${control.dir}.former`;
+}
+
+/** What was given back, the least missed first; undefined: there is nothing left to give. */
+export async function giveRoom(config: Pick<Config, "control">): Promise<string | undefined> {
+  for (const path of [formerPath(config), ballastPath(config)]) {
+    if (!(await exists(path))) continue;
+    await removeTree(path);
+    return basename(path);
+  }
+  return undefined;
 }
 
 /** Whether an error, or the end of a server's log in it, says that the disk is full. */
@@ -36,7 +46,7 @@ export function isDiskFull(error: unknown): boolean {
 }
 
 /**
- * What finds its volume full gets the room that was kept for it, once (H66): whatever a start writes first, a file of
+ * What finds its volume full gets the room that was kept for it (H66): whatever a start writes first, a file of
  * ours, a log, a segment or a commit.
  */
 export async function withRoom<T>(
@@ -47,10 +57,11 @@ export async function withRoom<T>(
   try {
     return await act();
   } catch (error) {
-    if (!isDiskFull(error) || !(await dropBallast(config))) throw error;
+    const given = isDiskFull(error) ? await giveRoom(config) : undefined;
+    if (given === undefined) throw error;
     const fields = { event: "control.disk", error: String(error) } as const;
-    log.error(fields, "no space for the control store: the ballast is gone");
-    return await act();
+    log.error(fields, `no space for the control store: ${given} is gone`);
+    return await withRoom(config, log, act);
   }
 }
 
@@ -70,11 +81,10 @@ export async function keepBallast(
     if (signal.aborted) return;
     try {
       const { freeMb, usedPart } = await volumeOf(config);
-      if (freeMb < LEAST_FREE_MB && (await dropBallast(config))) {
-        log.error(
-          { event: "control.disk", freeMb },
-          "the control store's volume is full: the ballast is gone",
-        );
+      const given = freeMb < LEAST_FREE_MB ? await giveRoom(config) : undefined;
+      if (given !== undefined) {
+        const fields = { event: "control.disk", freeMb } as const;
+        log.error(fields, `the control store's volume is full: ${given} is gone`);
       } else if (
         clock.now() - started >= LAY_AFTER_MS &&
         freeMb > SIZE_MB + SPARE_MB &&

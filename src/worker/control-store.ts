@@ -26,7 +26,7 @@ import { NICE } from "../postgres/priority.ts";
 import { runProgram } from "../postgres/run.ts";
 import { adoptServer, type Server, startServer, waitReady } from "../postgres/server.ts";
 import { listensAt } from "../postgres/settings.ts";
-import { withRoom } from "./ballast.ts";
+import { formerPath, withRoom } from "./ballast.ts";
 import { controlPaths, writeControlFiles } from "./control-settings.ts";
 
 export { createControlStore } from "./control-init.ts";
@@ -88,7 +88,7 @@ export async function startControlStore(
   }
   log.error({ event: "control.reborn" }, `${config.control.dir}: ${unfit}: it is made anew`);
   await removeMark(config);
-  if (!lost) await moveAside(config.control.dir);
+  if (!lost) await moveAside(config);
   await recreateControlStore(config, binaries, owner, { clock });
   return start();
 }
@@ -99,10 +99,11 @@ async function isLost(config: Config): Promise<boolean> {
   return !(await exists(`${config.control.dir}/PG_VERSION`)) && (await isEmpty(config.control.dir));
 }
 
-/** For whoever wants to know what it was; the one before it goes. */
-async function moveAside(dir: string): Promise<void> {
-  await removeTree(`${dir}.former`);
-  await rename(dir, `${dir}.former`);
+/** For whoever wants to know what it was, while there is room; the one before it goes. */
+async function moveAside(config: Config): Promise<void> {
+  const [{ dir }, former] = [config.control, formerPath(config)];
+  await removeTree(former);
+  await rename(dir, former);
   await syncDirectory(dirname(dir));
 }
 

@@ -5,7 +5,13 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Clock } from "../../src/clock/clock.ts";
 import { silentLog } from "../../src/log/logger.ts";
-import { ballastPath, dropBallast, isDiskFull, keepBallast } from "../../src/worker/ballast.ts";
+import {
+  ballastPath,
+  formerPath,
+  giveRoom,
+  isDiskFull,
+  keepBallast,
+} from "../../src/worker/ballast.ts";
 import { run } from "../support/programs.ts";
 import { skip } from "../support/skip.ts";
 import { testNode } from "./node.ts";
@@ -22,15 +28,15 @@ afterAll(async () => {
   await rm(top, { recursive: true, force: true });
 });
 
-/** Two looks, without waiting for either. */
-async function twoLooks(control: { dir: string }): Promise<void> {
+/** Two looks, or so many, without waiting for any. */
+async function twoLooks(control: { dir: string }, count = 2): Promise<void> {
   const end = new AbortController();
   let looks = 0;
   const clock = {
     now: () => looks * 60_000,
     sleep: async () => {
       looks += 1;
-      if (looks > 2) end.abort();
+      if (looks > count) end.abort();
     },
   } as unknown as Clock;
   const config = { control: control as never };
@@ -52,10 +58,17 @@ test("laid where there is room, and given back once the volume is full", async (
   await twoLooks(control);
   expect((await stat(path)).size).toBe(64 * 1024 * 1024);
 
-  await writeFile(join(volume, "filler"), Buffer.alloc(232 * 1024 * 1024));
+  // A damaged store that was kept aside goes first.
+  const former = formerPath({ control } as never);
+  await mkdir(former);
+  await writeFile(join(former, "PG_VERSION"), "15\n");
+  await writeFile(join(volume, "filler"), Buffer.alloc(231 * 1024 * 1024));
+  await twoLooks(control, 1);
+  await expect(stat(former)).rejects.toThrow(/ENOENT/);
+  expect((await stat(path)).size).toBe(64 * 1024 * 1024);
   await twoLooks(control);
   await expect(stat(path)).rejects.toThrow(/ENOENT/);
-  expect(await dropBallast({ control } as never)).toBe(false);
+  expect(await giveRoom({ control } as never)).toBeUndefined();
   // No room: it is not laid again.
   await twoLooks(control);
   await expect(stat(path)).rejects.toThrow(/ENOENT/);

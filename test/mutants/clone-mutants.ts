@@ -1,4 +1,4 @@
-/** M59, M71, M73 and M74: from whom a node copies its data and for how long, whose they are, what holds replay up. */
+/** M59, M71, M73 to M75: from whom a node copies its data and for how long, whose they are, what holds others up. */
 import { type Mutant, test } from "./mutant.ts";
 
 const SOURCE = "src/core/copy-source.ts";
@@ -95,5 +95,25 @@ export const CLONE_MUTANTS: readonly Mutant[] = [
         replace: "where w.granted and not h.granted",
       },
     ],
+  },
+  {
+    id: "M75a",
+    bug: "a hand-over is over with the shutdown checkpoint, whether a standby has it or not",
+    rule: "H12",
+    killer: test("agent/archive", "a hand-over is told while the archiver still runs"),
+    patches: [
+      {
+        file: "src/agent/hand-over.ts",
+        find: 'titles?.every((title) => !title.includes("walsender"))',
+        replace: "titles !== undefined",
+      },
+    ],
+  },
+  {
+    id: "M75b",
+    bug: "a server that only archives keeps its lease, and is fenced for it",
+    rule: "D7",
+    killer: test("agent/archive", "a hand-over is told while the archiver still runs"),
+    patches: [{ file: "src/agent/hand-over.ts", find: "  await lease.release();\n", replace: "" }],
   },
 ];

@@ -45,6 +45,7 @@ const MODULES: Readonly<Record<string, string>> = {
   "worker/pgraft-settings.ts": "pgraft-settings.ts",
   "worker/tls.ts": "tls.ts",
   "agent/gauges.ts": "gauges.ts",
+  "agent/archive.ts": "archive.ts",
   "agent/wal-end.ts": "wal-end.ts",
   "agent/processes.ts": "processes.ts",
 };

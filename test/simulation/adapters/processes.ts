@@ -27,6 +27,12 @@ export async function childPids(pid: number): Promise<number[]> {
   return [...(server?.sessions ?? [])].map(({ id }) => 1_000_000 + id);
 }
 
+/** A walsender that is not done is one that a standby waits for. */
+export async function childTitles(pid: number): Promise<string[]> {
+  const server = [...world().servers.values()].find((one) => one.proc.pid === pid);
+  return server === undefined || server.senders.drained() ? [] : ["postgres: walsender"];
+}
+
 export function titleOf(_pid: number): string {
   return "postgres: client backend";
 }

@@ -55,6 +55,8 @@ export interface Bed extends ClusterView {
   serverOf(id: number, kind: VolumeKind): Process[];
   workerOf(id: number): Process[];
   configOf(id: number): string;
+  /** The program that archives nothing on this node, and is asked to. */
+  archiverOf(id: number): string;
   logs(): string[];
   /** Stop everything, look for what is left, and throw if anything is. */
   close(files: "keep" | "remove"): Promise<void>;
@@ -66,8 +68,8 @@ const DATA_MB = 1024;
 const RESTART_MS = 200;
 /** Lets a fault block a worker's event loop. */
 const BLOCK_LOOP = `--import=${new URL("block-loop.mjs", import.meta.url)}`;
-/** Archives nothing, and is asked to: a fault makes it fail. */
-const ARCHIVE = { archive_mode: "on", archive_command: "true" };
+/** What each node's archive_command runs; a fault writes another. */
+const ARCHIVER = "archiver.sh";
 
 /** Start it and wait until it is healthy; throws with the place of the logs otherwise. */
 export async function openBed(options: BedOptions = {}): Promise<Bed> {
@@ -194,6 +196,10 @@ class RunningBed implements Bed {
     return join(this.folder(id), "node.yaml");
   }
 
+  archiverOf(id: number): string {
+    return join(this.folder(id), ARCHIVER);
+  }
+
   logs(): string[] {
     return this.ids.map((id) => join(this.folder(id), "log"));
   }
@@ -239,6 +245,7 @@ class RunningBed implements Bed {
       mode: 0o600,
     });
     await writeFile(join(folder, "superuser.secret"), `${PASSWORD}\n`, { mode: 0o600 });
+    await writeFile(this.archiverOf(id), "exit 0\n", { mode: 0o644 });
     await writeFile(this.configOf(id), JSON.stringify(this.nodeFile(id), undefined, 2));
     this.keepers.set(
       id,
@@ -271,6 +278,7 @@ class RunningBed implements Bed {
   /** JSON is YAML. */
   private nodeFile(id: number): Record<string, unknown> {
     const { ports, network, settings = {}, config = {} } = this.place;
+    const archive = { archive_mode: "on", archive_command: `sh ${this.archiverOf(id)}` };
     const server = (kind: VolumeKind) => ({
       dir: this.dirOf(id, kind),
       host: network.address(id),
@@ -281,7 +289,7 @@ class RunningBed implements Bed {
     return {
       cluster: "bed",
       node: { id, name: `node${id}` },
-      data: { ...server("data"), settings: { ...ARCHIVE, ...settings } },
+      data: { ...server("data"), settings: { ...archive, ...settings } },
       control: server("control"),
       peers: this.ids.map((peer) => ({
         id: peer,

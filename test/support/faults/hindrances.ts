@@ -1,4 +1,5 @@
 /** What stands in the way of a commit, a promotion or a change: F41, F47, F49, F51. */
+import { writeFile } from "node:fs/promises";
 import type { Bed } from "../bed/bed.ts";
 import { between } from "../bed/links.ts";
 import { onPrimary } from "../health.ts";
@@ -7,7 +8,11 @@ import { NotYet, until } from "../until.ts";
 import { killed } from "./crashes.ts";
 import { type Fault, type Injected, nodes, now } from "./fault.ts";
 import { blocked } from "./links.ts";
+import { switchover } from "./restarts.ts";
 
+/** An archive_command that fails. */
+const FAILS = "exit 1";
+const SLOW = "sleep 30";
 const quick = { connectMs: 1000, answerMs: 2000 };
 
 /** Cut off, and every wait for confirmation is cancelled: what the client gets is no commit (H13). */
@@ -109,36 +114,26 @@ async function replayBlocked(
   };
 }
 
-/** Nothing is archived any more, or only after a long time. */
-async function archiving(bed: Bed, id: number, command: string): Promise<Injected> {
-  const { uri } = bed.node(id).data;
-  const put = async (value: string) => {
-    await rows(uri, `alter system set archive_command = '${value}'`);
-    await rows(uri, "select pg_reload_conf()");
-  };
-  const failed = () => value(uri, "select failed_count from pg_stat_archiver");
-  const before = await failed();
+/** The archiver of this node does `program` instead of nothing; one that fails is told of. */
+async function archiving(bed: Bed, id: number, program: string): Promise<Injected> {
+  const { control, data } = bed.node(id);
+  const told = () =>
+    value(control.uri, "select count(*) from pg_replica.events where event = 'archive_fails'");
   const at = now();
-  await put(command);
-  await rows(uri, "select pg_switch_wal()");
+  const before = await told();
+  await writeFile(bed.archiverOf(id), `${program}\n`);
+  await rows(data.uri, "select pg_switch_wal()");
   return {
     at,
-    what: `archive_command of node ${id} is ${command}`,
-    proof: async () => {
-      if (command !== "false") return await value(uri, "show archive_command");
-      return await until("it fails", { limitMs: 10_000 }, async () => {
-        const after = await failed();
-        if (after === before) throw new NotYet("not yet");
-        return `${after} failures`;
-      });
-    },
-    heal: async () => {
-      await until("it is as it was", { limitMs: 60_000 }, async () => {
-        await rows(uri, "alter system reset archive_command");
-        await rows(uri, "select pg_reload_conf()");
-        return true;
-      });
-    },
+    what: `the archiver of node ${id} does ${program}`,
+    proof: async () =>
+      await until("it is told", { limitMs: 15_000 }, async () => {
+        const waiting = await value(data.uri, "select archive_ready from pg_replica.wal_usage");
+        if (waiting === "0") throw new NotYet("no segment waits");
+        if (program === FAILS && (await told()) === before) throw new NotYet("no event tells");
+        return `${waiting} segments wait`;
+      }),
+    heal: async () => await writeFile(bed.archiverOf(id), "exit 0\n"),
   };
 }
 
@@ -210,7 +205,7 @@ export const HINDRANCES: readonly Fault[] = [
     bound: "untouched",
     failover: "never",
     lasts: [3000, 6000],
-    inject: ({ bed, primary }) => archiving(bed, primary, "false"),
+    inject: ({ bed, primary }) => archiving(bed, primary, FAILS),
   },
   {
     id: "F51",
@@ -219,6 +214,19 @@ export const HINDRANCES: readonly Fault[] = [
     bound: "untouched",
     failover: "never",
     lasts: [3000, 6000],
-    inject: ({ bed, primary }) => archiving(bed, primary, "sleep 30"),
+    inject: ({ bed, primary }) => archiving(bed, primary, SLOW),
+  },
+  {
+    id: "F51",
+    name: "the primary's archive is slow, and a planned switchover",
+    needs: [],
+    bound: "untouched",
+    failover: "must",
+    lasts: [0, 1000],
+    inject: async ({ bed, primary, standbys, random }) => {
+      const slow = await archiving(bed, primary, SLOW);
+      const asked = await switchover(bed, random.pick(standbys));
+      return { ...asked, what: `${slow.what}, ${asked.what}`, heal: slow.heal };
+    },
   },
 ];

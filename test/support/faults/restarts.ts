@@ -54,22 +54,22 @@ export const RESTARTS: readonly Fault[] = [
     bound: "untouched",
     failover: "must",
     lasts: [0, 1000],
-    inject: async ({ bed, standbys, random }) => {
-      const id = random.pick(standbys);
-      const at = now();
-      const { uri } = bed.node(id).control;
-      const [row] = await rows(uri, "select * from pg_replica.switchover()", [], {
-        answerMs: 60_000,
-      });
-      return {
-        at,
-        what: `switchover asked on node ${id}`,
-        proof: async () => {
-          if (row?.state !== "done") throw new Error(JSON.stringify(row));
-          return `the primary is node ${row.to_node}`;
-        },
-        heal: nothing,
-      };
-    },
+    inject: ({ bed, standbys, random }) => switchover(bed, random.pick(standbys)),
   },
 ];
+
+/** Asked on this node; where to is left to the cluster. */
+export async function switchover(bed: Bed, id: number): Promise<Injected> {
+  const at = now();
+  const { uri } = bed.node(id).control;
+  const [row] = await rows(uri, "select * from pg_replica.switchover()", [], { answerMs: 60_000 });
+  return {
+    at,
+    what: `switchover asked on node ${id}`,
+    proof: async () => {
+      if (row?.state !== "done") throw new Error(JSON.stringify(row));
+      return `the primary is node ${row.to_node}`;
+    },
+    heal: nothing,
+  };
+}

@@ -1,0 +1,4 @@
+/** Nothing is archived here. */
+export async function watchArchive(): Promise<boolean> {
+  return false;
+}
