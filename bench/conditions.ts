@@ -25,8 +25,8 @@ export interface Conditions {
   readonly startMs: number;
 }
 
-/** Look at the machine and at the server behind `uri`. */
-export async function conditionsOf(uri: string): Promise<Conditions> {
+/** Look at the machine and at the server behind `uri`, where one takes part. */
+export async function conditionsOf(uri?: string): Promise<Conditions> {
   const manifest = JSON.parse(await readFile(join(PROJECT, "package.json"), "utf8"));
   const head = await run("git", ["-C", PROJECT, "describe", "--always", "--dirty"]).catch(
     () => undefined, // a package without its repository
@@ -36,7 +36,7 @@ export async function conditionsOf(uri: string): Promise<Conditions> {
     commit: head?.stdout.trim() || "unknown",
     package: manifest.version,
     node: process.version,
-    postgres: await value(uri, "show server_version"),
+    postgres: uri === undefined ? "none" : await value(uri, "show server_version"),
     kernel: release(),
     cpu: cpus()[0]?.model.trim() ?? "unknown",
     cores: availableParallelism(),

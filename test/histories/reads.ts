@@ -65,41 +65,81 @@ function describe({ session, server, startedAt, endedAt }: SetReading): string {
   return `session ${session} on a ${server}, ${Math.round(startedAt)}-${Math.round(endedAt)}`;
 }
 
+/** What does not depend on the reading: there are many readings of much, so each looks at what it does not show. */
 function contextOf({ adds }: ReadHistory) {
-  const acknowledged = adds
-    .filter(({ outcome }) => outcome === "ok")
-    .toSorted((a, b) => a.endedAt - b.endedAt);
   const asked = adds.toSorted((a, b) => a.value - b.value);
+  const acknowledged = asked.filter(({ outcome }) => outcome === "ok");
+  const latestStart = mostOf(asked.map(({ startedAt }) => startedAt));
+  const soonestEnd = mostOf(acknowledged.map(({ endedAt }) => -endedAt));
   /** When the last of them was asked for that are shown. */
   const newest = (shown: readonly Range[]) =>
-    asked.reduce((at, one) => (has(shown, one.value) ? Math.max(at, one.startedAt) : at), 0);
-  const acknowledgedBefore = (at: number, shown: readonly Range[]) =>
-    acknowledged.find(({ value, endedAt }) => endedAt < at && !has(shown, value))?.value;
+    shown.reduce((at, range) => Math.max(at, latestStart(...placesIn(asked, range))), 0);
+  const acknowledgedBefore = (at: number, shown: readonly Range[]) => {
+    for (const range of gapsOf(shown)) {
+      const [from, to] = placesIn(acknowledged, range);
+      if (-soonestEnd(from, to) >= at) continue;
+      return acknowledged.slice(from, to).find(({ endedAt }) => endedAt < at)?.value;
+    }
+    return undefined;
+  };
   const possible = rangesOf(
     asked.flatMap(({ value, outcome }) => (outcome === "fail" ? [] : [value])),
   );
   return { newest, acknowledgedBefore, possible };
 }
 
-/** By halves: there are many readings of much. */
-function has(ranges: readonly Range[], value: number): boolean {
-  let [low, high] = [0, ranges.length];
+/** What stands between the ranges, before the first and after the last. */
+function gapsOf(ranges: readonly Range[]): Range[] {
+  const from = [Number.NEGATIVE_INFINITY, ...ranges.map(([, to]) => to)];
+  const to = [...ranges.map(([from]) => from), Number.POSITIVE_INFINITY];
+  return from.map((start, at) => [start, to[at] as number]);
+}
+
+/** Where the values of a range stand among these, which rise: from the first to before the second place. */
+function placesIn(rising: readonly Increment[], [from, to]: Range): Range {
+  return [
+    firstPlace(rising, ({ value }) => value >= from),
+    firstPlace(rising, ({ value }) => value >= to),
+  ];
+}
+
+/** By halves: the first place from which on it holds; their number if it never does. */
+function firstPlace<T>(all: readonly T[], holds: (one: T) => boolean): number {
+  let [low, high] = [0, all.length];
   while (low < high) {
     const middle = (low + high) >> 1;
-    const [from, to] = ranges[middle] as Range;
-    if (value < from) high = middle;
-    else if (value >= to) low = middle + 1;
-    else return true;
+    if (holds(all[middle] as T)) high = middle;
+    else low = middle + 1;
   }
-  return false;
+  return low;
+}
+
+/** The most of the numbers between two places; of none, less than any. Answered by a table of all powers of two. */
+function mostOf(numbers: readonly number[]): (from: number, to: number) => number {
+  const tables: (readonly number[])[] = [numbers];
+  for (let width = 1; 2 * width <= numbers.length; width *= 2) {
+    const last = tables.at(-1) as readonly number[];
+    const count = numbers.length - 2 * width + 1;
+    tables.push(
+      Array.from({ length: count }, (_, at) =>
+        Math.max(last[at] as number, last[at + width] as number),
+      ),
+    );
+  }
+  return (from, to) => {
+    if (to <= from) return Number.NEGATIVE_INFINITY;
+    const power = Math.floor(Math.log2(to - from));
+    const table = tables[power] as readonly number[];
+    return Math.max(table[from] as number, table[to - 2 ** power] as number);
+  };
 }
 
 /** The first value of one that the other lacks. */
 function missing(of: readonly Range[], among: readonly Range[]): number | undefined {
   for (const [from, to] of of) {
     for (let value = from; value < to; ) {
-      const there = among.find(([a, b]) => a <= value && value < b);
-      if (there === undefined) return value;
+      const there = among[firstPlace(among, ([, end]) => end > value)];
+      if (there === undefined || there[0] > value) return value;
       value = there[1];
     }
   }
