@@ -69,7 +69,7 @@ test("a wrong password proves nothing, to either side", async () => {
   expect(() => end.verify(server.final)).toThrow(LoginError);
 });
 
-test.each(["", "e=other-error", "v=", "v=AAAA"])(
+test.each(["", "e=other-error", "v=", "v=AAAA", "v=not base64!"])(
   "a server that answers %j is refused",
   async (text) => {
     const { end } = await exchange("pencil");
@@ -81,11 +81,24 @@ test.each([
   ["a nonce that is not ours, extended", `r=other${NONCE},s=AAAA,i=4096`],
   ["our nonce, not extended", `r=${NONCE},s=AAAA,i=4096`],
   ["no salt", `r=${SERVER_NONCE},i=4096`],
+  ["a salt that is not base64", `r=${SERVER_NONCE},s=W22!,i=4096`],
+  ["nothing in it", ""],
   ["no iterations", `r=${SERVER_NONCE},s=AAAA,i=0`],
   ["more iterations than a login is worth", `r=${SERVER_NONCE},s=AAAA,i=999999999`],
   ["an extension we must understand", `m=x,${SERVER_FIRST}`],
 ])("a first message with %s is refused", async (_, text) => {
   await expect(startScram("pencil", { nonce: NONCE }).answer(text)).rejects.toThrow(LoginError);
+});
+
+test("what a server adds to its messages is read over, and signed", async () => {
+  const start = startScram("pencil", { nonce: NONCE });
+  const first = `${SERVER_FIRST},x=more`;
+  const end = await start.answer(first);
+  const [, withoutProof = "", proof = ""] = /^(.*),p=(.*)$/.exec(end.final) ?? [];
+  const signed = `${start.first.slice("n,,".length)},${first},${withoutProof}`;
+  const server = serverSide("pencil", signed);
+  expect(server.accepts(proof)).toBe(true);
+  expect(() => end.verify(`${server.final},x=more`)).not.toThrow();
 });
 
 test("two exchanges never share a nonce", () => {
