@@ -41,11 +41,8 @@ export async function handOver(agent: Agent, order: Order): Promise<void> {
  * checkpoint; an archive that is slow, or hangs, holds up nobody but this node.
  */
 async function stopForGood(agent: Agent, order: Order, started: number): Promise<void> {
-  const { store, log, clock, paths } = agent;
-  let stopped = false;
-  const stopping = stopServer(agent).then(() => {
-    stopped = true;
-  });
+  const { store, log, clock, paths, state } = agent;
+  const stopping = stopServer(agent);
   try {
     await walIsOver(agent, stopping);
     const shutdownLsn = await shutdownEnd(paths.dataDir);
@@ -53,7 +50,6 @@ async function stopForGood(agent: Agent, order: Order, started: number): Promise
     const tookMs = Math.round(clock.now() - started);
     const lsn = formatLsn(shutdownLsn);
     log.info({ event: "agent.drained", epoch: order.epoch, lsn, tookMs }, "drained and stopped");
-    if (!stopped) await untilArchived(agent, stopping);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     await fenceServer(agent, "a stop that did not end");
@@ -61,6 +57,8 @@ async function stopForGood(agent: Agent, order: Order, started: number): Promise
       problem: `it did not stop cleanly, and was fenced: ${why}`,
     });
   }
+  // What was told stands, however its archiver ends.
+  if (state.server !== undefined) await untilArchived(agent, stopping);
 }
 
 /**
@@ -91,8 +89,8 @@ async function untilArchived(agent: Agent, stopping: Promise<void>): Promise<voi
   const { log, state, lease } = agent;
   log.info({ event: "data.archive" }, "stopped but for its archiver, which may finish");
   state.leads = undefined;
-  await lease.release();
   try {
+    await lease.release();
     await stopping;
   } catch (error) {
     await fenceServer(agent, `the archiver did not end: ${error}`);
