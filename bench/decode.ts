@@ -13,7 +13,7 @@ import { EventReader } from "../src/logical/event-reader.ts";
 import { settingsOf } from "../src/logical/options.ts";
 import { statusUpdate, wallMicros } from "../src/logical/wal-message.ts";
 import { FrameSplitter } from "../src/replication/frames.ts";
-import { decode } from "../src/replication/wire.ts";
+import { copyData, decode } from "../src/replication/wire.ts";
 import { conditionsOf, describeConditions, positive, writeResult } from "./conditions.ts";
 import { summarize } from "./stats.ts";
 
@@ -50,63 +50,48 @@ function int(bytes: 1 | 2 | 4 | 8, value: number): Buffer {
 
 const text = (value: string) => Buffer.from(`${value}\0`);
 
-function frame(type: string, body: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(type), int(4, body.length + 4), body]);
-}
-
-function xlogData(body: Buffer): Buffer {
-  const header = Buffer.concat([
-    Buffer.from("w"),
-    int(8, 23_456_789),
-    int(8, 23_456_789),
-    int(8, 8e14),
-  ]);
-  return frame("d", Buffer.concat([header, body]));
+function xlogData(...body: readonly Buffer[]): Buffer {
+  const [start, end, sent] = [int(8, 23_456_789), int(8, 23_456_789), int(8, 8e14)];
+  return copyData(Buffer.concat([Buffer.from("w"), start, end, sent, ...body]));
 }
 
 const column = (name: string, type: number) =>
   Buffer.concat([int(1, 0), text(name), int(4, type), int(4, -1)]);
 
-const BEGIN = xlogData(
-  Buffer.concat([Buffer.from("B"), int(8, 23_456_800), int(8, 8e14), int(4, 7)]),
-);
+const BEGIN = xlogData(Buffer.from("B"), int(8, 23_456_800), int(8, 8e14), int(4, 7));
 const RELATION = xlogData(
-  Buffer.concat([
-    Buffer.from("R"),
-    int(4, RELATION_ID),
-    text("public"),
-    text("t"),
-    Buffer.from("d"),
-    int(2, 2),
-    column("id", 23),
-    column("v", 25),
-  ]),
+  Buffer.from("R"),
+  int(4, RELATION_ID),
+  text("public"),
+  text("t"),
+  Buffer.from("d"),
+  int(2, 2),
+  column("id", 23),
+  column("v", 25),
 );
 
 function insert(payload: number): Buffer {
   const value = (one: string) =>
     Buffer.concat([Buffer.from("t"), int(4, one.length), Buffer.from(one)]);
   const row = [int(2, 2), value("1234567"), value("x".repeat(payload))];
-  return xlogData(Buffer.concat([Buffer.from("I"), int(4, RELATION_ID), Buffer.from("N"), ...row]));
+  return xlogData(Buffer.from("I"), int(4, RELATION_ID), Buffer.from("N"), ...row);
 }
 
-const KEEPALIVE = frame(
-  "d",
+const KEEPALIVE = copyData(
   Buffer.concat([Buffer.from("k"), int(8, 23_456_789), int(8, 8e14), int(1, 0)]),
 );
-const ERROR = frame(
-  "E",
-  Buffer.concat([
-    text("SERROR"),
-    text("VERROR"),
-    text("C57P01"),
-    text("Mterminating connection due to administrator command"),
-    text("Fpostgres.c"),
-    text("L3327"),
-    text("RProcessInterrupts"),
-    int(1, 0),
-  ]),
-);
+const FIELDS = [
+  "SERROR",
+  "VERROR",
+  "C57P01",
+  "Mterminating connection due to administrator command",
+  "Fpostgres.c",
+  "L3327",
+  "RProcessInterrupts",
+  "",
+];
+const FIELD_BYTES = Buffer.concat(FIELDS.map(text));
+const ERROR = Buffer.concat([Buffer.from("E"), int(4, FIELD_BYTES.length + 4), FIELD_BYTES]);
 
 /** The same message again and again, cut as a socket cuts it. */
 function chunksOf(first: readonly Buffer[], message: Buffer, count: number): Buffer[] {
@@ -122,6 +107,8 @@ type Round = () => void | Promise<void>;
 interface Case {
   readonly name: string;
   readonly bytes: number;
+  /** In one round. */
+  readonly count: number;
   readonly ours: Round;
   readonly rival: Round;
 }
@@ -183,12 +170,14 @@ function casesOf(rival: Rival, messages: number): Case[] {
     {
       name: "keepalive",
       bytes: KEEPALIVE.length,
+      count: messages,
       ours: readOurs(alive, messages),
       rival: readRival(rival, alive, messages),
     },
     {
       name: "error response",
       bytes: ERROR.length,
+      count: messages,
       ours: () => {
         const splitter = new FrameSplitter();
         for (const chunk of failing) {
@@ -215,6 +204,7 @@ function statusCase({ LogicalReplicationService }: Rival, messages: number): Cas
   return {
     name: "status update",
     bytes: 39,
+    count: messages,
     ours: () => {
       for (let sent = 0; sent < messages; sent += 1) {
         const nowMicros = wallMicros();
@@ -257,12 +247,11 @@ console.log(
 );
 const results = [];
 for (const one of casesOf(loadRival(), messages)) {
-  const count = "count" in one ? Number(one.count) : messages;
   const samples = { ours: [] as number[], rival: [] as number[] };
   for (let round = -3; round < rounds; round += 1) {
     const order = round % 2 === 0 ? (["ours", "rival"] as const) : (["rival", "ours"] as const);
     for (const who of order) {
-      const took = await timed(one[who], count);
+      const took = await timed(one[who], one.count);
       if (round >= 0) samples[who].push(took); // the first rounds warm up
     }
   }
@@ -275,6 +264,6 @@ for (const one of casesOf(loadRival(), messages)) {
   console.log(
     `${one.name.padEnd(20)} ${line}   ${other} ${ratio.padStart(12)} ${mb.toFixed(0).padStart(11)}`,
   );
-  results.push({ name: one.name, bytes: one.bytes, messages: count, ours, rival });
+  results.push({ name: one.name, bytes: one.bytes, messages: one.count, ours, rival });
 }
 console.log(`\nwritten to ${await writeResult("decode", { conditions, results }, args.json)}`);

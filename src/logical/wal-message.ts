@@ -1,6 +1,7 @@
 /** What flows within the copy: WAL data and keepalives from the server, status updates from us. */
 import { int32At, uint32At } from "../replication/bytes.ts";
 import { ProtocolError } from "../replication/errors.ts";
+import { copyData } from "../replication/wire.ts";
 import type { Keepalive } from "./events.ts";
 import type { Lsn } from "./lsn.ts";
 
@@ -13,9 +14,6 @@ const STATUS_UPDATE = 0x72;
 export const XLOG_HEADER_BYTES = 25;
 const KEEPALIVE_BYTES = 18;
 const STATUS_BYTES = 34;
-/** A status update is one message of the copy, with no other copy of its bytes on the way. */
-const COPY_DATA = 0x64;
-const COPY_HEADER_BYTES = 5;
 const TWO_32 = 4_294_967_296;
 
 /** Throws ProtocolError on anything but WAL data and keepalives, or on one that is too short. */
@@ -101,17 +99,14 @@ export function statusUpdate({
   nowMicros,
   replyRequested,
 }: Status): Buffer {
-  const frame = Buffer.allocUnsafe(COPY_HEADER_BYTES + STATUS_BYTES);
-  const at = COPY_HEADER_BYTES;
-  frame[0] = COPY_DATA;
-  frame.writeInt32BE(4 + STATUS_BYTES, 1);
-  frame[at] = STATUS_UPDATE;
-  frame.writeBigUInt64BE(written, at + 1);
-  frame.writeBigUInt64BE(flushed, at + 9);
-  frame.writeBigUInt64BE(applied, at + 17);
+  const body = Buffer.alloc(STATUS_BYTES);
+  body[0] = STATUS_UPDATE;
+  body.writeBigUInt64BE(written, 1);
+  body.writeBigUInt64BE(flushed, 9);
+  body.writeBigUInt64BE(applied, 17);
   const micros = Math.round(nowMicros - PG_EPOCH_MICROS);
-  frame.writeInt32BE(Math.floor(micros / TWO_32), at + 25);
-  frame.writeUInt32BE(((micros % TWO_32) + TWO_32) % TWO_32, at + 29);
-  frame[at + 33] = replyRequested ? 1 : 0;
-  return frame;
+  body.writeInt32BE(Math.floor(micros / TWO_32), 25);
+  body.writeUInt32BE(((micros % TWO_32) + TWO_32) % TWO_32, 29);
+  body[33] = replyRequested ? 1 : 0;
+  return copyData(body);
 }

@@ -174,7 +174,15 @@ function int32(value: number): Buffer {
 
 function message(type: string, ...parts: readonly Uint8Array[]): Buffer {
   const length = parts.reduce((sum, part) => sum + part.length, 4);
-  return Buffer.concat([Buffer.from(type, "latin1"), int32(length), ...parts]);
+  const bytes = Buffer.allocUnsafe(1 + length);
+  bytes[0] = type.charCodeAt(0);
+  bytes.writeInt32BE(length, 1);
+  let at = 5;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }
 
 /** The first message of a session; `parameters` as in `user`, `database`, `replication`. */
