@@ -43,8 +43,8 @@ export async function childTitles(pid: number): Promise<string[] | undefined> {
 
 /** The WAL segment a recovering server waits for, without its timeline; undefined while it waits for none. */
 export async function awaitedSegment(postmaster: number): Promise<string | undefined> {
-  for (const pid of await childPids(postmaster)) {
-    const found = /startup waiting for [0-9A-F]{8}([0-9A-F]{16})/.exec(titleOf(pid));
+  for (const title of (await childTitles(postmaster)) ?? []) {
+    const found = /startup waiting for [0-9A-F]{8}([0-9A-F]{16})/.exec(title);
     if (found !== null) return found[1];
   }
   return undefined;

@@ -101,7 +101,8 @@ async function isLost(config: Config): Promise<boolean> {
 
 /** For whoever wants to know what it was, while there is room; the one before it goes. */
 async function moveAside(config: Config): Promise<void> {
-  const [{ dir }, former] = [config.control, formerPath(config)];
+  const { dir } = config.control;
+  const former = formerPath(config);
   await removeTree(former);
   await rename(dir, former);
   await syncDirectory(dirname(dir));

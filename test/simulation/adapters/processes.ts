@@ -1,4 +1,5 @@
 /** `src/agent/processes.ts`: how the kernel shows the server's own processes. */
+import type { DataServer } from "../model/data-server.ts";
 import { world } from "../world.ts";
 import { startupOf } from "./process-tree.ts";
 
@@ -10,8 +11,12 @@ export interface Rest {
 /** Told by the simulated kernel. */
 export const tellsRest = true;
 
+function serverOf(postmaster: number): DataServer | undefined {
+  return [...world().servers.values()].find(({ proc }) => proc.pid === postmaster);
+}
+
 export function restOf(pid: number): Rest {
-  const postmaster = [...world().servers.values()].find((one) => one.proc.pid === pid);
+  const postmaster = serverOf(pid);
   if (postmaster !== undefined) return { asleep: !postmaster.reloading, sleeps: undefined };
   const server = startupOf(pid);
   if (server === undefined) return { asleep: true, sleeps: undefined };
@@ -23,13 +28,13 @@ export function restOf(pid: number): Rest {
 }
 
 export async function childPids(pid: number): Promise<number[]> {
-  const server = [...world().servers.values()].find((one) => one.proc.pid === pid);
+  const server = serverOf(pid);
   return [...(server?.sessions ?? [])].map(({ id }) => 1_000_000 + id);
 }
 
 /** A walsender that is not done is one that a standby waits for. */
 export async function childTitles(pid: number): Promise<string[]> {
-  const server = [...world().servers.values()].find((one) => one.proc.pid === pid);
+  const server = serverOf(pid);
   return server === undefined || server.senders.drained() ? [] : ["postgres: walsender"];
 }
 
