@@ -4,14 +4,24 @@ import type { Queryable } from "../db/call.ts";
 import { archiving } from "../db/data-archive.ts";
 import type { Agent } from "./context.ts";
 
-/** `told`: a trouble was told of and has not ended. Returns whether that is so now. */
-export async function watchArchive(agent: Agent, db: Queryable, told: boolean): Promise<boolean> {
+const [FAILS, WORKS] = ["archive_fails", "archive_works"] as const;
+
+/**
+ * `told`: a trouble was told of and has not ended; a worker or a primary that is new asks the cluster's events for it.
+ * Returns whether that is so now.
+ */
+export async function watchArchive(
+  { store, log }: Agent,
+  db: Queryable,
+  told: boolean | undefined,
+): Promise<boolean> {
+  const before = told ?? (await store.lastEvent([FAILS, WORKS])) === FAILS;
   const seen = await archiving(db);
   const trouble = seen && archiveTrouble(seen);
-  if ((trouble !== undefined) === told) return told;
-  const event = trouble === undefined ? "archive_works" : "archive_fails";
+  if ((trouble !== undefined) === before) return before;
+  const event = trouble === undefined ? WORKS : FAILS;
   const reason = trouble ?? "nothing has failed since, and nothing waits for long";
-  agent.log.warn({ event: "data.archive", waiting: seen?.waiting }, reason);
-  await agent.store.noteAct({ event, reason });
+  log.warn({ event: "data.archive", waiting: seen?.waiting }, reason);
+  await store.noteAct({ event, reason });
   return trouble !== undefined;
 }

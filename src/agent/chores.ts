@@ -30,8 +30,8 @@ interface Memory {
   furnished: string;
   /** What was measured in the last minute. */
   samples: readonly Sample[];
-  /** An archive that fails was told of. */
-  archiveFails: boolean;
+  /** An archive that fails was told of; a standby does not know. */
+  archiveFails: boolean | undefined;
   readonly logical: LogicalMemory;
 }
 
@@ -43,7 +43,7 @@ export async function runChores(agent: Agent, signal: AbortSignal): Promise<void
     differs: "",
     furnished: "",
     samples: [],
-    archiveFails: false,
+    archiveFails: undefined,
     logical: freshLogicalMemory(),
   };
   while (!signal.aborted) {
@@ -69,7 +69,10 @@ async function round(agent: Agent, memory: Memory, signal: AbortSignal): Promise
     await tendLogical(agent, connection.db, memory.logical);
     await renew(agent, memory);
     if (state.leads?.gateOpen) await asPrimary(agent, memory, connection);
-    else await asStandby(agent, memory);
+    else {
+      memory.archiveFails = undefined;
+      await asStandby(agent, memory);
+    }
     memory.samples = await measure(agent, connection.db, memory.samples);
   } finally {
     connection.end();

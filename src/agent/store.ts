@@ -23,6 +23,8 @@ export interface NodeStore {
     readonly reason: string;
     readonly detail?: unknown;
   }): Promise<void>;
+  /** Which of these the cluster's events tell last; null: none of them. */
+  lastEvent(events: readonly string[]): Promise<string | null>;
   /** Numbers that the data directory may hold; none: any directory will do. */
   dataLife(): Promise<readonly string[]>;
   setDataLife(numbers: readonly string[]): Promise<void>;
@@ -40,6 +42,7 @@ export function nodeStore(db: Queryable): NodeStore {
     recall: (epoch) => node.recall(db, epoch),
     handOverDone: (epoch, outcome) => node.handOverDone(db, epoch, outcome),
     noteAct: (act) => node.noteAct(db, act),
+    lastEvent: (events) => node.lastEvent(db, events),
     dataLife: () => node.dataLife(db),
     setDataLife: (numbers) => node.setDataLife(db, numbers),
     setProgress: (progress) => node.setProgress(db, progress),

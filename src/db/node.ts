@@ -170,6 +170,14 @@ export function noteAct(
   });
 }
 
+const LastEvent = z.object({ event: z.string().nullable() });
+
+/** Which of these the cluster's events tell last; null: none of them. */
+export async function lastEvent(db: Queryable, events: readonly string[]): Promise<string | null> {
+  const text = "select node.last_event(p_events => $1) as event";
+  return (await callOne(db, LastEvent, { text, values: [events] })).event;
+}
+
 export interface Progress {
   readonly job: string;
   readonly phase: string;

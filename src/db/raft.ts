@@ -100,6 +100,11 @@ export function testAppend(db: Queryable): Promise<void> {
   return run(db, { name: "raft.test_append", text: "select raft.test_append()" });
 }
 
+/** Apply what is committed and could not be applied before. */
+export function applyAgain(db: Queryable): Promise<void> {
+  return run(db, { name: "raft.apply_again", text: "select raft.apply_again()" });
+}
+
 /** A log entry on its way to an acceptor. */
 export interface Entry {
   readonly index: LogIndex;

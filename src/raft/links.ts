@@ -170,19 +170,21 @@ export class Link {
     const limit = new AbortController();
     const late = clock.sleep(limitMs, limit.signal).then((): NoAnswer => NO_ANSWER);
     // One question at a time on a connection; those behind it wait here.
+    let unable = false;
     const answer = link.tail
       .then((): Promise<T | NoAnswer> | NoAnswer =>
         link.client === client ? ask(client) : NO_ANSWER,
       )
       .catch((error: unknown): NoAnswer => {
         this.#complain(error);
+        unable = isUnable(error);
         return NO_ANSWER;
       });
     link.tail = answer;
     const asked = clock.now();
     const first: T | NoAnswer = await Promise.race<T | NoAnswer>([answer, late]);
     limit.abort(null);
-    if (first === NO_ANSWER) {
+    if (first === NO_ANSWER && !unable) {
       // A late answer stays matched to its own question; only a connection that is stuck is dropped.
       if (link.stuckSince > asked) link.stuckSince = asked;
       if (this.#reach !== "refused") this.#setReach("silent");
@@ -199,13 +201,10 @@ export class Link {
    */
   #complain(error: unknown): void {
     const text = String(error);
-    const state = stateOf(error);
-    const refusal =
-      isTlsRefusal(error) ||
-      (typeof state === "string" && /^[0-9A-Z]{5}$/.test(state) && !/^(08|57|EPIPE)/.test(state));
+    const refusal = sqlstateOf(error) !== undefined || isTlsRefusal(error);
     if (!refusal || text === this.#complaint) return;
     this.#complaint = text;
-    this.#options.log.warn({ event: "raft.alarm", peer: this.id, code: state }, text);
+    this.#options.log.warn({ event: "raft.alarm", peer: this.id, code: stateOf(error) }, text);
   }
 
   #setReach(reach: Reach): void {
@@ -301,6 +300,19 @@ export class Link {
       return code === "ECONNREFUSED" || code === "ENOENT";
     }
   }
+}
+
+/** It is there and says that it cannot: short of room, broken. Not that it takes us for a stranger. */
+function isUnable(error: unknown): boolean {
+  return /^(?!28|RF)/.test(sqlstateOf(error) ?? "RF");
+}
+
+/** What the store itself answered; a connection that ended, or is being ended (08, 57), is no answer. */
+function sqlstateOf(error: unknown): string | undefined {
+  const state = stateOf(error);
+  return typeof state === "string" && /^(?!08|57|EPIPE)[0-9A-Z]{5}$/.test(state)
+    ? state
+    : undefined;
 }
 
 /** The SQLSTATE, or the system's word, of an error or of what caused it. */

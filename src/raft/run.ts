@@ -8,6 +8,7 @@ import { observedRows, takeGossip } from "../db/node.ts";
 import { askLease, gossip, report, type Sender } from "../db/peer.ts";
 import { echoLease, type RaftMember, type StoreSample } from "../db/raft.ts";
 import type { Log } from "../log/logger.ts";
+import { applierOf, yieldWhenBehind } from "./behind.ts";
 import { Elector } from "./elector.ts";
 import { type Doors, Gates } from "./gates.ts";
 import { Grants } from "./grants.ts";
@@ -70,6 +71,7 @@ export class Raft {
   readonly #closing = new AbortController();
   #leading: Leading | undefined;
   #sample: StoreSample | undefined;
+  readonly #applyAgain: ReturnType<typeof applierOf>;
   readonly #counts = noCounts();
   #tuning: Tuning;
   /** Whose store said last that it is the leader's. */
@@ -77,6 +79,7 @@ export class Raft {
 
   constructor(options: RaftOptions) {
     this.#options = options;
+    this.#applyAgain = applierOf(options.store, options);
     this.#tuning = options.tuning;
     const { timing } = options.tuning;
     this.#elector = new Elector({
@@ -213,6 +216,7 @@ export class Raft {
     if (sample.alarm !== undefined && sample.alarm !== before?.alarm) {
       this.#options.log.error({ event: "raft.alarm", term: sample.term }, sample.alarm);
     }
+    this.#applyAgain(sample);
     this.#reconcile(sample);
     this.#leading?.replicator.look();
     this.#leading?.grants.look(sample);
@@ -260,12 +264,13 @@ export class Raft {
     if (before !== undefined && before !== me.nodeId) {
       this.#links.get(before)?.silentSince(this.#elector.quietSince());
     }
+    const applied = () => this.#sample?.appliedIndex ?? last.appliedIndex;
     const replicator = new Replicator({
       me,
       term,
       last,
       voters: () => this.#sample?.voters ?? last.voters,
-      votersAt: () => this.#sample?.appliedIndex ?? last.appliedIndex,
+      votersAt: applied,
       isKnown: (id) => this.#isKnown(id),
       links: this.#links,
       store,
@@ -290,6 +295,10 @@ export class Raft {
     const leadership = this.#leadership(term, this.#leading);
     void replicator.run();
     void gates.run();
+    void yieldWhenBehind(
+      { ...this.#handOver(), applied },
+      { term, replicator, signal: end.signal },
+    );
     whileLeading(leadership).catch((error: unknown) => {
       if (end.signal.aborted) return;
       log.error({ event: "worker.failed", term }, `the leader's loop failed: ${error}`);

@@ -42,18 +42,21 @@ test("a command that fails is told of with what waits, and again when it works",
   const db = await client(node);
   const told = () => node.kept.acts.map(({ event }) => event);
   try {
-    expect(await watchArchive(node.agent, db, false)).toBe(false);
+    expect(await watchArchive(node.agent, db, undefined)).toBe(false);
     await setCommand("false");
     await waitUntil("it is told", within(10_000), () => watchArchive(node.agent, db, false));
     expect(await watchArchive(node.agent, db, true)).toBe(true);
+    // Whoever is new knows it from the events: another worker, another primary.
+    expect(await watchArchive(node.agent, db, undefined)).toBe(true);
     expect(told()).toEqual(["archive_fails"]);
     expect(node.kept.acts[0]?.reason).toMatch(
       /^archive_command failed on [0-9A-F]{24}: \d+ segments? waits? and (is|are) kept$/,
     );
     await setCommand("true");
     await waitUntil("its end is told", within(70_000), async () => {
-      return !(await watchArchive(node.agent, db, true));
+      return !(await watchArchive(node.agent, db, undefined));
     });
+    expect(await watchArchive(node.agent, db, undefined)).toBe(false);
     expect(told()).toEqual(["archive_fails", "archive_works"]);
   } finally {
     await db.end();

@@ -253,6 +253,8 @@ function storeOn(kept: Kept): NodeStore {
       kept.view = { ...kept.view, handed_over: true };
     },
     noteAct: async (act) => void kept.acts.push(act),
+    lastEvent: async (events) =>
+      kept.acts.findLast(({ event }) => events.includes(event))?.event ?? null,
     dataLife: async () => kept.dataLife,
     setDataLife: async (numbers) => {
       kept.dataLife = numbers;

@@ -15,7 +15,7 @@ export const CHANGE_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: "src/raft/run.ts",
-        find: "votersAt: () => this.#sample?.appliedIndex ?? last.appliedIndex,",
+        find: "votersAt: applied,",
         replace: "votersAt: () => this.#sample?.lastIndex ?? last.lastIndex,",
       },
     ],

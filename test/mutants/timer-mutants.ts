@@ -1,4 +1,4 @@
-/** M53: bugs of timers that change while Raft runs. */
+/** M53: bugs of timers that change while Raft runs; M76: of a leader that waits for its own store. */
 import { type Mutant, test } from "./mutant.ts";
 
 const TIMERS = "src/core/election-timers.ts";
@@ -53,6 +53,32 @@ export const TIMER_MUTANTS: readonly Mutant[] = [
         file: "src/core/election.ts",
         find: "at.random + 3 * turn",
         replace: "at.random + 0 * turn",
+      },
+    ],
+  },
+  {
+    id: "M76a",
+    bug: "a leader whose own store takes nothing more leads on, and decides nothing",
+    rule: "liveness",
+    killer: test("simulation/full-leader"),
+    patches: [
+      {
+        file: "src/raft/behind.ts",
+        find: "clock.now() - since < BEHIND_MS",
+        replace: "clock.now() - since < 1e9",
+      },
+    ],
+  },
+  {
+    id: "M76b",
+    bug: "a store that answers with an error passes for one that is silent",
+    rule: "liveness",
+    killer: test("simulation/full-leader"),
+    patches: [
+      {
+        file: "src/raft/links.ts",
+        find: "unable = isUnable(error);",
+        replace: "unable = false;",
       },
     ],
   },

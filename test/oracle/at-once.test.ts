@@ -71,6 +71,13 @@ test("one that cannot be applied stops the log there, as if each had come alone"
   expect(alarm).toMatch(/^entry 3 \(entry\) cannot be applied: /);
   const { entries, proposals } = await store().clusterRows();
   expect([entries.length, proposals.length]).toEqual([2, 2]);
+
+  await store().sql("select raft.apply_again()");
+  expect(await store().snapshot()).toMatchObject({ applied_index: "2", alarm });
+  await store().sql('update raft.log set body = body || \'{"data": ["c"]}\' where index = 3');
+  await store().sql("select raft.apply_again()");
+  const after = await store().snapshot();
+  expect(after).toMatchObject({ applied_index: "4", commit_index: "4", alarm: null });
 });
 
 test("the newest place rings for all that were applied at once", async () => {

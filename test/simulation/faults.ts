@@ -3,6 +3,7 @@ import { Ask } from "./ask.ts";
 import type { Cluster } from "./cluster.ts";
 import { isWhole } from "./convergence.ts";
 import type { Proc } from "./engine.ts";
+import type { Host } from "./model/host.ts";
 import { dataOf } from "./model/wal.ts";
 import { Operator } from "./operator.ts";
 import type { Action, Scenario } from "./scenario.ts";
@@ -21,7 +22,7 @@ export class Faults {
   primaryFaults = 0;
   injected = 0;
   switchovers = 0;
-  /** The node that hears nobody, and is not counted on any more. */
+  /** The node that hears nobody, or whose store is full, and is not counted on any more. */
   deaf: number | undefined;
 
   constructor(cluster: Cluster, scenario: Scenario) {
@@ -52,12 +53,25 @@ export class Faults {
     engine.trace("--", "everything heals");
   }
 
+  #leader(): Host | undefined {
+    return [...this.#cluster.hosts.values()].find(
+      ({ id, store }) => store?.proc.dead === false && store.acceptor.state.leaderId === id,
+    );
+  }
+
+  /** A leader whose store takes nothing more, and stays so, while its heartbeats are confirmed (F22). */
+  #fill(): void {
+    const leader = this.#leader();
+    if (leader?.store === undefined || this.deaf !== undefined) return;
+    this.deaf = leader.id;
+    leader.store.full = true;
+    this.#cluster.engine.trace(leader.id, "its control store is full from now on");
+  }
+
   /** A leader that hears nobody and is heard by all, and stays so: the others must do without it (F14). */
   #deafen(): void {
     const { hosts, network, engine } = this.#cluster;
-    const leader = [...hosts.values()].find(
-      ({ id, store }) => store?.proc.dead === false && store.acceptor.state.leaderId === id,
-    );
+    const leader = this.#leader();
     if (leader === undefined || this.deaf !== undefined) return;
     this.deaf = leader.id;
     engine.trace(leader.id, "hears nobody from now on");
@@ -169,7 +183,8 @@ export class Faults {
       `fault ${action.kind} node ${action.node} other ${action.other} ${action.ms} ms`,
     );
     this.injected += 1;
-    const aims = action.kind === "kill_primary" || action.kind === "cut_primary";
+    const aims =
+      action.kind === "kill_primary" || action.kind === "cut_primary" || action.node === 0;
     const node = aims ? (primary ?? action.node) : action.node;
     const fatal = [
       "kill_server",
@@ -275,6 +290,9 @@ export class Faults {
         return;
       case "deaf_leader":
         this.#deafen();
+        return;
+      case "full_leader":
+        this.#fill();
         return;
       case "retime":
         this.#cluster.host(node).retime(amount);

@@ -37,7 +37,7 @@ export const KINDS = [
 /** What an operator does meanwhile; drawn only where it is asked for. */
 export const CHANGES = ["add_node", "remove_node", "replace_node", "set_node"] as const;
 /** Drawn only where asked for by name: the runs of all seeds were made without. `move` is drawn apart as well. */
-type Asked = "retime" | "move";
+type Asked = "retime" | "move" | "full_leader";
 export type Kind = (typeof KINDS)[number] | (typeof CHANGES)[number] | Asked;
 
 export function isChangeKind(kind: Kind): boolean {
@@ -48,6 +48,7 @@ export function isChangeKind(kind: Kind): boolean {
 export interface Action {
   readonly at: number;
   readonly kind: Kind;
+  /** Nobody has the number 0: it is the primary then. */
   readonly node: number;
   readonly other: number;
   readonly ms: number;

@@ -34,6 +34,9 @@ const DURABLE = new Set([
   "node.set_data_life",
 ]);
 
+/** What needs room that votes and heartbeats do not. */
+const TAKES = new Set(["peer.append_entries", "peer.install_snapshot", "raft.test_append"]);
+
 const parsed = new Map<string, Parsed>();
 
 function parse(text: string): Parsed {
@@ -71,6 +74,8 @@ export class Store implements Service {
   readonly heardPlaces = new Map<number, { readonly host: string; readonly port: number }>();
   #notices: string[] = [];
   #busyUntil = 0;
+  /** No entry goes in any more, for want of room. */
+  full = false;
   /** What a disk that forgets goes back to: a few changes ago. */
   #earlier: Durable[] = [];
 
@@ -151,6 +156,7 @@ export class Store implements Service {
     const { cluster, state } = this.acceptor;
     const known = { members: cluster.members, applied: Number(state.appliedIndex) };
     try {
+      if (this.full && TAKES.has(name)) throw new SqlError("53100", "no space left on device");
       const rows = call(this, args);
       if (fromPeer) checks.called(this, name, args, rows, known);
       const after = this.acceptor.dump();
