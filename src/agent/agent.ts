@@ -1,5 +1,6 @@
 /** The agent: keeps this node's data server what the log says it should be. */
 import type { Clock } from "../clock/clock.ts";
+import { together } from "../clock/together.ts";
 import type { Config } from "../config/schema.ts";
 import type { Queryable } from "../db/call.ts";
 import type { Hints } from "../db/hints.ts";
@@ -45,12 +46,12 @@ export async function runAgentOn(
   const view = await firstView(options);
   if (view === undefined) return;
   const agent = createAgent({ ...options, view, nudge: () => hints.nudge() });
-  const leasing = agent.lease.run(signal);
   try {
-    await untilAdopted(agent, signal);
-    await runLoop(agent, hints, signal);
+    await together(signal, (end) => [
+      agent.lease.run(end),
+      untilAdopted(agent, end).then(() => runLoop(agent, hints, end)),
+    ]);
   } finally {
-    await leasing;
     agent.hands.drop();
     agent.eyes.drop();
   }

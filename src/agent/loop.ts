@@ -1,5 +1,6 @@
 /** Observe, decide, act: one act at a time, ended early when a newer order is seen. */
 import { untilBeat } from "../clock/clock.ts";
+import { together } from "../clock/together.ts";
 import { type Act, decide, type Facts } from "../core/agent-rules.ts";
 import { BrokenInvariant } from "../core/invariant.ts";
 import type { Hints } from "../db/hints.ts";
@@ -34,6 +35,10 @@ interface Loop {
 
 /** Until `signal` aborts. The data server runs on afterwards. */
 export async function runLoop(agent: Agent, hints: Hints, signal: AbortSignal): Promise<void> {
+  await together(signal, (end) => [turns(agent, hints, end), runChores(agent, end)]);
+}
+
+async function turns(agent: Agent, hints: Hints, signal: AbortSignal): Promise<void> {
   const loop: Loop = {
     running: undefined,
     retryAt: 0,
@@ -42,7 +47,6 @@ export async function runLoop(agent: Agent, hints: Hints, signal: AbortSignal): 
     lookedAt: Number.NEGATIVE_INFINITY,
     viewedAt: Number.NEGATIVE_INFINITY,
   };
-  const chores = runChores(agent, signal);
   try {
     let hinted = true;
     while (!signal.aborted) {
@@ -52,7 +56,6 @@ export async function runLoop(agent: Agent, hints: Hints, signal: AbortSignal): 
   } finally {
     loop.running?.controller.abort(new StaleOrder("the worker stops"));
     await loop.running?.done;
-    await chores;
   }
 }
 

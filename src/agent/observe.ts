@@ -19,8 +19,17 @@ const FAILOVER_FIRST_MS = 400;
 /** After a failover, and the rest that it leaves to do. */
 const SETTLED_AFTER_MS = 2000;
 
-/** Ask the data server how it is; a server that is there and says nothing becomes `hung` after a while. */
+/** Ask the data server how it is: one that is there and says nothing becomes `hung` after a while. Never throws. */
 export async function look(agent: Agent): Promise<void> {
+  try {
+    await ask(agent);
+  } catch (error) {
+    // It was not asked, for want of a file say: that is no silence of its own.
+    agent.log.debug({ event: "agent.failed", error: String(error) }, "could not look");
+  }
+}
+
+async function ask(agent: Agent): Promise<void> {
   const { state, clock } = agent;
   const { server } = state;
   if (server === undefined || !server.alive() || server.status() !== "ready") return;

@@ -7,7 +7,7 @@ import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, monotonicClock, waitUntil } from "../clock/clock.ts";
 import type { Binaries } from "./binaries.ts";
-import { namesIn } from "./files.ts";
+import { hasCode, namesIn } from "./files.ts";
 import type { Owner } from "./owner.ts";
 import { type PidFile, readLockFile, readPidFile } from "./pid-file.ts";
 import { NICE, putNice } from "./priority.ts";
@@ -182,9 +182,9 @@ function describe({ pid, startTicks }: Identity, rest: Rest, formerRun?: string)
   // Asked several times a turn: to have been alive a moment ago is enough, to be gone is always looked at.
   const alive = () => {
     if (monotonicClock.now() - seenAt < SAME_MOMENT_MS) return true;
-    if (!isAlive({ pid, startTicks })) return false;
-    seenAt = monotonicClock.now();
-    return true;
+    const seen = isSeen({ pid, startTicks });
+    if (seen) seenAt = monotonicClock.now();
+    return seen !== false;
   };
   return {
     pid,
@@ -241,13 +241,23 @@ function pidOf(child: ChildProcess, program: string): Promise<number> {
   });
 }
 
+/** Whether it lives; undefined where that cannot be seen: who has no file left to look with has not seen it gone. */
+function isSeen(identity: Identity): boolean | undefined {
+  try {
+    return isAlive(identity);
+  } catch (error) {
+    if (hasCode(error, "EMFILE") || hasCode(error, "ENFILE")) return undefined;
+    throw error;
+  }
+}
+
 /**
  * Not our child: nobody tells us, and whoever reaps it may be slow, so its state is what counts.
  */
 function pollExit(identity: Identity): Promise<void> {
   return new Promise((resolve) => {
     const timer = setInterval(() => {
-      if (isAlive(identity)) return;
+      if (isSeen(identity) !== false) return;
       clearInterval(timer);
       resolve();
     }, ADOPTED_POLL_MS);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type pg from "pg";
 import { runAgent } from "../agent/agent.ts";
 import type { Clock } from "../clock/clock.ts";
+import { together } from "../clock/together.ts";
 import type { Config } from "../config/schema.ts";
 import { nodePassword } from "../config/secrets.ts";
 import { dialTls } from "../config/tls.ts";
@@ -133,11 +134,14 @@ export async function runWorker(config: Config, options: WorkerOptions): Promise
 
 /** All parts side by side; the first that fails ends the others, and the worker. */
 async function runParts(parts: Parts, control: ControlStore): Promise<void> {
-  const end = new AbortController();
-  const signal = AbortSignal.any([parts.signal, end.signal]);
+  await together(parts.signal, (signal) => begin(parts, control, signal));
+  if (!parts.signal.aborted) throw new Error("a part of the worker ended by itself");
+}
+
+function begin(parts: Parts, control: ControlStore, signal: AbortSignal): Promise<void>[] {
   const raft = buildRaft({ ...parts, signal });
   parts.onLog?.(logService({ raft, store: parts.store, nodeId: parts.me.nodeId }));
-  const running = [
+  return [
     raft.run(),
     keepControlStore(parts, control, signal),
     suspect(parts, raft, signal),
@@ -156,13 +160,6 @@ async function runParts(parts: Parts, control: ControlStore): Promise<void> {
       ? [keepObserved({ ...parts, signal })]
       : tendData(parts, raft, signal)),
   ];
-  try {
-    await Promise.race(running);
-    if (!parts.signal.aborted) throw new Error("a part of the worker ended by itself");
-  } finally {
-    end.abort();
-    await Promise.allSettled(running);
-  }
 }
 
 /** For what can wait until the failover that these hints may tell of is over. */

@@ -1,4 +1,4 @@
-/** M53: bugs of timers that change while Raft runs; M76: of a leader that waits for its own store. */
+/** M53: timers that change while Raft runs; M76: a leader that waits for its own store; M77: loops that wait. */
 import { type Mutant, test } from "./mutant.ts";
 
 const TIMERS = "src/core/election-timers.ts";
@@ -79,6 +79,26 @@ export const TIMER_MUTANTS: readonly Mutant[] = [
         file: "src/raft/links.ts",
         find: "unable = isUnable(error);",
         replace: "unable = false;",
+      },
+    ],
+  },
+  {
+    id: "M77a",
+    bug: "a loop that failed waits for its neighbours, which go on for ever: the node does nothing more",
+    rule: "liveness",
+    killer: test("clock/together"),
+    patches: [{ file: "src/clock/together.ts", find: "    end.abort();\n", replace: "" }],
+  },
+  {
+    id: "M77b",
+    bug: "a server that cannot be looked at for want of a file counts as gone",
+    rule: "H24",
+    killer: test("postgres/server", "who has no file left"),
+    patches: [
+      {
+        file: "src/postgres/server.ts",
+        find: "return seen !== false;",
+        replace: "return seen === true;",
       },
     ],
   },

@@ -74,10 +74,12 @@ test("one that cannot be applied stops the log there, as if each had come alone"
 
   await store().sql("select raft.apply_again()");
   expect(await store().snapshot()).toMatchObject({ applied_index: "2", alarm });
+  expect(await store().takeLead(senderOf(2), TERM)).toBe(false);
   await store().sql('update raft.log set body = body || \'{"data": ["c"]}\' where index = 3');
   await store().sql("select raft.apply_again()");
   const after = await store().snapshot();
   expect(after).toMatchObject({ applied_index: "4", commit_index: "4", alarm: null });
+  expect(await store().takeLead(senderOf(2), TERM)).toBe(true);
 });
 
 test("the newest place rings for all that were applied at once", async () => {

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { copyFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -67,6 +68,40 @@ test("a running server is adopted, and its exit is seen though it is no child", 
   await adopted?.exited;
   expect(server.alive()).toBe(false);
 });
+
+/** For a second this process can open nothing; whoever runs this was there before. */
+const NO_FILES = `soft=$(prlimit --pid $1 --nofile --output SOFT --noheadings)
+  prlimit --pid $1 --nofile=4: && sleep 1; prlimit --pid $1 --nofile=$soft:`;
+
+test.runIf(process.platform === "linux")(
+  "who has no file left to look with has not seen it gone (F46)",
+  async () => {
+    const place = await newPlace(installed);
+    const server = await startReady(place);
+    const adopted = await adoptServer(place);
+    if (adopted === undefined) throw new Error("it was not adopted");
+    let ended = false;
+    void adopted.exited.then(() => {
+      ended = true;
+    });
+    const look = () => {
+      try {
+        return processInfo(server.pid)?.pid;
+      } catch (error) {
+        return (error as { code?: string }).code;
+      }
+    };
+    const helper = spawn("sh", ["-c", NO_FILES, "sh", `${process.pid}`], { stdio: "ignore" });
+    await eventually("nothing can be opened", async () => look() === "EMFILE");
+    while (look() === "EMFILE") {
+      expect([server.alive(), adopted.alive(), ended]).toEqual([true, true, false]);
+      await clock.sleep(5);
+    }
+    if (helper.exitCode === null) await once(helper, "exit");
+    await server.stop("immediate", 10_000);
+    await adopted.exited;
+  },
+);
 
 /** A shell starts the server and becomes a program that never asks after its children; killed, it leaves a zombie. */
 async function unreaped(place: Place) {

@@ -301,6 +301,7 @@ export class Acceptor {
     this.#checkSender(from);
     const { state } = this.#durable;
     if (state.term !== term || state.leaderId !== from.nodeId) return false;
+    if (state.alarm !== undefined) return false;
     this.#volatile.transferTerm = term;
     return true;
   }

@@ -69,15 +69,20 @@ function openFiles({ pid }: Process): number {
   return readdirSync(`/proc/${pid}/fd`).length;
 }
 
-/** No file and no socket more than it has now. */
-async function outOfFiles(what: string, found: readonly Process[]): Promise<Injected> {
+/** No file and no socket more than it has now; `most`: than so many, and whatever it closes stays closed. */
+async function outOfFiles(
+  what: string,
+  found: readonly Process[],
+  most = Number.POSITIVE_INFINITY,
+): Promise<Injected> {
   const [one] = found;
   if (one === undefined) throw new Error(`${what}: it does not run`);
   const limit = /Max open files\s+(\d+)\s+(\d+)/.exec(
     readFileSync(`/proc/${one.pid}/limits`, "utf8"),
   );
   const [, soft = "1024", hard = "1024"] = limit ?? [];
-  const left = openFiles(one);
+  const has = openFiles(one);
+  const left = Math.min(has, most);
   // In its own name: another user's limits are changed with a capability that root may lack.
   const { uid, gid } = statSync(`/proc/${one.pid}`);
   const as = [`--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"];
@@ -91,7 +96,7 @@ async function outOfFiles(what: string, found: readonly Process[]): Promise<Inje
     proof: async () => {
       const now = /Max open files\s+(\d+)/.exec(readFileSync(`/proc/${one.pid}/limits`, "utf8"));
       if (now?.[1] !== `${left}`) throw new Error(`its limit is ${now?.[1]}`);
-      return `it has ${left} open, and may open no more`;
+      return `it has ${has} open, and may open ${left}`;
     },
     heal: async () => {
       if (stillAlive(one)) await put(`${soft}:${hard}`);
@@ -136,6 +141,16 @@ export const LIMITS: readonly Fault[] = [
     lasts: [4000, 8000],
     inject: ({ bed, primary }) =>
       outOfFiles(`worker of node ${primary} has no file left`, bed.workerOf(primary)),
+  },
+  {
+    id: "F46",
+    name: "the primary's worker can open no file, nor reopen one that it closes",
+    needs: ["root"],
+    bound: "silent",
+    failover: "may",
+    lasts: [4000, 8000],
+    inject: ({ bed, primary }) =>
+      outOfFiles(`worker of node ${primary} may open nothing`, bed.workerOf(primary), 4),
   },
   {
     id: "F46",
