@@ -47,7 +47,7 @@ export async function runAgentOn(
   if (view === undefined) return;
   const agent = createAgent({ ...options, view, nudge: () => hints.nudge() });
   try {
-    await together(signal, (end) => [
+    await together({ signal, clock: options.clock }, (end) => [
       agent.lease.run(end),
       untilAdopted(agent, end).then(() => runLoop(agent, hints, end)),
     ]);

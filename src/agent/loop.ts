@@ -1,5 +1,5 @@
 /** Observe, decide, act: one act at a time, ended early when a newer order is seen. */
-import { untilBeat } from "../clock/clock.ts";
+import { type Clock, untilBeat } from "../clock/clock.ts";
 import { together } from "../clock/together.ts";
 import { type Act, decide, type Facts } from "../core/agent-rules.ts";
 import { BrokenInvariant } from "../core/invariant.ts";
@@ -15,6 +15,9 @@ const FIRST_BACKOFF_MS = 50;
 /** How old the view may be while nothing is heard and nothing is done. */
 const VIEW_MS = 2000;
 const LAST_BACKOFF_MS = 5000;
+/** A turn waits for its store, 5 s at most, and for files. */
+const MOVING_LOOK_MS = 5000;
+const STUCK_LOOKS = 6;
 
 interface Running {
   readonly act: Act;
@@ -35,10 +38,44 @@ interface Loop {
 
 /** Until `signal` aborts. The data server runs on afterwards. */
 export async function runLoop(agent: Agent, hints: Hints, signal: AbortSignal): Promise<void> {
-  await together(signal, (end) => [turns(agent, hints, end), runChores(agent, end)]);
+  let begun = 0;
+  const began = () => {
+    begun += 1;
+  };
+  await together({ signal, clock: agent.clock }, (end) => [
+    takeTurns(agent, { hints, began }, end),
+    runChores(agent, end),
+    whileMoving(() => begun, agent.clock, end),
+  ]);
 }
 
-async function turns(agent: Agent, hints: Hints, signal: AbortSignal): Promise<void> {
+/**
+ * All that a turn waits for has a limit, so one that does not end is stuck, and would hold the primary's role without
+ * doing anything for it: the worker ends, and its next life adopts the server. Looks are counted, not time: a process
+ * that was frozen has missed both.
+ */
+export async function whileMoving(
+  turns: () => number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  let [seen, still] = [turns(), 0];
+  while (!signal.aborted) {
+    await clock.sleep(MOVING_LOOK_MS, signal);
+    still = turns() === seen ? still + 1 : 0;
+    seen = turns();
+    if (still === STUCK_LOOKS) {
+      const seconds = (STUCK_LOOKS * MOVING_LOOK_MS) / 1000;
+      throw new Error(`the agent's loop has stood still for ${seconds} s`);
+    }
+  }
+}
+
+async function takeTurns(
+  agent: Agent,
+  { hints, began }: { readonly hints: Hints; readonly began: () => void },
+  signal: AbortSignal,
+): Promise<void> {
   const loop: Loop = {
     running: undefined,
     retryAt: 0,
@@ -50,6 +87,7 @@ async function turns(agent: Agent, hints: Hints, signal: AbortSignal): Promise<v
   try {
     let hinted = true;
     while (!signal.aborted) {
+      began();
       await turn(agent, loop, { hinted });
       hinted = await hints.within(waitMs(agent, loop, probeMs(agent)), signal);
     }

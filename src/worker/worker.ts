@@ -134,7 +134,7 @@ export async function runWorker(config: Config, options: WorkerOptions): Promise
 
 /** All parts side by side; the first that fails ends the others, and the worker. */
 async function runParts(parts: Parts, control: ControlStore): Promise<void> {
-  await together(parts.signal, (signal) => begin(parts, control, signal));
+  await together(parts, (signal) => begin(parts, control, signal));
   if (!parts.signal.aborted) throw new Error("a part of the worker ended by itself");
 }
 

@@ -91,6 +91,19 @@ export const TIMER_MUTANTS: readonly Mutant[] = [
   },
   {
     id: "M77b",
+    bug: "an agent that stands still keeps its worker, and the role",
+    rule: "liveness",
+    killer: test("agent/moving"),
+    patches: [
+      {
+        file: "src/agent/loop.ts",
+        find: "if (still === STUCK_LOOKS)",
+        replace: "if (still === 1e9)",
+      },
+    ],
+  },
+  {
+    id: "M77c",
     bug: "a server that cannot be looked at for want of a file counts as gone",
     rule: "H24",
     killer: test("postgres/server", "who has no file left"),
