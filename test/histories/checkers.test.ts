@@ -70,6 +70,34 @@ test("what snapshot isolation lets pass is flagged where it was to be serializab
   expect([...found]).toEqual(expect.arrayContaining(["G2-item", "G-single", "internal"]));
 });
 
+test("a list that a cancelled wait showed binds nobody who only read it (H06)", () => {
+  const times = { process: 1, startedAt: 1, endedAt: 2, isolation: "serializable" } as const;
+  const append = (value: number) => ({ f: "append", key: 1, value }) as const;
+  const seen = { f: "read", key: 1, value: [1, 2] } as const;
+  const judged = (cancelled: boolean, reader: ListTransaction["micros"]) =>
+    classes(
+      judgeLists(
+        [
+          { ...times, micros: [append(1)], outcome: "ok" },
+          { ...times, micros: [append(2)], outcome: "unknown", cancelled },
+          { ...times, micros: reader, outcome: "ok" },
+          { ...times, micros: [append(3)], outcome: "ok" },
+        ],
+        new Map(
+          reader.length > 1
+            ? [
+                [1, [1, 3]],
+                [9, [4]],
+              ]
+            : [[1, [1, 3]]],
+        ),
+      ).anomalies,
+    );
+  expect(judged(true, [seen])).toEqual([]);
+  expect(judged(false, [seen])).toContain("incompatible order");
+  expect(judged(true, [seen, { f: "append", key: 9, value: 4 }])).toContain("incompatible order");
+});
+
 /** Change what was observed of every list; `by` is undefined for the end. */
 function rewritten(
   { history, final }: ListRun,

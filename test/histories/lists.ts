@@ -7,7 +7,7 @@
  */
 import { cycleAnomalies } from "./cycles.ts";
 import { type Counts, graphOf } from "./list-graph.ts";
-import { orderAnomalies, ordersOf } from "./list-orders.ts";
+import { isAppend, isRead, orderAnomalies, ordersOf } from "./list-orders.ts";
 
 export const ISOLATIONS = ["read committed", "repeatable read", "serializable"] as const;
 export type Isolation = (typeof ISOLATIONS)[number];
@@ -23,6 +23,8 @@ export interface ListTransaction {
   readonly micros: readonly Micro[];
   /** `fail`: it certainly did not happen. `unknown`: COMMIT was sent, and nothing certain heard (H13). */
   readonly outcome: "ok" | "fail" | "unknown";
+  /** Its wait for confirmation was cancelled: from then on its primary shows it, and need not keep it (H06). */
+  readonly cancelled?: boolean;
   readonly startedAt: number;
   readonly endedAt: number;
 }
@@ -66,13 +68,36 @@ export interface ListVerdict {
 }
 
 /** Judge a history; without final lists nobody can tell what was lost. */
-export function judgeLists(history: readonly ListTransaction[], final?: FinalLists): ListVerdict {
+export function judgeLists(told: readonly ListTransaction[], final?: FinalLists): ListVerdict {
+  const history = final === undefined ? told : withoutCancelled(told, final);
   const orders = ordersOf(history, final);
   const graph = graphOf(history, orders);
   return {
     anomalies: [...orderAnomalies(history, orders, final), ...cycleAnomalies(graph, history)],
     edges: graph.counts,
   };
+}
+
+/** What only a cancelled wait showed binds nobody who read it, and wrote nothing that was acknowledged. */
+function withoutCancelled(
+  history: readonly ListTransaction[],
+  final: FinalLists,
+): readonly ListTransaction[] {
+  const kept = new Set([...final.values()].flat());
+  const shown = history
+    .filter(({ cancelled }) => cancelled === true)
+    .flatMap(({ micros }) => micros);
+  const gone = new Set(
+    shown.filter(isAppend).flatMap(({ value }) => (kept.has(value) ? [] : [value])),
+  );
+  if (gone.size === 0) return history;
+  return history.map((one) => {
+    const bound = one.micros.some(isAppend);
+    const saw = one.micros.some(
+      (micro) => isRead(micro) && micro.value?.some((at) => gone.has(at)),
+    );
+    return saw && !bound ? { ...one, outcome: "unknown" as const } : one;
+  });
 }
 
 /** On one line. */

@@ -119,6 +119,25 @@ describe("a spoiled history is flagged", () => {
   }
 });
 
+test("what only a cancelled wait showed may go (H06), and nothing else may", () => {
+  const reading = { session: 1, server: "primary", startedAt: 3, endedAt: 4 } as const;
+  const add = (value: number, outcome: "ok" | "unknown", cancelled = false) => ({
+    ...{ value, outcome, cancelled },
+    ...{ startedAt: 1, endedAt: 2 },
+  });
+  const judged = (cancelled: boolean, shown: string) =>
+    readAnomalies({
+      adds: [add(1, "ok"), add(2, "unknown", cancelled), add(3, "unknown")],
+      readings: [{ ...reading, shown: parseRanges(shown) }],
+      final: parseRanges("{[1,2)}"),
+      strict: true,
+    }).map(({ class: name, what }) => `${name} ${what.slice(0, 2)}`);
+  expect(judged(true, "{[1,3)}")).toEqual([]);
+  expect(judged(false, "{[1,3)}")).toEqual(["seen and gone 2:"]);
+  expect(judged(true, "{[1,4)}")).toEqual(["seen and gone 3:"]);
+  expect(judged(true, "{[2,3)}")).toEqual(["stale 1:"]);
+});
+
 test("ranges as PostgreSQL writes them", () => {
   expect(parseRanges("{[1,3),[5,6)}")).toEqual([
     [1, 3],

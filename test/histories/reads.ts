@@ -3,8 +3,9 @@
  *
  * A standby may lag (H34), and may show what is lost later, as long as nobody acknowledged it. It never goes back under
  * one session, never shows an addition without one that was acknowledged before that one was asked for, and never what
- * nobody added. A primary's open gate shows, besides, nothing that is gone in the end (D14); and with strict reads
- * nothing older than what was acknowledged when it was asked (H31).
+ * nobody added. A primary's open gate shows, besides, nothing that is gone in the end (D14), but for commits whose wait
+ * was cancelled, which stock PostgreSQL shows at once (H06); and with strict reads nothing older than what was
+ * acknowledged when it was asked (H31).
  */
 import type { Increment } from "./scans.ts";
 
@@ -41,7 +42,10 @@ export interface ReadHistory {
 export function readAnomalies(history: ReadHistory): ReadAnomaly[] {
   const context = contextOf(history);
   const before = new Map<number, SetReading>();
-  return history.readings.flatMap((reading): ReadAnomaly[] => {
+  const gone = cancelledAndGone(history);
+  return history.readings.flatMap((told): ReadAnomaly[] => {
+    const reading =
+      told.server === "primary" ? { ...told, shown: without(told.shown, gone) } : told;
     const last = before.get(reading.session);
     before.set(reading.session, reading);
     const found: [ReadClass, number | undefined][] = [
@@ -59,6 +63,28 @@ export function readAnomalies(history: ReadHistory): ReadAnomaly[] {
       value === undefined ? [] : [{ class: kind, what: `${value}: ${describe(reading)}` }],
     );
   });
+}
+
+function cancelledAndGone({ adds, final }: ReadHistory): number[] {
+  const values = adds.filter(({ cancelled }) => cancelled === true).map(({ value }) => value);
+  return values
+    .filter((value) => missing([[value, value + 1]], final) !== undefined)
+    .toSorted((a, b) => a - b);
+}
+
+function without(ranges: readonly Range[], values: readonly number[]): readonly Range[] {
+  return values.reduce<readonly Range[]>(
+    (left, value) =>
+      left.flatMap(([from, to]): Range[] => {
+        if (value < from || value >= to) return [[from, to]];
+        const parts: Range[] = [
+          [from, value],
+          [value + 1, to],
+        ];
+        return parts.filter(([start, end]) => start < end);
+      }),
+    ranges,
+  );
 }
 
 function describe({ session, server, startedAt, endedAt }: SetReading): string {

@@ -6,6 +6,8 @@ export type Outcome = "ok" | "fail" | "unknown";
 export interface Add {
   readonly value: number;
   readonly outcome: Outcome;
+  /** Its wait for confirmation was cancelled: from then on its primary shows it, and need not keep it (H06). */
+  readonly cancelled?: boolean;
 }
 
 export interface Scanned {

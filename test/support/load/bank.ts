@@ -111,7 +111,7 @@ async function transfer(
     ["commit", []],
   ];
   for (const [text, values] of steps) {
-    const told = await change(client, text, values);
+    const { outcome: told } = await change(client, text, values);
     if (told === "ok") continue;
     if (told === "fail") await client.query("rollback").catch(() => undefined); // it shows at the next statement
     return told;

@@ -88,7 +88,11 @@ async function transact(
   const finish = (outcome: ListTransaction["outcome"], lost: boolean) => {
     client.off("notice", notice);
     const endedAt = monotonicClock.now();
-    return { transaction: { process, isolation, micros, outcome, startedAt, endedAt }, lost };
+    const times = { startedAt, endedAt };
+    return {
+      transaction: { process, isolation, micros, outcome, cancelled: warned, ...times },
+      lost,
+    };
   };
   client.on("notice", notice);
   let committing = false;

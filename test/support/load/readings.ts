@@ -71,8 +71,8 @@ export async function startReadings(cluster: ClusterView): Promise<Readings> {
     const value = values;
     const startedAt = now();
     const text = `with added as (insert into ${name} values ($1)) update ${name}_count set n = n + 1`;
-    const outcome = await change(client, text, [value]);
-    run.adds.push({ value, outcome, startedAt, endedAt: now() });
+    const { outcome, cancelled } = await change(client, text, [value]);
+    run.adds.push({ value, outcome, cancelled, startedAt, endedAt: now() });
     return outcome === "ok";
   }
 

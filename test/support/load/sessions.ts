@@ -49,12 +49,15 @@ export async function goOn({ hosts, first = 0, everyMs, stopping, act, ...more }
 
 export type Told = "ok" | "fail" | "unknown";
 
-/** A change in one statement; whoever waits for a confirmation that was cancelled knows nothing (H13). */
+/**
+ * A change in one statement; whoever waits for a confirmation that was cancelled knows nothing (H13), and others see
+ * the change from then on, on that server (H06).
+ */
 export async function change(
   client: pg.Client,
   text: string,
   values: readonly unknown[],
-): Promise<Told> {
+): Promise<{ readonly outcome: Told; readonly cancelled: boolean }> {
   let warned = false;
   const notice = ({ code }: { code?: string | undefined }) => {
     warned ||= code === "01000";
@@ -62,10 +65,11 @@ export async function change(
   client.on("notice", notice);
   try {
     await client.query(text, [...values]);
-    return warned ? "unknown" : "ok";
+    return { outcome: warned ? "unknown" : "ok", cancelled: warned };
   } catch (error) {
     // A standby; a deadlock, or a serialization failure.
-    return /^(25006|0A000|40001|40P01)$/.test(sqlstate(error)) ? "fail" : "unknown";
+    const refused = /^(25006|0A000|40001|40P01)$/.test(sqlstate(error));
+    return { outcome: refused ? "fail" : "unknown", cancelled: warned };
   } finally {
     client.off("notice", notice);
   }
