@@ -37,7 +37,6 @@ export function applierOf(
 }
 
 export interface BehindOptions extends HandOverOptions {
-  readonly clock: Clock;
   /** How far the own store has applied the log. */
   readonly applied: () => LogIndex;
 }

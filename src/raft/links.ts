@@ -304,7 +304,8 @@ export class Link {
 
 /** It is there and says that it cannot: short of room, broken. Not that it takes us for a stranger. */
 function isUnable(error: unknown): boolean {
-  return /^(?!28|RF)/.test(sqlstateOf(error) ?? "RF");
+  const state = sqlstateOf(error);
+  return state !== undefined && !/^(28|RF)/.test(state);
 }
 
 /** What the store itself answered; a connection that ended, or is being ended (08, 57), is no answer. */

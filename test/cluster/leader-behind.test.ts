@@ -44,14 +44,20 @@ async function settled(): Promise<number> {
 const entry = (by: number, key: string) =>
   value(control(by), "select pg_replica.kv_put($1, '1')", [key], { answerMs: 20_000 });
 
-test("a leader whose log takes nothing gives up, and its dead primary is replaced", async () => {
+/** The primary's node leads, its store refuses rows of this table, and another leads. */
+async function givesUp(table: string, key: string) {
   const old = await settled();
   const other = 1 + (old % 3);
-  const mend = await refuseRows(old, "raft.log");
-  await entry(other, "wakes the log").catch(() => undefined);
+  const mend = await refuseRows(old, table);
+  await entry(other, key).catch(() => undefined); // whoever leads then has it, answered or not
   await until("another leads", { limitMs: 20_000 }, async () => {
     return (await leaderSeenBy(other)) !== old;
   });
+  return { old, other, mend };
+}
+
+test("a leader whose log takes nothing gives up, and its dead primary is replaced", async () => {
+  const { old, other, mend } = await givesUp("raft.log", "wakes the log");
   await untilGone(
     signalTree(() => processesBelow(members.node(old).data.dir), "SIGKILL"),
     10_000,
@@ -65,13 +71,7 @@ test("a leader whose log takes nothing gives up, and its dead primary is replace
 });
 
 test("so does one that takes the log and cannot apply it", async () => {
-  const old = await settled();
-  const other = 1 + (old % 3);
-  const mend = await refuseRows(old, "cluster.kv");
-  await entry(other, "is applied elsewhere").catch(() => undefined);
-  await until("another leads", { limitMs: 20_000 }, async () => {
-    return (await leaderSeenBy(other)) !== old;
-  });
+  const { other, mend } = await givesUp("cluster.kv", "is applied elsewhere");
   expect(await value(control(other), "select pg_replica.kv_get('is applied elsewhere')")).toBe("1");
   await mend();
   await settled();

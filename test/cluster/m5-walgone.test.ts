@@ -1,5 +1,4 @@
 /** A member that was away for longer than the WAL is kept: what it lacks is gone, so it becomes a copy, by itself. */
-
 import { expect, test } from "vitest";
 import type { Injection } from "../support/cluster.ts";
 import { useCluster } from "../support/fixture.ts";

@@ -65,25 +65,22 @@ export function readAnomalies(history: ReadHistory): ReadAnomaly[] {
   });
 }
 
-function cancelledAndGone({ adds, final }: ReadHistory): number[] {
+/** What was added without a confirmation and is gone in the end. */
+function cancelledAndGone({ adds, final }: ReadHistory): Range[] {
   const values = adds.filter(({ cancelled }) => cancelled === true).map(({ value }) => value);
-  return values
-    .filter((value) => missing([[value, value + 1]], final) !== undefined)
-    .toSorted((a, b) => a - b);
+  return without(rangesOf(values.toSorted((a, b) => a - b)), final);
 }
 
-function without(ranges: readonly Range[], values: readonly number[]): readonly Range[] {
-  return values.reduce<readonly Range[]>(
-    (left, value) =>
-      left.flatMap(([from, to]): Range[] => {
-        if (value < from || value >= to) return [[from, to]];
-        const parts: Range[] = [
-          [from, value],
-          [value + 1, to],
-        ];
-        return parts.filter(([start, end]) => start < end);
-      }),
-    ranges,
+function without(ranges: readonly Range[], taken: readonly Range[]): Range[] {
+  return taken.reduce<Range[]>(
+    (left, [from, to]) =>
+      left
+        .flatMap(([start, end]): Range[] => [
+          [start, Math.min(end, from)],
+          [Math.max(start, to), end],
+        ])
+        .filter(([start, end]) => start < end),
+    [...ranges],
   );
 }
 

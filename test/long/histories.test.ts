@@ -42,7 +42,7 @@ test("keys are linearizable and the log is one, over leaders killed, frozen and 
   bed = await openBed({ seed: SEED });
   kept.healthy();
   console.log(bed.host.describe());
-  service = startService(bed, new Random(`${SEED}/service`));
+  service = startService(bed, new Random(`${SEED}/service`), "eager");
   const random = new Random(`${SEED}/histories`);
   let changes = 0;
   for (const [name, lastsMs, expected] of SEQUENCE) {

@@ -118,7 +118,7 @@ async function assertStatus(cluster: ClusterView, primary: number): Promise<void
 
 /** Wait until the whole cluster is as it should be; milliseconds. */
 export function untilHealthy(cluster: ClusterView, limitMs = 60_000): Promise<Healthy> {
-  return until("the cluster is healthy", { limitMs, everyMs: 50 }, () => assertHealthy(cluster));
+  return until("the cluster is healthy", { limitMs, everyMs: 200 }, () => assertHealthy(cluster));
 }
 
 /** Wait until a node other than `old` is the one primary that lets clients in. */

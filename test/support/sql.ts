@@ -35,6 +35,18 @@ export function hangUp(client: pg.Client): void {
   connection.stream.destroy();
 }
 
+/**
+ * Be told of a commit that the standbys did not confirm, its wait having been cancelled: PostgreSQL reports success and
+ * warns (H13). Returns how to hear no more of it.
+ */
+export function onUnconfirmed(client: pg.Client, act: () => void): () => void {
+  const notice = ({ code }: { code?: string | undefined }) => {
+    if (code === "01000") act();
+  };
+  client.on("notice", notice);
+  return () => void client.off("notice", notice);
+}
+
 /** Work on a connection of its own, closed afterwards whatever happens. */
 export async function withClient<T>(
   uri: string,

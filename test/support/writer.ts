@@ -1,7 +1,7 @@
 /** A client that writes numbered rows as fast as it can, knows what was acknowledged, and checks it at the end. */
 import type pg from "pg";
 import { monotonicClock } from "../../src/clock/clock.ts";
-import { hangUp, open, sqlstate, withClient } from "./sql.ts";
+import { hangUp, onUnconfirmed, open, sqlstate, withClient } from "./sql.ts";
 import { until } from "./until.ts";
 
 export interface WriterOptions {
@@ -152,8 +152,8 @@ class RunningWriter implements Writer {
     const { hosts, connectMs = 250, answerMs = 250 } = this.options;
     this.connectedAt = monotonicClock.now();
     const client = await open(hosts[this.host] ?? "", { connectMs, answerMs });
-    client.on("notice", ({ code }) => {
-      this.warned ||= code === "01000";
+    onUnconfirmed(client, () => {
+      this.warned = true;
     });
     this.client = client;
     return client;

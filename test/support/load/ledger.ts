@@ -2,10 +2,11 @@
  * A real write to every node again and again, each with the epoch it was made in: never two nodes that take writes at
  * once (D6). Settings are never asked.
  */
+import type pg from "pg";
 import { monotonicClock } from "../../../src/clock/clock.ts";
 import type { ClusterView } from "../cluster.ts";
 import { onPrimary } from "../health.ts";
-import { hangUp, open } from "../sql.ts";
+import { hangUp, onUnconfirmed, open, sqlstate } from "../sql.ts";
 
 export interface Entry {
   readonly node: number;
@@ -22,8 +23,10 @@ export interface Ledger {
 }
 
 const LIMITS = { connectMs: 400, answerMs: 400 };
+/** So many writes over one connection: old sessions are tried as well as new ones, and a new one costs most. */
+const WRITES = 5;
 
-/** One loop per node; each write has a connection of its own. */
+/** One loop per node. */
 export async function openLedger(cluster: ClusterView, everyMs = 100): Promise<Ledger> {
   await onPrimary(
     cluster,
@@ -34,12 +37,19 @@ export async function openLedger(cluster: ClusterView, everyMs = 100): Promise<L
   let stopping = false;
 
   async function loop(node: number, uri: string): Promise<void> {
+    let client: pg.Client | undefined;
     for (let n = 0; !stopping; n++) {
       attempts.set(node, n + 1);
-      const entry = await tryWrite(node, uri, n);
-      if (entry !== undefined) entries.push(entry);
+      client ??= await open(uri, LIMITS).catch(() => undefined); // refused, or nobody there
+      const tried = client && (await tryWrite(client, node, n));
+      if (tried?.entry !== undefined) entries.push(tried.entry);
+      if (client !== undefined && (tried?.lost === true || n % WRITES === 0)) {
+        hangUp(client);
+        client = undefined;
+      }
       await monotonicClock.sleep(everyMs);
     }
+    if (client !== undefined) hangUp(client);
   }
   const loops = cluster.nodes.map(({ id, data }) => loop(id, data.uri));
   return {
@@ -52,14 +62,16 @@ export async function openLedger(cluster: ClusterView, everyMs = 100): Promise<L
   };
 }
 
-/** Undefined when it was refused, or nobody knows (H13). */
-async function tryWrite(node: number, uri: string, n: number): Promise<Entry | undefined> {
+/** No entry when it was refused, or nobody knows (H13); `lost`: the connection is of no use any more. */
+async function tryWrite(
+  client: pg.Client,
+  node: number,
+  n: number,
+): Promise<{ readonly entry?: Entry; readonly lost: boolean }> {
   const sentAt = monotonicClock.now();
-  const client = await open(uri, LIMITS).catch(() => undefined); // refused, or nobody there
-  if (client === undefined) return undefined;
-  let warned = false;
-  client.on("notice", ({ code }) => {
-    warned ||= code === "01000";
+  let confirmed = true;
+  const hearNoMore = onUnconfirmed(client, () => {
+    confirmed = false;
   });
   try {
     const { rows } = await client.query<{ epoch: string }>(
@@ -69,11 +81,13 @@ async function tryWrite(node: number, uri: string, n: number): Promise<Entry | u
     );
     const acknowledgedAt = monotonicClock.now();
     const epoch = BigInt(rows[0]?.epoch ?? 0);
-    return warned ? undefined : { node, epoch, sentAt, acknowledgedAt };
-  } catch {
-    return undefined; // refused or unknown: not taken
+    return confirmed
+      ? { entry: { node, epoch, sentAt, acknowledgedAt }, lost: false }
+      : { lost: false };
+  } catch (error) {
+    return { lost: sqlstate(error) !== "25006" };
   } finally {
-    hangUp(client);
+    hearNoMore();
   }
 }
 

@@ -12,7 +12,7 @@ import {
 } from "../../histories/lists.ts";
 import type { Random } from "../random.ts";
 import { nextWriter } from "../round.ts";
-import { firstAnswer, rows, sqlstate } from "../sql.ts";
+import { firstAnswer, onUnconfirmed, rows, sqlstate } from "../sql.ts";
 import { until } from "../until.ts";
 import { goOn } from "./sessions.ts";
 
@@ -81,20 +81,16 @@ async function transact(
 ): Promise<{ transaction: ListTransaction; lost: boolean }> {
   const startedAt = monotonicClock.now();
   const micros: Micro[] = [...planned];
-  let warned = false;
-  const notice = ({ code }: { code?: string | undefined }) => {
-    warned ||= code === "01000";
-  };
+  let cancelled = false;
+  const hearNoMore = onUnconfirmed(client, () => {
+    cancelled = true;
+  });
   const finish = (outcome: ListTransaction["outcome"], lost: boolean) => {
-    client.off("notice", notice);
+    hearNoMore();
     const endedAt = monotonicClock.now();
     const times = { startedAt, endedAt };
-    return {
-      transaction: { process, isolation, micros, outcome, cancelled: warned, ...times },
-      lost,
-    };
+    return { transaction: { process, isolation, micros, outcome, cancelled, ...times }, lost };
   };
-  client.on("notice", notice);
   let committing = false;
   try {
     await client.query(`begin isolation level ${isolation} read write`);
@@ -102,7 +98,7 @@ async function transact(
       micros[index] = await perform(client, table, micro);
     committing = true;
     await client.query("commit");
-    return finish(warned ? "unknown" : "ok", false);
+    return finish(cancelled ? "unknown" : "ok", false);
   } catch (error) {
     const refused = /^(40001|40P01|25006)$/.test(sqlstate(error));
     if (!refused) return finish(committing ? "unknown" : "fail", true);

@@ -86,7 +86,7 @@ export async function startLoad(
   );
   const ledger = await openLedger(cluster);
   const lists = await startLists(hosts, random);
-  const service = more.includes("service") ? startService(cluster, random) : undefined;
+  const service = more.includes("service") ? startService(cluster, random, "calm") : undefined;
   const bank = more.includes("bank") ? await startBank(cluster, random) : undefined;
   const readings = more.includes("readings") ? await startReadings(cluster) : undefined;
   const writers = [hasty, patient, ...others];

@@ -37,6 +37,8 @@ export interface ReadingsVerdict {
   readonly anomalies: readonly (ReadAnomaly | Scanned)[];
 }
 
+const READING_SHARE = 0.1;
+
 const now = () => monotonicClock.now();
 const sizeOf = ({ shown }: Pick<SetReading, "shown">) =>
   shown.reduce((sum, [from, to]) => sum + to - from, 0);
@@ -99,7 +101,10 @@ export async function startReadings(cluster: ClusterView): Promise<Readings> {
     goOn({ ...common, hosts, everyMs: 20, act: add }),
     // It goes on elsewhere while the other still waits.
     goOn({ ...common, hosts, first: 1, everyMs: 20, answerMs: HASTY_MS, act: add }),
-    ...hosts.map((uri) => goOn({ ...common, hosts: [uri], everyMs: 50, act: read })),
+    // A reading takes the longer the more there is.
+    ...hosts.map((uri) =>
+      goOn({ ...common, hosts: [uri], everyMs: 50, share: READING_SHARE, act: read }),
+    ),
   ];
   return {
     adds: run.adds,

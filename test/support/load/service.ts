@@ -35,6 +35,7 @@ type Server = "control" | "data";
 interface Run {
   readonly cluster: ClusterView;
   readonly random: Random;
+  readonly pace: keyof typeof PAUSE_MS;
   readonly name: string;
   readonly operations: KeyOperation[];
   readonly puts: Put[];
@@ -45,7 +46,8 @@ interface Run {
 }
 
 const LIMITS = { connectMs: 1000, answerMs: 6000 };
-const PAUSE_MS = [20, 120] as const;
+/** From one call of a client to its next. `calm`, beside other loads: a call may cost four sessions. */
+const PAUSE_MS = { eager: [20, 120], calm: [150, 900] } as const;
 const AWAY_MS = 200;
 /** A key is left after so many calls on each of three: the search grows with what is unknown. */
 const CALLS = 150;
@@ -58,15 +60,23 @@ function someKey({ random, counts, name }: Run): string {
   return `${name}/${generation}/${random.int(1, 3)}`;
 }
 
-const pause = ({ random }: Run) => monotonicClock.sleep(random.int(...PAUSE_MS));
+const pause = ({ random, pace }: Run) => {
+  const [least, most] = PAUSE_MS[pace];
+  return monotonicClock.sleep(random.int(least, most));
+};
 
 /** Two clients of keys and one who looks for each node, and two of the log. */
-export function startService(cluster: ClusterView, random: Random): Service {
+export function startService(
+  cluster: ClusterView,
+  random: Random,
+  pace: keyof typeof PAUSE_MS,
+): Service {
   let stopping = false;
   const none = (): Counts => ({ ok: 0, fail: 0, unknown: 0 });
   const run: Run = {
     cluster,
     random,
+    pace,
     name: `w4-${nextWriter()}`,
     operations: [],
     puts: [],

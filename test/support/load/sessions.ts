@@ -1,13 +1,15 @@
 /** A client that goes on: connected to one of the hosts, and to the next one once that is lost. */
 import type pg from "pg";
 import { monotonicClock } from "../../../src/clock/clock.ts";
-import { hangUp, open, sqlstate } from "../sql.ts";
+import { hangUp, onUnconfirmed, open, sqlstate } from "../sql.ts";
 
 export interface ClientOptions {
   readonly hosts: readonly string[];
   /** Which of them comes first. */
   readonly first?: number;
   readonly everyMs: number;
+  /** Share of the time that may go to what is done, where that takes long; by default all of it. */
+  readonly share?: number;
   /** How long it waits for an answer. */
   readonly answerMs?: number;
   readonly stopping: () => boolean;
@@ -21,7 +23,8 @@ export const HASTY_MS = 400;
 const AWAY_MS = 20;
 let connections = 0;
 
-export async function goOn({ hosts, first = 0, everyMs, stopping, act, ...more }: ClientOptions) {
+export async function goOn(options: ClientOptions) {
+  const { hosts, first = 0, everyMs, share = 1, stopping, act, ...more } = options;
   let client: pg.Client | undefined;
   let host = first;
   let connection = 0;
@@ -37,12 +40,14 @@ export async function goOn({ hosts, first = 0, everyMs, stopping, act, ...more }
       await monotonicClock.sleep(AWAY_MS);
       continue;
     }
+    const startedAt = monotonicClock.now();
     if (!(await act(client, connection))) {
       hangUp(client);
       client = undefined;
       host += 1;
     }
-    await monotonicClock.sleep(everyMs);
+    const tookMs = monotonicClock.now() - startedAt;
+    await monotonicClock.sleep(Math.max(everyMs, tookMs / share - tookMs));
   }
   if (client !== undefined) hangUp(client);
 }
@@ -58,19 +63,18 @@ export async function change(
   text: string,
   values: readonly unknown[],
 ): Promise<{ readonly outcome: Told; readonly cancelled: boolean }> {
-  let warned = false;
-  const notice = ({ code }: { code?: string | undefined }) => {
-    warned ||= code === "01000";
-  };
-  client.on("notice", notice);
+  let cancelled = false;
+  const hearNoMore = onUnconfirmed(client, () => {
+    cancelled = true;
+  });
   try {
     await client.query(text, [...values]);
-    return { outcome: warned ? "unknown" : "ok", cancelled: warned };
+    return { outcome: cancelled ? "unknown" : "ok", cancelled };
   } catch (error) {
     // A standby; a deadlock, or a serialization failure.
     const refused = /^(25006|0A000|40001|40P01)$/.test(sqlstate(error));
-    return { outcome: refused ? "fail" : "unknown", cancelled: warned };
+    return { outcome: refused ? "fail" : "unknown", cancelled };
   } finally {
-    client.off("notice", notice);
+    hearNoMore();
   }
 }
