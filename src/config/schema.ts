@@ -1,5 +1,6 @@
 /** One node's configuration: every key, its default and its unit, in one place. */
 import { z } from "zod";
+import { LONGEST_LEASE_MS } from "../core/lease.ts";
 import { TLS_MODES, type TlsMode } from "./tls.ts";
 
 /** Every leaf says what it expects: that sentence is the error's third part. */
@@ -53,7 +54,7 @@ const Timing = z.strictObject(
     /** A server that has answered nothing for this long is frozen. */
     silent_ms: ms.optional(),
     /** A primary that no majority confirmed for this long is fenced; the same on all members. */
-    lease_ms: ms.optional(),
+    lease_ms: whole(1, LONGEST_LEASE_MS, `milliseconds, 1 to ${LONGEST_LEASE_MS}`).optional(),
   },
   section,
 );

@@ -13,6 +13,8 @@ export interface LeaseTiming {
   readonly leaseMs: number;
 }
 
+/** No lease may last longer: an end further ahead was counted on another clock. */
+export const LONGEST_LEASE_MS = 60_000;
 /** F: a fence that began is proved by then (H26). */
 export const FENCE_MS = 1000;
 /** How far two monotonic clocks may drift apart: assumed, tested, not proved (H32). */
@@ -117,7 +119,8 @@ export function stepLease(state: LeaseState, event: LeaseEvent, now: number): Le
       if (state.epoch === event.epoch && state.phase !== "none") return [state, []];
       return [{ ...noLease(state.timing, now), epoch: event.epoch, phase: "taken" }, []];
     case "restored": {
-      const { epoch, until } = event;
+      const { epoch } = event;
+      const until = event.until - now > LONGEST_LEASE_MS ? now : event.until;
       return [{ ...noLease(state.timing, now), epoch, until, phase: "serving" }, []];
     }
     case "confirmed":

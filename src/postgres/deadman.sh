@@ -16,13 +16,15 @@ uptime_cs() {
   now=$((${up%.*} * 100 + 1${up#*.} - 100))
 }
 
-# Sets `until`; a line that cannot be trusted leaves the earlier end in force.
+# Sets `until`; a line that cannot be trusted leaves the earlier end in force. So does an end more than a minute ahead:
+# no lease lasts that long (LONGEST_LEASE_MS), it was counted since another boot.
 read_lease() {
   a= b=
   read -r a b rest <"$dir/lease" || :
   [ "$a" = off ] && leave
   [ "$a" = "$b" ] || return 0
   case $a in '' | *[!0-9]* | 0*) return 0 ;; esac
+  [ "$a" -le $((now + 6000)) ] || return 0
   until=$a
 }
 

@@ -1,4 +1,7 @@
-/** M53: timers that change while Raft runs; M76: a leader that waits for its own store; M77: loops that wait. */
+/**
+ * M53: timers that change while Raft runs; M76: a leader that waits for its own store; M77: loops that wait; M78: ends
+ * of leases that were counted on another clock.
+ */
 import { type Mutant, test } from "./mutant.ts";
 
 const TIMERS = "src/core/election-timers.ts";
@@ -112,6 +115,32 @@ export const TIMER_MUTANTS: readonly Mutant[] = [
         file: "src/postgres/server.ts",
         find: "return seen !== false;",
         replace: "return seen === true;",
+      },
+    ],
+  },
+  {
+    id: "M78a",
+    bug: "the deadman takes an end that was counted since another boot: it fires in an hour",
+    rule: "D7 H32",
+    killer: test("postgres/deadman", "no lease can have"),
+    patches: [
+      {
+        file: "src/postgres/deadman.sh",
+        find: "$((now + 6000))",
+        replace: "$((now + 600000))",
+      },
+    ],
+  },
+  {
+    id: "M78b",
+    bug: "a worker goes on by an end of its lease that was counted since another boot",
+    rule: "D7 H32",
+    killer: test("scenario/lease", "as lease.txt says"),
+    patches: [
+      {
+        file: "src/core/lease.ts",
+        find: "event.until - now > LONGEST_LEASE_MS",
+        replace: "event.until - now > 1e9",
       },
     ],
   },

@@ -211,6 +211,16 @@ test("H30: whoever renews too late renews nothing: an end that has passed is no 
   await expect(armedLate).rejects.toThrow(/ended at once/);
 });
 
+test("F32: an end that no lease can have was counted since another boot: the one before stays in force", async () => {
+  const place = await newPlace(installed);
+  const server = await startReady(place);
+  const started = clock.now();
+  const { lease } = await arm(place, server, 1500);
+  await lease.write(3_600_000);
+  await server.exited;
+  expect(clock.now() - started).toBeGreaterThan(1480);
+});
+
 test("F30: a wall clock that is stepped back and forth changes nothing", async (context) => {
   const library = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
   if (!existsSync(library)) return context.skip(`skipped (capability): no ${library}`);

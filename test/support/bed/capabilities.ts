@@ -14,6 +14,7 @@ export const CAPABILITIES = [
   "freezer",
   "strace",
   "libfaketime",
+  "time namespaces",
   "cgroup cpu",
   "cgroup memory",
   "tc netem",
@@ -82,6 +83,7 @@ const TRIES: Readonly<Record<Capability, Try>> = {
   strace: () => installed("strace"),
   libfaketime: async () =>
     (await fakeTimeLibrary()) === undefined ? needed("libfaketime") : undefined,
+  "time namespaces": () => works(["unshare", "--time", "--boottime", "60", "true"]),
   "cgroup cpu": () => (existsSync(`${CPU}/cpu.cfs_quota_us`) ? undefined : `no ${CPU}`),
   "cgroup memory": () =>
     existsSync(`${MEMORY}/memory.limit_in_bytes`) ? undefined : `no ${MEMORY}`,
@@ -99,6 +101,7 @@ const AFTER: Partial<Record<Capability, Capability>> = {
   namespaces: "root",
   "packet rules": "namespaces",
   "loop volumes": "root",
+  "time namespaces": "root",
   freezer: "root",
   "cgroup cpu": "root",
   "cgroup memory": "root",

@@ -14,12 +14,19 @@ export interface KeeperOptions {
   readonly restartMs: number;
 }
 
+export interface Start {
+  readonly env?: NodeJS.ProcessEnv;
+  /** Program and arguments in front of ours; it becomes ours. */
+  readonly under?: readonly string[];
+}
+
 export interface Keeper {
   /** Undefined while the worker does not run. */
   readonly pid: number | undefined;
   /** How often it was started. */
   readonly starts: number;
-  start(env?: NodeJS.ProcessEnv): void;
+  /** With more in its environment, and below another program. */
+  start(more?: Start): void;
   /** Start no other one from now on. The worker itself is left alone. */
   hold(): void;
   /** SIGTERM, and wait for its exit. */
@@ -33,7 +40,7 @@ export function keepWorker(options: KeeperOptions): Keeper {
   let running: Promise<void> = Promise.resolve();
   const alive = () => child !== undefined && child.exitCode === null && child.signalCode === null;
 
-  async function keep(more: NodeJS.ProcessEnv): Promise<void> {
+  async function keep(more: Start): Promise<void> {
     while (wanted) {
       starts += 1;
       child = await spawnWorker(options, more);
@@ -49,11 +56,11 @@ export function keepWorker(options: KeeperOptions): Keeper {
     get starts() {
       return starts;
     },
-    start(env = {}) {
+    start(more = {}) {
       if (wanted) return;
       const before = running;
       wanted = true;
-      running = before.then(() => keep(env));
+      running = before.then(() => keep(more));
     },
     hold() {
       wanted = false;
@@ -68,9 +75,10 @@ export function keepWorker(options: KeeperOptions): Keeper {
 
 async function spawnWorker(
   { enter, config, log, env }: KeeperOptions,
-  more: NodeJS.ProcessEnv,
+  { env: more = {}, under = [] }: Start,
 ): Promise<ChildProcess> {
-  const [program = "", ...args] = [...enter, process.execPath, CLI, "run", "--config", config];
+  const ours = [process.execPath, CLI, "run", "--config", config];
+  const [program = "", ...args] = [...enter, ...under, ...ours];
   const file = await open(log, "a");
   try {
     return spawn(program, args, {
