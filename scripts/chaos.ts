@@ -2,11 +2,11 @@
  * Random faults on a real cluster under load:
  *
  *   npm run chaos -- --minutes N --seed S [--nodes 3|5] [--network namespaces|proxy] [--faults F06,F13] [--without F18]
- *                    [--each] [--writers N] [--json FILE] [--keep]
+ *                    [--each | --hold] [--writers N] [--json FILE] [--keep]
  *
  * As root every node is a host of its own, in a network namespace; otherwise links go through a proxy. It says what the
- * host cannot do. Exit 1: a promise was broken. Exit 2: the run proves nothing. `--each` injects each fault once;
- * `--writers` adds clients of W2 that write as fast as they can.
+ * host cannot do. Exit 1: a promise was broken. Exit 2: the run proves nothing. `--each` injects each fault once,
+ * `--hold` all at once for the whole time; `--writers` adds clients of W2 that write as fast as they can.
  */
 import { writeFile } from "node:fs/promises";
 import { monotonicClock } from "../src/clock/clock.ts";
@@ -37,6 +37,7 @@ function options() {
       without: { type: "string" },
       json: { type: "string" },
       each: { type: "boolean", default: false },
+      hold: { type: "boolean", default: false },
       keep: { type: "boolean", default: false },
     },
   });
@@ -45,6 +46,7 @@ function options() {
     if (Number.isFinite(value) && (value > 0 || name === "writers")) return value;
     throw new Error(`--${name}: ${values[name]}: expected a number above 0`);
   };
+  if (values.each && values.hold) throw new Error("--each, --hold: expected one of them");
   const { network } = values;
   if (network !== undefined && network !== "namespaces" && network !== "proxy") {
     throw new Error(`--network: ${network}: expected namespaces or proxy`);
@@ -63,7 +65,7 @@ function options() {
 }
 
 async function main(): Promise<number> {
-  const { minutes, seed, nodes, writers, network, only, without, each, json, keep } = options();
+  const { minutes, seed, nodes, writers, network, only, without, json, keep, ...how } = options();
   say((await probeHost()).describe());
   const bed = await openBed({ nodes, seed, ...(network === undefined ? {} : { network }) });
   let files: "keep" | "remove" = "keep";
@@ -74,7 +76,8 @@ async function main(): Promise<number> {
       seed,
       minutes,
       writers,
-      each,
+      each: how.each,
+      hold: how.hold,
       say,
       ...(only === undefined ? {} : { only }),
       ...(without === undefined ? {} : { without }),

@@ -30,6 +30,8 @@ export interface ChaosOptions {
   readonly without?: readonly string[];
   /** Run them one after the other, once each, instead of for a time. */
   readonly each?: boolean;
+  /** All of them at once, for the whole time. */
+  readonly hold?: boolean;
   readonly say?: (line: string) => void;
 }
 
@@ -38,6 +40,7 @@ const BOLD_WEIGHT = 3;
 /** So often two faults overlap. */
 const TWO_AT_ONCE = 0.3;
 const QUIET_MS = 2000;
+const TELL_MS = 60_000;
 const JUDGE_MS = 180_000;
 
 interface Run extends ChaosOptions {
@@ -99,7 +102,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 
 /** Windows until the time is over, or each fault once. */
 async function compose(run: Run, able: readonly Fault[]): Promise<void> {
-  const until = monotonicClock.now() + run.minutes * 60_000;
+  const lastsMs = run.minutes * 60_000;
+  if (run.hold === true) return await held(run, able, lastsMs);
+  const until = monotonicClock.now() + lastsMs;
   if (run.each === true) {
     for (const fault of able) await oneWindow(run, [fault]);
     return;
@@ -116,13 +121,30 @@ function draw(random: Random, from: readonly Fault[]): Fault {
   return random.pick(from.flatMap((fault) => Array(fault.bold ? BOLD_WEIGHT : 1).fill(fault)));
 }
 
-async function oneWindow(run: Run, faults: readonly Fault[]): Promise<void> {
+/** One window as long as the run; told of once a minute. */
+async function held(run: Run, faults: readonly Fault[], lastsMs: number): Promise<void> {
+  const over = new AbortController();
+  const telling = (async () => {
+    while (!over.signal.aborted) {
+      await monotonicClock.sleep(TELL_MS, over.signal);
+      run.say?.(`   ${acknowledgedSoFar(run)}`);
+    }
+  })();
+  await oneWindow(run, faults, lastsMs).finally(() => over.abort());
+  await telling;
+}
+
+const acknowledgedSoFar = ({ load }: Run) =>
+  `${load.writers.reduce((sum, writer) => sum + writer.acknowledged, 0)} acknowledged so far`;
+
+async function oneWindow(run: Run, faults: readonly Fault[], lastsMs?: number): Promise<void> {
   const { bed, load, say = () => undefined } = run;
   await quietly(run);
   const label = faults.map(({ id, name }) => `${id} ${name}`).join(" + ");
   let window: Window;
   try {
-    window = await faultWindow(faults, { bed, load, random: run.chance, say });
+    const options = { bed, load, random: run.chance, say };
+    window = await faultWindow(faults, lastsMs === undefined ? options : { ...options, lastsMs });
   } catch (error) {
     throw new Error(`${label}: ${(error as Error).message}`, { cause: error });
   }
@@ -132,9 +154,7 @@ async function oneWindow(run: Run, faults: readonly Fault[]): Promise<void> {
   for (const { fault } of window.injected) run.counts.set(fault, (run.counts.get(fault) ?? 0) + 1);
   expectations(run, window, report);
   const gap = `gap ${report.gapMs} ms, whole after ${(report.convergedMs / 1000).toFixed(1)} s`;
-  const acknowledged = load.writers.reduce((sum, writer) => sum + writer.acknowledged, 0);
-  const totals = `${acknowledged} acknowledged so far`;
-  say(`   ${gap}, failovers ${report.failovers}; ${totals}`);
+  say(`   ${gap}, failovers ${report.failovers}; ${acknowledgedSoFar(run)}`);
 }
 
 /** What a single fault must or must not bring about. */
