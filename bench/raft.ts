@@ -3,10 +3,11 @@
  *
  *   node bench/raft.ts [--seconds 5] [--rounds 2] [--only WORDS]… [--json FILE]
  *
- * Ours are plain SQL clients on the leader's control store; etcd's speak gRPC to its leader. At the end this process
- * runs the leader's worker itself, on three nodes of their own, and proposes to it. Every workload warms up before it
- * counts, and contestants take turns, the order reversed each round. `--only`: contestants of ours whose name holds the
- * words, beside etcd's. Without etcd (Debian: etcd-server) ours are measured alone.
+ * Ours are plain SQL clients on the leader's control store, where no other place is named; etcd's speak gRPC to its
+ * leader. At the end this process runs the leader's worker itself, on three nodes of their own, and proposes to it.
+ * Every workload warms up before it counts, and contestants take turns, the order reversed each round. `--only`:
+ * contestants of ours whose name holds the words, beside etcd's. Without etcd (Debian: etcd-server) ours are measured
+ * alone.
  */
 import { rm } from "node:fs/promises";
 import pg from "pg";
@@ -107,8 +108,20 @@ function theirs(
   return rival === undefined ? [] : [{ name, clients, entries: 1, open: etcd(rival, what) }];
 }
 
-function contestants(leader: string, follower: string, rival: Etcd | undefined) {
-  const replicate = sql(leader, "select pg_replica.replicate($1::text)", () => [VALUE]);
+interface Uris {
+  readonly leader: string;
+  readonly follower: string;
+  /** The data servers of both nodes. */
+  readonly leaderData: string;
+  readonly followerData: string;
+}
+
+function contestants(
+  { leader, follower, leaderData, followerData }: Uris,
+  rival: Etcd | undefined,
+) {
+  const append = (uri: string) => sql(uri, "select pg_replica.replicate($1::text)", () => [VALUE]);
+  const replicate = append(leader);
   const items = Array.from({ length: BATCH }, () => VALUE);
   const batch = sql(leader, "select pg_replica.replicate($1::text[])", () => [items]);
   const get = (uri: string, consistency: string) =>
@@ -136,6 +149,15 @@ function contestants(leader: string, follower: string, rival: Etcd | undefined) 
     [
       ...theirs(rival, `etcd get, ${MANY} clients`, MANY, "get"),
       ours(`kv_get, ${MANY} clients`, MANY, get(leader, "linearizable")),
+    ],
+    [
+      ours("replicate on a follower, 1 client", 1, append(follower)),
+      ours("replicate on the leader's data server, 1 client", 1, append(leaderData)),
+      ours("replicate on a follower's data server, 1 client", 1, append(followerData)),
+    ],
+    [
+      ours("kv_get on a follower, 1 client", 1, get(follower, "linearizable")),
+      ours("kv_get local on a data server, 1 client", 1, get(leaderData, "local")),
     ],
   ] satisfies Contestant[][];
 }
@@ -207,13 +229,17 @@ async function competeInSql(rival: Etcd | undefined) {
   try {
     const { leader } = await untilHealthy(cluster);
     const follower = cluster.nodes.find(({ id }) => id !== leader)?.id ?? 0;
-    const uris = [leader, follower].map((id) => cluster.node(id).control.uri);
-    const [leaders = "", followers = ""] = uris;
-    const conditions = await conditionsOf(leaders);
+    const uris = {
+      leader: cluster.node(leader).control.uri,
+      follower: cluster.node(follower).control.uri,
+      leaderData: cluster.node(leader).data.uri,
+      followerData: cluster.node(follower).data.uri,
+    };
+    const conditions = await conditionsOf(uris.leader);
     console.log(describeConditions(conditions));
     console.log(rival === undefined ? "etcd is not installed: ours alone" : rival.version);
     console.log(`\n${"".padEnd(44)}       n                  p50       p99       max ms`);
-    return { conditions, found: await compete(contestants(leaders, followers, rival)) };
+    return { conditions, found: await compete(contestants(uris, rival)) };
   } finally {
     await cluster.discard("remove");
   }

@@ -2,8 +2,9 @@
 create or replace function pgreplica.control_conninfo() returns text
 language plpgsql volatile set search_path = '', pg_temp as $$
 declare
-  v_socket text := pgreplica.setting('pgreplica.control_socket');
-  v_port   text := pgreplica.setting('pgreplica.control_port');
+  v_ours   jsonb := pgreplica.settings();
+  v_socket text  := v_ours ->> 'pgreplica.control_socket';
+  v_port   text  := v_ours ->> 'pgreplica.control_port';
 begin
   if v_socket is null or v_port is null then
     raise exception using errcode = 'object_not_in_prerequisite_state',

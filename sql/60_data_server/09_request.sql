@@ -9,7 +9,7 @@ begin
     raise notice using
       message = format('%s %s goes on; this session may end with it', p_function, v_row ->> 'request_id'),
       hint = format('Watch it on the control store: psql %L -c ''select * from pg_replica.requests()''',
-                    coalesce(pgreplica.setting('pgreplica.control_uri'), 'of this node'));
+                    coalesce(pgreplica.settings() ->> 'pgreplica.control_uri', 'of this node'));
   end if;
   return v_row;
 end

@@ -34,6 +34,8 @@ interface Loop {
   lastKey: string;
   lookedAt: number;
   viewedAt: number;
+  /** The control store did not answer, and that was told. */
+  blind: boolean;
 }
 
 /** Until `signal` aborts. The data server runs on afterwards. */
@@ -83,13 +85,14 @@ async function takeTurns(
     lastKey: "",
     lookedAt: Number.NEGATIVE_INFINITY,
     viewedAt: Number.NEGATIVE_INFINITY,
+    blind: false,
   };
   try {
     let hinted = true;
     while (!signal.aborted) {
       began();
       await turn(agent, loop, { hinted });
-      hinted = await hints.within(waitMs(agent, loop, probeMs(agent)), signal);
+      hinted = await hints.within(untilTurnMs(loop, agent.clock.now(), probeMs(agent)), signal);
     }
   } finally {
     loop.running?.controller.abort(new StaleOrder("the worker stops"));
@@ -102,11 +105,15 @@ function probeMs({ config, state }: Agent): number {
   return state.look?.in_recovery === true ? 2 * config.timing.probeMs : config.timing.probeMs;
 }
 
-/** In step with the worker's other loops; sooner when an act is to be tried again, or a grace ends. */
-function waitMs({ clock }: Agent, loop: Loop, probeMs: number): number {
-  const beat = untilBeat(clock.now(), probeMs);
-  const retry = loop.failures > 0 ? loop.retryAt - clock.now() : beat;
-  return Math.max(1, Math.min(beat, retry));
+/** In step with the worker's other loops; sooner when an act that failed is to be tried again, and does not run yet. */
+export function untilTurnMs(
+  { running, failures, retryAt }: Pick<Loop, "running" | "failures" | "retryAt">,
+  now: number,
+  probeMs: number,
+): number {
+  const beat = untilBeat(now, probeMs);
+  const waits = running === undefined && failures > 0 && retryAt > now;
+  return Math.max(1, waits ? Math.min(beat, retryAt - now) : beat);
 }
 
 async function turn(agent: Agent, loop: Loop, { hinted }: { hinted: boolean }): Promise<void> {
@@ -114,12 +121,16 @@ async function turn(agent: Agent, loop: Loop, { hinted }: { hinted: boolean }): 
     await readView(agent, loop, { hinted });
   } catch (error) {
     // Nothing learnt, nothing done: the control store may be restarting.
-    agent.log.warn(
-      { event: "agent.failed", error: String(error) },
-      "the control store did not answer",
-    );
+    if (!loop.blind) {
+      agent.log.warn(
+        { event: "agent.failed", error: String(error) },
+        "the control store did not answer",
+      );
+    }
+    loop.blind = true;
     return;
   }
+  loop.blind = false;
   endStale(agent, loop);
   const alive = isAlive(agent);
   noticeDeath(agent, alive);
@@ -129,11 +140,14 @@ async function turn(agent: Agent, loop: Loop, { hinted }: { hinted: boolean }): 
     } catch (error) {
       if (error instanceof BrokenInvariant) throw error;
       // The files cannot be read now: nothing is decided on guesses.
-      agent.state.problem = sentenceOf(error);
-      agent.log.warn(
-        { event: "agent.failed", error: errorText(error) },
-        "could not look at the files",
-      );
+      const problem = sentenceOf(error);
+      if (problem !== agent.state.problem) {
+        agent.log.warn(
+          { event: "agent.failed", error: errorText(error) },
+          "could not look at the files",
+        );
+      }
+      agent.state.problem = problem;
     }
   }
   lookAndPublish(agent, loop);

@@ -1,6 +1,6 @@
 /**
  * M53: timers that change while Raft runs; M76: a leader that waits for its own store; M77: loops that wait; M78: ends
- * of leases that were counted on another clock.
+ * of leases that were counted on another clock; M79: a loop that does not wait.
  */
 import { type Mutant, test } from "./mutant.ts";
 
@@ -141,6 +141,19 @@ export const TIMER_MUTANTS: readonly Mutant[] = [
         file: "src/core/lease.ts",
         find: "event.until - now > LONGEST_LEASE_MS",
         replace: "event.until - now > 1e9",
+      },
+    ],
+  },
+  {
+    id: "M79",
+    bug: "while an act that failed before is under way again, its loop asks the store a thousand times a second",
+    rule: "liveness",
+    killer: test("agent/turns"),
+    patches: [
+      {
+        file: "src/agent/loop.ts",
+        find: "running === undefined && failures > 0 && retryAt > now",
+        replace: "failures > 0",
       },
     ],
   },

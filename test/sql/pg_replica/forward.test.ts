@@ -1,22 +1,12 @@
 /** The same functions on a data server, primary and standby: forwarded to the node's own control store. */
-import type pg from "pg";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { monotonicClock } from "../../../src/clock/clock.ts";
 import { install } from "../../../src/db/install.ts";
 import { writeSettings } from "../../../src/postgres/settings.ts";
-import { openScratch, type Scratch, type ScratchServer } from "../../support/scratch.ts";
+import type { ScratchServer } from "../../support/scratch.ts";
 import { errorOf } from "../../support/sql.ts";
-import { asStandby, openDataServer } from "./data-servers.ts";
-import {
-  another,
-  type Entry,
-  elect,
-  lead,
-  newestRequest,
-  openStore,
-  type Store,
-  threeMembers,
-} from "./stores.ts";
+import { useDataServers } from "./data-servers.ts";
+import { type Entry, newestRequest } from "./stores.ts";
 
 const URI = "postgresql://10.0.0.1:7482/postgres";
 const READS = [
@@ -31,44 +21,16 @@ const READS = [
   "settings",
 ];
 
-let scratch: Scratch;
-let store: Store;
-let primary: ScratchServer;
-let standby: ScratchServer;
-const working: { stop(): Promise<void> }[] = [];
-const clients: pg.Client[] = [];
-
-beforeAll(async () => {
-  scratch = await openScratch("forward");
-  store = await openStore(scratch, 1);
-  primary = await openDataServer(scratch, store, URI);
-  standby = await asStandby(scratch, await openDataServer(scratch, store, URI));
-}, 90_000);
-beforeEach(async () => {
-  await threeMembers([store]);
-  await elect([store], 1);
-});
-afterEach(async () => {
-  for (const worker of working.splice(0)) await worker.stop();
-  for (const client of clients.splice(0)) await client.end();
-});
-afterAll(() => scratch.close());
-
-async function login(server: ScratchServer, user = "postgres"): Promise<pg.Client> {
-  const client = await another({ server }, user);
-  clients.push(client);
-  return client;
-}
+const servers = useDataServers("forward", URI);
+const { login } = servers;
 
 /** A coordinator by hand: what becomes of each request. */
 function leading(...entries: (Entry | ((request: number) => Entry))[]): void {
-  working.push(
-    lead(store, [store], async ({ kind }, db) => {
-      if (kind !== "request") return [];
-      const request = await newestRequest(db);
-      return entries.map((entry) => (typeof entry === "function" ? entry(request) : entry));
-    }),
-  );
+  servers.lead(async ({ kind }, db) => {
+    if (kind !== "request") return [];
+    const request = await newestRequest(db);
+    return entries.map((entry) => (typeof entry === "function" ? entry(request) : entry));
+  });
 }
 
 const at = "2026-01-01T12:00:00Z";
@@ -79,7 +41,7 @@ const becomes = (state: Record<string, unknown>) => (request_id: number) => ({
 const DONE = becomes({ state: "done", from_node: 1, to_node: 2, epoch: 3 });
 
 describe.each(["primary", "standby"] as const)("on the data server of a %s", (kind) => {
-  const server = () => (kind === "primary" ? primary : standby);
+  const server = () => servers[kind];
 
   test("it is what it says", async () => {
     const db = await login(server());
@@ -93,13 +55,13 @@ describe.each(["primary", "standby"] as const)("on the data server of a %s", (ki
       body: { key: crypto.randomUUID(), kind: request, by: "bob", at, args: {} },
     }));
     for (const { body } of entries) {
-      await store.db.query("select cluster.apply_request(7, $1)", [JSON.stringify(body)]);
+      await servers.store.db.query("select cluster.apply_request(7, $1)", [JSON.stringify(body)]);
     }
-    await store.db.query(
+    await servers.store.db.query(
       "insert into node.progress values (1, 'clone', 'copying', 5, null, now())",
     );
     const db = await login(server(), "alice");
-    const own = await store.db.query(`select * from pg_replica.${name}`);
+    const own = await servers.store.db.query(`select * from pg_replica.${name}`);
     expect(own.rows.length).toBeGreaterThan(0);
     for (const from of [`pg_replica.${name}`, `pg_replica.${name}()`]) {
       const there = await db.query(`select * from ${from}`);
@@ -116,7 +78,7 @@ describe.each(["primary", "standby"] as const)("on the data server of a %s", (ki
     const select = `select pg_replica.leader() as leader, pg_replica.is_leader() as leads, pg_replica.term() as term,
       pg_replica.version() as version, (select count(*) from pg_replica.explain(2)) as facts,
       (select value from pg_replica.explain('node1') where fact = 'goal') as goal`;
-    const own = await store.db.query(select);
+    const own = await servers.store.db.query(select);
     expect((await db.query(select)).rows).toEqual(own.rows);
     expect(own.rows[0]).toMatchObject({ leader: 1, leads: true, goal: "primary" });
     await db.query("commit");
@@ -158,13 +120,15 @@ describe.each(["primary", "standby"] as const)("on the data server of a %s", (ki
       "select pg_replica.pause('moving') as paused, pg_replica.resume() as resumed",
     );
     expect(rows).toEqual([{ paused: true, resumed: true }]);
-    const events = await store.db.query("select event, detail->>'by' as by from pg_replica.events");
+    const events = await servers.store.db.query(
+      "select event, detail->>'by' as by from pg_replica.events",
+    );
     expect(events.rows).toContainEqual({ event: "paused", by: "alice" });
   });
 });
 
 test("a caller's temporary tables, types and functions change nothing", async () => {
-  const db = await login(primary, "alice");
+  const db = await login(servers.primary, "alice");
   await db.query(`
     create function pg_temp.refuse(p_value anyelement) returns boolean language plpgsql
       as $$ begin raise exception 'ran as %', current_user; end $$;
@@ -182,9 +146,9 @@ test("a caller's temporary tables, types and functions change nothing", async ()
 });
 
 test("anyone may create dblink for their own use, and finds no connection of ours", async () => {
-  const owner = await login(primary);
+  const owner = await login(servers.primary);
   await owner.query("create extension dblink");
-  const db = await login(primary, "alice");
+  const db = await login(servers.primary, "alice");
   await db.query("set statement_timeout = '300ms'");
   expect((await errorOf(db.query("select pg_replica.pause('nobody leads')"))).code).toBe("57014");
   await db.query("set statement_timeout = 0");
@@ -211,14 +175,17 @@ async function ask(server: ScratchServer, call: string): Promise<Heard> {
 }
 
 const argsOfNewest = async () =>
-  (await store.db.query("select args from cluster.request order by request_id desc limit 1"))
-    .rows[0].args;
+  (
+    await servers.store.db.query(
+      "select args from cluster.request order by request_id desc limit 1",
+    )
+  ).rows[0].args;
 
 test.each(["failover()", "switchover(2)"])(
   "%s on the primary answers at once, and says where to watch",
   async (call) => {
     leading();
-    const { row, notices } = await ask(primary, call);
+    const { row, notices } = await ask(servers.primary, call);
     expect(row).toMatchObject({ state: "running", requested_by: "alice", finished_at: null });
     expect(notices).toHaveLength(1);
     expect(notices[0]).toContain(URI);
@@ -230,7 +197,7 @@ test.each(["failover()", "switchover(2)"])(
 
 test("on a standby a request for another member is waited for", async () => {
   leading(becomes({ state: "running" }), DONE);
-  const { row, notices } = await ask(standby, "failover('node2')");
+  const { row, notices } = await ask(servers.standby, "failover('node2')");
   expect(row).toMatchObject({ state: "done", to_node: 2, epoch: "3", requested_by: "alice" });
   expect(notices).toEqual([]);
   expect(await argsOfNewest()).toMatchObject({ delay_ms: 0 });
@@ -254,14 +221,14 @@ test.each([
   "on the standby that is to be promoted, as %s, the answer comes before",
   async (_, call, entries) => {
     leading(...entries());
-    const { row, notices } = await ask(standby, call);
+    const { row, notices } = await ask(servers.standby, call);
     expect(row).toMatchObject({ state: "running" });
     expect(notices).toHaveLength(1);
   },
 );
 
 test("when the control store is gone the error says so", async () => {
-  const lonely = await scratch.start();
+  const lonely = await servers.scratch.start();
   const db = await lonely.connect();
   await install(db, "data");
   expect(await errorOf(db.query("select pg_replica.leader()"))).toMatchObject({
@@ -271,11 +238,11 @@ test("when the control store is gone the error says so", async () => {
   await writeSettings(
     lonely.server.dataDir,
     {
-      "pgreplica.control_socket": scratch.dir,
+      "pgreplica.control_socket": servers.scratch.dir,
       "pgreplica.control_port": 5432,
       "pgreplica.control_uri": URI,
     },
-    scratch.owner,
+    servers.scratch.owner,
   );
   const error = await errorOf(db.query("select * from pg_replica.status"));
   expect(error).toMatchObject({
@@ -288,8 +255,8 @@ test("when the control store is gone the error says so", async () => {
 test.each(["status()", "failover('node2')", "pause('frozen')"])(
   "a frozen control store holds nobody: %s",
   async (call) => {
-    const { pid } = store.server.server;
-    const db = await login(primary, "alice");
+    const { pid } = servers.store.server.server;
+    const db = await login(servers.primary, "alice");
     process.kill(pid, "SIGSTOP");
     try {
       const started = monotonicClock.now();

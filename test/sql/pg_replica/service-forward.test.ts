@@ -1,50 +1,17 @@
 /** The log as a service on a data server, primary and standby: forwarded to the node's own control store. */
-import type pg from "pg";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { monotonicClock } from "../../../src/clock/clock.ts";
-import { openScratch, type Scratch, type ScratchServer } from "../../support/scratch.ts";
 import { errorOf } from "../../support/sql.ts";
-import { asStandby, openDataServer } from "./data-servers.ts";
-import { another, elect, lead, openStore, type Store, threeMembers } from "./stores.ts";
+import { useDataServers } from "./data-servers.ts";
 
-const URI = "postgresql://10.0.0.1:7482/postgres";
-
-let scratch: Scratch;
-let store: Store;
-let primary: ScratchServer;
-let standby: ScratchServer;
-const working: { stop(): Promise<void> }[] = [];
-const clients: pg.Client[] = [];
-
-beforeAll(async () => {
-  scratch = await openScratch("service-forward");
-  store = await openStore(scratch, 1);
-  primary = await openDataServer(scratch, store, URI);
-  standby = await asStandby(scratch, await openDataServer(scratch, store, URI));
-}, 90_000);
-beforeEach(async () => {
-  await threeMembers([store]);
-  await elect([store], 1);
-});
-afterEach(async () => {
-  for (const worker of working.splice(0)) await worker.stop();
-  for (const client of clients.splice(0)) await client.end();
-});
-afterAll(() => scratch.close());
-
-const leading = () => working.push(lead(store, [store]));
-
-async function login(server: ScratchServer, user: string): Promise<pg.Client> {
-  const client = await another({ server }, user);
-  clients.push(client);
-  return client;
-}
+const servers = useDataServers("service-forward", "postgresql://10.0.0.1:7482/postgres");
+const { login } = servers;
 
 describe.each(["primary", "standby"] as const)("on the data server of a %s", (kind) => {
-  const server = () => (kind === "primary" ? primary : standby);
+  const server = () => servers[kind];
 
   test("entries and keys are written and read as on the control store", async () => {
-    leading();
+    servers.lead();
     const db = await login(server(), "alice");
     const { rows } = await db.query(`
       select pg_replica.replicate('one', 'first') as one, pg_replica.replicate(array['two', 'three']) as batch,
@@ -67,7 +34,7 @@ describe.each(["primary", "standby"] as const)("on the data server of a %s", (ki
       "select * from pg_replica.kv_list('', null, 10, 'local')",
       "select * from pg_replica.kv_history('k')",
     ]) {
-      const [own, there] = [await store.db.query(select), await db.query(select)];
+      const [own, there] = [await servers.store.db.query(select), await db.query(select)];
       expect(there.rows.length).toBeGreaterThan(0);
       expect(there.rows).toEqual(own.rows);
       expect(there.fields.map((f) => [f.name, f.dataTypeID])).toEqual(
@@ -94,12 +61,12 @@ describe.each(["primary", "standby"] as const)("on the data server of a %s", (ki
 });
 
 test("a control store that stops answering leaves the outcome of a write unknown: RF003", async () => {
-  const db = await login(primary, "alice");
+  const db = await login(servers.primary, "alice");
   // Nobody leads by hand: the proposal lies in the inbox.
   const asked = errorOf(db.query("select pg_replica.replicate('in doubt')"));
-  const taken = async () => (await store.db.query("select from raft.inbox")).rowCount === 1;
+  const taken = async () => (await servers.store.db.query("select from raft.inbox")).rowCount === 1;
   while (!(await taken())) await monotonicClock.sleep(5);
-  await store.db.query(
+  await servers.store.db.query(
     "select pg_terminate_backend(pid) from pg_stat_activity where query like 'select node.call%'",
   );
   expect(await asked).toMatchObject({

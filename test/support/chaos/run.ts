@@ -111,10 +111,15 @@ async function compose(run: Run, able: readonly Fault[]): Promise<void> {
   }
   while (monotonicClock.now() < until && able.length > 0) {
     const first = draw(run.choose, able);
-    const others = able.filter((fault) => fault.id !== first.id && fault.stopsAll !== true);
-    const two = run.choose.chance(TWO_AT_ONCE) && first.stopsAll !== true && others.length > 0;
+    const others = able.filter((fault) => goTogether(first, fault));
+    const two = run.choose.chance(TWO_AT_ONCE) && others.length > 0;
     await oneWindow(run, two ? [first, draw(run.choose, others)] : [first]);
   }
+}
+
+function goTogether(first: Fault, other: Fault): boolean {
+  if (first.stopsAll === true || other.stopsAll === true) return false;
+  return first.id !== other.id && !(first.forgets === true && other.forgets === true);
 }
 
 function draw(random: Random, from: readonly Fault[]): Fault {

@@ -92,6 +92,7 @@ export const AMNESIA: readonly Fault[] = [
   {
     id: "F33",
     name: "a standby's control store is wiped",
+    forgets: true,
     bold: true,
     needs: [],
     bound: "untouched",
@@ -102,6 +103,7 @@ export const AMNESIA: readonly Fault[] = [
   {
     id: "F33",
     name: "the control store of the primary's node is wiped",
+    forgets: true,
     needs: [],
     bound: "observed",
     failover: "must",

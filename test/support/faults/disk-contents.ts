@@ -148,6 +148,7 @@ export const DISK_CONTENTS: readonly Fault[] = [
   {
     id: "F28",
     name: "a bit flips in the control store of a standby's node",
+    forgets: true,
     needs: [],
     bound: "untouched",
     failover: "never",
@@ -157,6 +158,7 @@ export const DISK_CONTENTS: readonly Fault[] = [
   {
     id: "F28",
     name: "a bit flips in the control store of the primary's node",
+    forgets: true,
     needs: [],
     bound: "silent",
     failover: "must",
@@ -184,6 +186,7 @@ export const DISK_CONTENTS: readonly Fault[] = [
   {
     id: "F33",
     name: "a standby's control disk is put back to an older copy",
+    forgets: true,
     ...disks,
     bound: "untouched",
     failover: "never",

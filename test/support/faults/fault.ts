@@ -54,6 +54,8 @@ export interface Fault {
   readonly failover: "must" | "may" | "never";
   /** How long it lasts when nobody says otherwise, milliseconds. */
   readonly lasts: readonly [number, number];
+  /** A control store forgets what it promised: two at once may be a majority, which only an operator brings back. */
+  readonly forgets?: boolean;
   /** More than a minority is touched: nobody can be expected to write meanwhile. */
   readonly stopsAll?: boolean;
   inject(scene: Scene): Promise<Injected>;
