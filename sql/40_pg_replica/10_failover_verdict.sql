@@ -11,9 +11,10 @@ select r.pos, case r.pos when 900 then 'ready' else 'blocked' end as failover, r
           count(*) filter (where s.voter and s.fresh and s.node_id is distinct from e.node_id),
           count(*) filter (where s.can_report and s.promotable and s.node_id is distinct from e.node_id),
           string_agg(format('node %s cannot report (%s)', s.node_id, w.why), '; ' order by s.node_id)
-            filter (where not s.can_report and not s.witness and s.node_id is distinct from e.node_id)
+            filter (where not s.can_report and not s.witness and s.node_id is distinct from e.node_id),
+          string_agg(s.name, ', ' order by s.node_id) filter (where s.voter and not s.fresh)
      from node.seen as s join node.why as w using (node_id)
- ) as v (majority, voters, candidates, missing)
+ ) as v (majority, voters, candidates, missing, silent)
  cross join lateral (
    select max(q.needed - q.have) as short, max(q.needed) as needed from (
      select case when t.k = 0 and c.mode = 'async' then cardinality(t.cohort) / 2 + 1
@@ -42,7 +43,9 @@ select r.pos, case r.pos when 900 then 'ready' else 'blocked' end as failover, r
    select x.pos, x.why from (values
      (110, e.epoch is null,             'no primary was ever appointed'),
      (120, c.paused_why is not null,    format('paused: %s', c.paused_why)),
-     (130, node.leader_heard() is null, 'no leader: a majority of the voters does not answer'),
+     (130, node.leader_heard() is null, coalesce(
+             'no leader: nothing is heard of ' || v.silent || '; if too many are gone for good: pg-replica recover',
+             'no leader: a majority of the voters does not answer')),
      (135, b.why is not null,           format('held back: %s', b.why)),
      (140, e.state <> 'serving',        format('a failover is under way: epoch %s is %s%s', e.epoch, e.state,
                                           coalesce('; ' || k.why, ''))),

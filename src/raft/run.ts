@@ -199,8 +199,11 @@ export class Raft {
 
   #onIncarnation(peer: NodeId, incarnation: string): void {
     const before = this.#incarnations.get(peer);
-    if (before !== undefined && before !== incarnation) this.#leading?.replicator.forget(peer);
     this.#incarnations.set(peer, incarnation);
+    if (before === undefined || before === incarnation) return;
+    this.#leading?.replicator.forget(peer);
+    const what = `node ${peer} lost its control store and is another life: without a voice until the log lets it in`;
+    this.#options.log.warn({ event: "raft.another_life", peer }, what);
   }
 
   /** Its store said hello as the life that the log knows; before it has registered any will do. */
