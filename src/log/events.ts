@@ -36,6 +36,7 @@ export const EVENTS = [
   "raft.transfer",
   "raft.snapshot",
   "raft.alarm",
+  "raft.another_life",
   // coordinator
   "coordinator.decided",
   "coordinator.refused",
