@@ -163,9 +163,9 @@ async function oneWindow(run: Run, faults: readonly Fault[], lastsMs?: number): 
 }
 
 /** What a single fault must or must not bring about. */
-function expectations(run: Run, { injected }: Window, report: WindowReport): void {
+function expectations(run: Run, { injected, inapplicable }: Window, report: WindowReport): void {
   const { failovers } = report;
-  const kinds = injected.map(({ fault }) => fault.failover);
+  const kinds = [...injected, ...inapplicable].map(({ fault }) => fault.failover);
   const what = injected.map((one) => one.what).join(" + ");
   if (kinds.every((kind) => kind === "never") && failovers > 0) run.spurious.push(what);
   const late = report.convergedMs > CONVERGENCE_MS;

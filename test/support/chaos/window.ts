@@ -24,8 +24,8 @@ export interface InjectedFault {
 
 export interface Window {
   readonly injected: readonly InjectedFault[];
-  /** Chosen, and not possible as things stood: the first fault had taken its target away. */
-  readonly inapplicable: readonly string[];
+  /** Chosen, and not to be had: the first fault had taken its target away. It may have done something all the same. */
+  readonly inapplicable: readonly { readonly fault: Fault; readonly why: string }[];
   readonly before: Healthy;
   readonly after: Healthy;
   /** The longest time without an acknowledged write, from the first fault to full health. */
@@ -62,7 +62,7 @@ export async function faultWindow(
   const lag = watchLag();
   const from = monotonicClock.now();
   const injected: InjectedFault[] = [];
-  const inapplicable: string[] = [];
+  const inapplicable: { fault: Fault; why: string }[] = [];
   const brokenOff = new AbortController();
   const ends: Promise<void>[] = [];
   try {
@@ -70,7 +70,8 @@ export async function faultWindow(
       const found = await inflicted(fault, scene).catch((error: Error) => {
         // The first of several must be possible: the cluster is healthy.
         if (injected.length === 0) throw error;
-        inapplicable.push(`${fault.id} ${fault.name}: ${error.message}`);
+        inapplicable.push({ fault, why: error.message });
+        say(`${fault.id} ${fault.name}: not to be had: ${error.message}`);
         return undefined;
       });
       if (found === undefined) continue;

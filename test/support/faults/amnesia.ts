@@ -2,6 +2,7 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Bed, VolumeKind } from "../bed/bed.ts";
+import { primaries } from "../health.ts";
 import { signalAll, untilGone } from "../processes.ts";
 import { rows } from "../sql.ts";
 import { NotYet, until } from "../until.ts";
@@ -76,10 +77,14 @@ async function rewindKilled(bed: Bed, id: number, afterMs: number): Promise<Inje
     ...dead,
     what: `data server of node ${id} killed, then its rewind`,
     proof: async () => {
-      const found = await until("a rewind begins", { limitMs: 60_000, everyMs: 2 }, () => {
+      let looks = 0;
+      const found = await until("a rewind begins", { limitMs: 60_000, everyMs: 20 }, async () => {
         const rewinds = bed.processesOf(id).filter(({ command }) => /pg_rewind/.test(command));
-        return rewinds.length > 0 && rewinds;
+        looks += 1;
+        const again = looks % 25 === 0 && (await primaries(bed)).includes(id);
+        return (again || rewinds.length > 0) && rewinds;
       });
+      if (found.length === 0) throw new Error("its WAL was needed: it is the primary again");
       await new Promise((resolve) => setTimeout(resolve, afterMs));
       signalAll(found, "SIGKILL");
       await untilGone(found, 5000);
