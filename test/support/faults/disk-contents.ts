@@ -1,6 +1,7 @@
 /** What is on a disk is not what was written there last: F28, F29, F33, F34. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type Lsn, parseLsn } from "../../../src/core/ids.ts";
 import type { Bed, VolumeKind } from "../bed/bed.ts";
 import type { Volume } from "../bed/volumes.ts";
 import { flipByte } from "../flip-byte.ts";
@@ -12,6 +13,9 @@ import { anotherLife, promisesOfNode } from "./amnesia.ts";
 import { killed, killNode } from "./crashes.ts";
 import { type Fault, type Injected, nothing, now } from "./fault.ts";
 import type { Promised } from "./promises.ts";
+
+/** Bytes; PostgreSQL's own default. */
+const PAGE = 8192;
 
 function volumeOf(bed: Bed, id: number, kind: VolumeKind): Volume {
   const volume = bed.volume(id, kind);
@@ -75,26 +79,36 @@ async function dataPutBack(bed: Bed, id: number): Promise<Injected> {
   };
 }
 
+/** The first page from the middle on that was last written before `redo`: recovery writes all others anew. */
+async function oldPage(path: string, redo: Lsn): Promise<number | undefined> {
+  const file = await readFile(path);
+  const pages = file.length / PAGE;
+  for (let page = Math.floor(pages / 2); page < pages; page += 1) {
+    const at = page * PAGE;
+    const lsn = (BigInt(file.readUInt32LE(at)) << 32n) | BigInt(file.readUInt32LE(at + 4));
+    if (lsn > 0n && lsn < redo) return page;
+  }
+  return undefined;
+}
+
 /** One bit of a table in a control store, while the node is down. */
 async function damaged(bed: Bed, id: number): Promise<Injected> {
   const before = await promisesOfNode(bed, id);
   const { uri, dir } = bed.node(id).control;
   await rows(uri, "checkpoint");
-  // Recovery writes anew what was written since the checkpoint: an old page in the middle of the log, or who this is.
-  const [page = 0] = await rows<{ n: number }>(
-    uri,
-    "select (pg_relation_size('raft.log') / 8192 / 2)::int as n",
-  ).then(([row]) => [row?.n]);
-  const table = page >= 4 ? "raft.log" : "node.identity";
-  const path = await value(uri, "select pg_relation_filepath($1::regclass)", [table]);
+  const pathOf = async (table: string) =>
+    join(dir, await value(uri, "select pg_relation_filepath($1::regclass)", [table]));
+  const [log, identity] = [await pathOf("raft.log"), await pathOf("node.identity")];
+  const redo = parseLsn(await value(uri, "select redo_lsn from pg_control_checkpoint()"));
   const dead = killNode(bed, id);
   await dead.proof();
   await bed.keeper(id).end();
-  await flipByte(join(dir, path), (page >= 4 ? page : 0) * 8192 + 8000);
+  const page = await oldPage(log, redo);
+  await flipByte(page === undefined ? identity : log, (page ?? 0) * PAGE + 8000);
   bed.keeper(id).start();
   return {
     at: dead.at,
-    what: `a bit of ${table} of node ${id} flipped`,
+    what: `a bit of ${page === undefined ? "node.identity" : "raft.log"} of node ${id} flipped`,
     proof: async () => {
       await until("somebody meets it", { limitMs: 60_000 }, () => isMet(bed, before));
       return await anotherLife(bed, before);
