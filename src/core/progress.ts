@@ -30,6 +30,11 @@ export function onConflict(progress: Progress, hint: LogIndex): Progress {
   return { ...progress, next: next > progress.match ? next : progress.match + 1n };
 }
 
+/** A conflict no further on than what it acknowledged: it holds that no more (R6), as an older copy of a store (F33). */
+export function hasForgotten({ match }: Progress, prevIndex: LogIndex): boolean {
+  return prevIndex <= match;
+}
+
 /** It has not heard yet that an entry it holds is committed. */
 function owesCommit(progress: Progress, commit: LogIndex): boolean {
   return progress.commit < (commit < progress.match ? commit : progress.match);

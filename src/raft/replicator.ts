@@ -13,6 +13,7 @@ import {
   type Due,
   dueElsewhere,
   dueHere,
+  hasForgotten,
   initialProgress,
   isPressing,
   onAppended,
@@ -341,13 +342,25 @@ export class Replicator {
     this.#acked(link.id);
     const now = this.#progress.get(link.id) as Progress;
     if (reply.reason === "log_conflict") {
-      this.#progress.set(link.id, onConflict(now, reply.last_index));
+      const known = hasForgotten(now, prevIndex) ? this.#afresh(link.id, now.match) : now;
+      this.#progress.set(link.id, onConflict(known, reply.last_index));
       return true;
     }
     this.#progress.set(link.id, onAppended(now, reply.last_index, commit));
     this.#count();
     if (link.id === me.nodeId) this.#awaited.applied(reply.applied_index);
     return true;
+  }
+
+  /** Nothing that it acknowledged counts any more; it is sent all that it lacks. */
+  #afresh(id: NodeId, match: LogIndex): Progress {
+    const { log, term } = this.#options;
+    log.error(
+      { event: "raft.alarm", term, peer: id },
+      `node ${id} acknowledged entry ${match} and does not hold it any more: was an older copy of its control store` +
+        " put back, or does its disk not keep what was synced? It may vote twice: make its control store anew",
+    );
+    return initialProgress(this.#window.lastIndex);
   }
 
   /** The log has no more what this acceptor lacks: the state takes its place. True when it has it now. */

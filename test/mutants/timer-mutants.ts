@@ -1,6 +1,6 @@
 /**
  * M53: timers that change while Raft runs; M76: a leader that waits for its own store; M77: loops that wait; M78: ends
- * of leases that were counted on another clock; M79: a loop that does not wait.
+ * of leases that were counted on another clock; M79: a loop that does not wait; M80: a store that has forgotten.
  */
 import { type Mutant, test } from "./mutant.ts";
 
@@ -154,6 +154,19 @@ export const TIMER_MUTANTS: readonly Mutant[] = [
         file: "src/agent/loop.ts",
         find: "running === undefined && failures > 0 && retryAt > now",
         replace: "failures > 0",
+      },
+    ],
+  },
+  {
+    id: "M80",
+    bug: "a store that holds no more what it acknowledged is asked for ever for what comes behind that",
+    rule: "R6 F33",
+    killer: test("simulation/old-store"),
+    patches: [
+      {
+        file: "src/core/progress.ts",
+        find: "return prevIndex <= match;",
+        replace: "return prevIndex < 0n && match < 0n;",
       },
     ],
   },

@@ -68,6 +68,20 @@ export class Faults {
     this.#cluster.engine.trace(leader.id, "its control store is full from now on");
   }
 
+  /** A control store is, from one moment to the next, what it was before (F33). */
+  #putBack(host: Host, ms: number): void {
+    const { engine, checks } = this.#cluster;
+    const old = host.acceptor.dump();
+    engine.after(ms, "fault.old_store", () => {
+      const { store } = host;
+      if (store === undefined) return;
+      host.killStore();
+      host.acceptor.crash("off", old);
+      checks.forgot(store);
+      engine.trace(host.id, `its control store is what it was ${ms} ms ago`);
+    });
+  }
+
   /** A leader that hears nobody and is heard by all, and stays so: the others must do without it (F14). */
   #deafen(): void {
     const { hosts, network, engine } = this.#cluster;
@@ -293,6 +307,9 @@ export class Faults {
         return;
       case "full_leader":
         this.#fill();
+        return;
+      case "old_store":
+        this.#putBack(host, ms);
         return;
       case "retime":
         this.#cluster.host(node).retime(amount);

@@ -37,7 +37,7 @@ export const KINDS = [
 /** What an operator does meanwhile; drawn only where it is asked for. */
 export const CHANGES = ["add_node", "remove_node", "replace_node", "set_node"] as const;
 /** Drawn only where asked for by name: the runs of all seeds were made without. `move` is drawn apart as well. */
-type Asked = "retime" | "move" | "full_leader";
+type Asked = "retime" | "move" | "full_leader" | "old_store";
 export type Kind = (typeof KINDS)[number] | (typeof CHANGES)[number] | Asked;
 
 export function isChangeKind(kind: Kind): boolean {

@@ -35,8 +35,8 @@ async function putBack(bed: Bed, id: number, disk: Volume): Promise<number> {
 
 /** Entries go on until the node's sign beside its data speaks of more than the copy of its store holds. */
 async function storePutBack(bed: Bed, id: number): Promise<Injected> {
-  const before = await promisesOfNode(bed, id);
   await volumeOf(bed, id, "control").snapshot();
+  const before = await promisesOfNode(bed, id);
   const mark = `${bed.node(id).data.dir}.mark`;
   await until("the mark is ahead of the copy", { limitMs: 30_000, everyMs: 500 }, async () => {
     await onPrimary(bed, "select pg_replica.kv_put('put-back', 'x')");
