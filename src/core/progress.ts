@@ -30,7 +30,7 @@ export function onConflict(progress: Progress, hint: LogIndex): Progress {
   return { ...progress, next: next > progress.match ? next : progress.match + 1n };
 }
 
-/** A conflict no further on than what it acknowledged: it holds that no more (R6), as an older copy of a store (F33). */
+/** A conflict no further on than what it acknowledged: it holds that no more (R6), as an older copy would (F33). */
 export function hasForgotten({ match }: Progress, prevIndex: LogIndex): boolean {
   return prevIndex <= match;
 }

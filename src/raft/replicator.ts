@@ -353,13 +353,10 @@ export class Replicator {
   }
 
   /** Nothing that it acknowledged counts any more; it is sent all that it lacks. */
-  #afresh(id: NodeId, match: LogIndex): Progress {
+  #afresh(peer: NodeId, match: LogIndex): Progress {
     const { log, term } = this.#options;
-    log.error(
-      { event: "raft.alarm", term, peer: id },
-      `node ${id} acknowledged entry ${match} and does not hold it any more: was an older copy of its control store` +
-        " put back, or does its disk not keep what was synced? It may vote twice: make its control store anew",
-    );
+    const why = `node ${peer} holds entry ${match} no more, and acknowledged it: it may vote twice`;
+    log.error({ event: "raft.alarm", term, peer }, why);
     return initialProgress(this.#window.lastIndex);
   }
 
