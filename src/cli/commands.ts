@@ -1,13 +1,18 @@
 /** The command line: finds the command, prints its errors, sets the exit code. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { goFirst } from "../postgres/priority.ts";
 import { type Command, print, UsageError } from "./command.ts";
 import { describeError } from "./errors.ts";
 
 /** Loaded when asked for: a worker need not carry the demo in its memory. */
 const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
   init: () => import("./init.ts"),
-  run: () => import("./run.ts"),
+  run: () => {
+    // Before all it loads: where others want the processor too, its node's lease ends meanwhile.
+    goFirst();
+    return import("./run.ts");
+  },
   stop: () => import("./stop.ts"),
   status: () => import("./status.ts"),
   failover: () => import("./failover.ts"),

@@ -1,7 +1,6 @@
 /** `pg-replica run`: this node's worker, in the foreground, until told to end. */
 
 import { flushCompileCache } from "node:module";
-import { goFirst } from "../postgres/priority.ts";
 import { CONFIG_HELP, type Command, configOf, parseCommand } from "./command.ts";
 import { runHere } from "./worker-here.ts";
 
@@ -21,7 +20,6 @@ export const command: Command = {
     const config = await configOf(values.config);
     // At once: a worker that is killed leaves nothing for its successor.
     flushCompileCache();
-    goFirst();
     await runHere(config, { signal: endSignal() });
     return 0;
   },
