@@ -33,15 +33,17 @@ async function restartedUnder(bed: Bed, id: number, clock: Clock): Promise<Injec
   };
   const what = `clock of node ${id}: ${clock.spec}${clock.monotonic ? ", the monotonic one too" : ""}`;
   const told = { what, sees: "see another time" };
-  return await restarted(bed, id, { env }, told, (pid) => maps(pid, library));
+  return await restarted(bed, id, { env }, told, maps(library));
 }
 
+const SLEPT_S = 3600;
+
 /** As if the machine had slept: what is counted since boot is so much further than it was. */
-function restartedLater(bed: Bed, id: number, seconds: number): Promise<Injected> {
-  const offsets = ["--monotonic", `${seconds}`, "--boottime", `${seconds}`];
+function restartedLater(bed: Bed, id: number): Promise<Injected> {
+  const offsets = ["--monotonic", `${SLEPT_S}`, "--boottime", `${SLEPT_S}`];
   const under = ["unshare", "--time", ...offsets];
-  const told = { what: `node ${id} slept for ${seconds} s`, sees: "count from another boot" };
-  return restarted(bed, id, { under }, told, countsFrom(seconds));
+  const told = { what: `node ${id} slept for ${SLEPT_S} s`, sees: "count from another boot" };
+  return restarted(bed, id, { under }, told, countsFrom(SLEPT_S));
 }
 
 async function restarted(
@@ -78,99 +80,25 @@ async function killed(bed: Bed, id: number): Promise<void> {
   await untilGone(bed.processesOf(id), 5000);
 }
 
-function maps(pid: number, library: string): boolean {
+const maps = (library: string) => (pid: number) =>
+  tells(pid, "maps", (text) => text.includes(library));
+
+const countsFrom = (seconds: number) => (pid: number) =>
+  tells(pid, "timens_offsets", (text) => new RegExp(`^boottime +${seconds} `, "m").test(text));
+
+function tells(pid: number, file: string, isSo: (text: string) => boolean): boolean {
   try {
-    return readFileSync(`/proc/${pid}/maps`, "utf8").includes(library);
+    return isSo(readFileSync(`/proc/${pid}/${file}`, "utf8"));
   } catch {
     return false; // it ended meanwhile
   }
 }
-
-const countsFrom = (seconds: number) => (pid: number) => {
-  try {
-    const offsets = readFileSync(`/proc/${pid}/timens_offsets`, "utf8");
-    return new RegExp(`^boottime +${seconds} `, "m").test(offsets);
-  } catch {
-    return false; // it ended meanwhile
-  }
-};
 
 /** What a server's own clock says, seconds ahead of ours. */
 export async function secondsAhead(uri: string): Promise<number> {
   const told = Number(await value(uri, "select extract(epoch from clock_timestamp())"));
   return told - Date.now() / 1000;
 }
-
-function clock(id: string, name: string, spec: Clock, more: Partial<Fault> = {}): Fault {
-  return {
-    id,
-    name,
-    needs: ["libfaketime"],
-    bound: "untouched",
-    failover: "never",
-    lasts: [8000, 15_000],
-    inject: ({ bed, standbys, random }: Scene) => restartedUnder(bed, random.pick(standbys), spec),
-    ...more,
-  };
-}
-
-export const CLOCKS: readonly Fault[] = [
-  clock("F30", "a standby comes back an hour ahead", { spec: "+3600s", monotonic: false }),
-  clock("F30", "a standby comes back an hour behind", { spec: "-3600s", monotonic: false }),
-  clock(
-    "F30",
-    "the primary's node comes back an hour ahead",
-    { spec: "+3600s", monotonic: false },
-    {
-      bound: "observed",
-      failover: "must",
-      inject: ({ bed, primary }) =>
-        restartedUnder(bed, primary, { spec: "+3600s", monotonic: false }),
-    },
-  ),
-  clock(
-    "F30",
-    "the primary's node comes back 45 s ahead",
-    { spec: "+45s", monotonic: false },
-    {
-      bound: "observed",
-      failover: "must",
-      inject: ({ bed, primary }) =>
-        restartedUnder(bed, primary, { spec: "+45s", monotonic: false }),
-    },
-  ),
-  clock("F31", "a standby's clocks run twice as fast", { spec: "+0 x2", monotonic: true }),
-  clock("F31", "a standby's clocks run at half speed", { spec: "+0 x0.5", monotonic: true }),
-  {
-    id: "F32",
-    name: "a standby's node was asleep for an hour",
-    needs: ["time namespaces"],
-    bound: "untouched",
-    failover: "never",
-    lasts: [8000, 15_000],
-    inject: ({ bed, standbys, random }) => restartedLater(bed, random.pick(standbys), SLEPT_S),
-  },
-  {
-    id: "F32",
-    name: "the primary's node was asleep for an hour",
-    needs: ["time namespaces"],
-    bound: "observed",
-    failover: "must",
-    lasts: [8000, 15_000],
-    inject: ({ bed, primary }) => restartedLater(bed, primary, SLEPT_S),
-  },
-  {
-    id: "F32",
-    name: "the primary's worker comes back as if the machine had slept, and its server runs on",
-    needs: ["time namespaces"],
-    bound: "silent",
-    failover: "must",
-    lasts: [8000, 15_000],
-    inject: ({ bed, primary }) => workerLater(bed, primary),
-  },
-];
-
-const SLEPT_S = 3600;
 
 /** The lease on record is long over by its clock: the worker fences first, and asks afterwards (D7). */
 async function workerLater(bed: Bed, id: number): Promise<Injected> {
@@ -198,3 +126,87 @@ async function replaced(keeper: Keeper, start: Start): Promise<void> {
   await keeper.end();
   keeper.start(start);
 }
+
+type Restart = (bed: Bed, id: number) => Promise<Injected>;
+
+const LASTS = [8000, 15_000] as const;
+
+const ofAStandby = (restart: Restart) =>
+  ({
+    bound: "untouched",
+    failover: "never",
+    lasts: LASTS,
+    inject: ({ bed, standbys, random }: Scene) => restart(bed, random.pick(standbys)),
+  }) as const;
+
+const ofThePrimary = (restart: Restart, bound: Fault["bound"] = "observed") =>
+  ({
+    bound,
+    failover: "must",
+    lasts: LASTS,
+    inject: ({ bed, primary }: Scene) => restart(bed, primary),
+  }) as const;
+
+const FAKED = ["libfaketime"] as const;
+const SLEEPER = ["time namespaces"] as const;
+const clock =
+  (spec: string, { monotonic = false } = {}): Restart =>
+  (bed, id) =>
+    restartedUnder(bed, id, { spec, monotonic });
+
+export const CLOCKS: readonly Fault[] = [
+  {
+    id: "F30",
+    name: "a standby comes back an hour ahead",
+    needs: FAKED,
+    ...ofAStandby(clock("+3600s")),
+  },
+  {
+    id: "F30",
+    name: "a standby comes back an hour behind",
+    needs: FAKED,
+    ...ofAStandby(clock("-3600s")),
+  },
+  {
+    id: "F30",
+    name: "the primary's node comes back an hour ahead",
+    needs: FAKED,
+    ...ofThePrimary(clock("+3600s")),
+  },
+  {
+    id: "F30",
+    name: "the primary's node comes back 45 s ahead",
+    needs: FAKED,
+    ...ofThePrimary(clock("+45s")),
+  },
+  {
+    id: "F31",
+    name: "a standby's clocks run twice as fast",
+    needs: FAKED,
+    ...ofAStandby(clock("+0 x2", { monotonic: true })),
+  },
+  {
+    id: "F31",
+    name: "a standby's clocks run at half speed",
+    needs: FAKED,
+    ...ofAStandby(clock("+0 x0.5", { monotonic: true })),
+  },
+  {
+    id: "F32",
+    name: "a standby's node was asleep for an hour",
+    needs: SLEEPER,
+    ...ofAStandby(restartedLater),
+  },
+  {
+    id: "F32",
+    name: "the primary's node was asleep for an hour",
+    needs: SLEEPER,
+    ...ofThePrimary(restartedLater),
+  },
+  {
+    id: "F32",
+    name: "the primary's worker comes back as if the machine had slept, and its server runs on",
+    needs: SLEEPER,
+    ...ofThePrimary(workerLater, "silent"),
+  },
+];
