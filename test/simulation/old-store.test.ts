@@ -17,8 +17,9 @@ test("its leader notices, and it holds everything again", { timeout: 60_000 }, a
   const args = ["--seed", "1", "--scenario", JSON.stringify(scenario), "--trace"];
   const { summary, output } = await simulate(args);
   expect(output).toMatch(/n3 .*its control store is what it was 1000 ms ago/);
-  expect(output).toMatch(/error raft\.alarm.*node 3 holds entry \d+ no more/);
-  expect(output).toMatch(/n3 applies 112 /);
+  const told = /error raft\.alarm.*node 3 holds entry (\d+) no more/.exec(output);
+  expect(told).not.toBeNull();
+  expect(output.slice(told?.index)).toContain(`n3 applies ${told?.[1]} `);
   // That it went back is what was done to it, and all that is wrong.
   expect(summary.failed).toMatchObject([{ invariants: ["R8"] }]);
 });
