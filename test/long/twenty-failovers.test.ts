@@ -4,8 +4,9 @@
  * `npm test` is test/cluster/change-stream-17.
  */
 import { test } from "vitest";
-import { type Fault, throughFaults } from "../support/change-stream.ts";
+import { throughFaults } from "../support/change-stream.ts";
 import { useCluster } from "../support/fixture.ts";
+import type { Fault } from "../support/inject.ts";
 import { Random } from "../support/random.ts";
 
 const SEED = process.env.SEED ?? String(Date.now() % 100_000);

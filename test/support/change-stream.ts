@@ -4,8 +4,9 @@ import { expect } from "vitest";
 import { createPool, type Pool } from "../../src/client/index.ts";
 import { createSlot, ReplicationClient, type ReplicationConfig } from "../../src/logical/index.ts";
 import type { Cluster, ClusterView } from "./cluster.ts";
-import { type Healthy, onPrimary, untilHealthy } from "./health.ts";
-import { firstAnswer, rows, sqlstate, value } from "./sql.ts";
+import { onPrimary, untilHealthy } from "./health.ts";
+import { type Fault, inject } from "./inject.ts";
+import { firstAnswer, rows, sqlstate } from "./sql.ts";
 import { until } from "./until.ts";
 
 export const SLOT = "changes";
@@ -203,13 +204,6 @@ export async function expectWholeStream(
   }
 }
 
-export type Fault =
-  | "kill data server"
-  | "kill node"
-  | "kill postmaster"
-  | "freeze node"
-  | "switchover";
-
 /** Writers and a consumer through one fault after the other; each only once another node could carry the stream on. */
 export async function throughFaults(cluster: Cluster, faults: readonly Fault[]): Promise<void> {
   const config = await prepareStream(cluster);
@@ -245,30 +239,4 @@ export async function throughFaults(cluster: Cluster, faults: readonly Fault[]):
     `${consumer.seen.length} changes, ${consumer.repeated()} repeated, ${load.unknown.size} in doubt`,
   );
   await pool.end();
-}
-
-/** Answers with what ends the fault. */
-async function inject(cluster: Cluster, fault: Fault, { primary, standbys }: Healthy) {
-  switch (fault) {
-    case "kill data server":
-      cluster.killDataServer(primary);
-      return () => undefined;
-    case "kill postmaster":
-      cluster.killPostmaster(primary);
-      return () => undefined;
-    case "kill node":
-      cluster.killNode(primary);
-      return () => undefined;
-    case "freeze node": {
-      const frozen = await cluster.freezeNode(primary);
-      return () => cluster.thaw(frozen);
-    }
-    case "switchover": {
-      const [target] = standbys;
-      const { uri } = cluster.node(primary).control;
-      const ask = "select state from pg_replica.switchover($1::integer)";
-      expect(await value(uri, ask, [target])).toBe("done");
-      return () => undefined;
-    }
-  }
 }

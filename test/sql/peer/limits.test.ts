@@ -2,10 +2,9 @@
 import type pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { nodePassword } from "../../../src/config/secrets.ts";
-import * as peer from "../../../src/db/peer.ts";
-import type { Entry } from "../../../src/db/raft.ts";
+import type * as peer from "../../../src/db/peer.ts";
 import { overTcp, type TestNode } from "../../control/node.ts";
-import { openSecond, type Second } from "./second.ts";
+import { append, entries, openSecond, type Second } from "./second.ts";
 
 let opened: Second;
 let node: TestNode;
@@ -17,26 +16,6 @@ beforeAll(async () => {
   ({ node, second, me } = opened);
 }, 60_000);
 afterAll(() => opened?.close());
-
-function entries(count: number, body: Record<string, unknown> = {}): Entry[] {
-  return Array.from({ length: count }, (_, at) => ({
-    index: BigInt(at + 1),
-    term: 1n,
-    kind: "noop",
-    client: "00000000-0000-4000-8000-000000000001",
-    sequence: BigInt(at + 1),
-    body: { at: "2026-01-01T00:00:00Z", ...body },
-  }));
-}
-
-const append = (given: Entry[]) =>
-  peer.appendEntries(second, me, {
-    term: 1n,
-    prevIndex: 0n,
-    prevTerm: 0n,
-    entries: given,
-    commit: 0n,
-  });
 
 /** SQLSTATE, message and detail of what went wrong. */
 async function refusal(work: Promise<unknown>): Promise<string> {
@@ -50,13 +29,13 @@ async function refusal(work: Promise<unknown>): Promise<string> {
 }
 
 test("an append of more entries, or of more bytes, than any leader sends is refused", async () => {
-  expect(await refusal(append(entries(513)))).toMatch(
+  expect(await refusal(append(opened, entries(513)))).toMatch(
     /^54000 node 2 sends 513 entries of \d+ bytes in one call: At most 512 entries and 8388608 bytes are taken\.$/,
   );
-  expect(await refusal(append(entries(9, { data: "x".repeat(1_000_000) })))).toMatch(
+  expect(await refusal(append(opened, entries(9, { data: "x".repeat(1_000_000) })))).toMatch(
     /^54000 node 2 sends 9 entries of 9\d{6} bytes in one call/,
   );
-  expect(await refusal(append(entries(512)))).toBe("taken");
+  expect(await refusal(append(opened, entries(512)))).toBe("taken");
   const [{ count } = {}] = await node.sql("select count(*)::integer as count from raft.log");
   expect(count).toBe(512);
 });
