@@ -94,7 +94,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   async #open(lsn: Lsn, resuming: boolean): Promise<void> {
     const reached = Lsn.max(lsn, this.#delivery.delivered);
     const from = this.#history && { ...this.#history, reached };
-    this.#session = await Session.open(
+    const session = await Session.open(
       this.#settings,
       { lsn, resuming, from },
       {
@@ -106,7 +106,9 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
       },
       this.#life.signal,
     );
-    this.#buffer.attach(this.#session);
+    this.#session = session;
+    this.#buffer.attach(session);
+    session.taken();
   }
 
   /** Before the first frame. */

@@ -39,6 +39,8 @@ export class Session implements UpstreamSink {
   #confirmed: Confirmed | undefined;
   #phase: Phase = "streaming";
   #ended = false;
+  #taken = false;
+  #early: (() => void) | undefined;
 
   private constructor(events: SessionEvents) {
     this.#events = events;
@@ -54,6 +56,20 @@ export class Session implements UpstreamSink {
     const session = new Session(events);
     session.#upstream = await openUpstream(settings, start, session, signal);
     return session;
+  }
+
+  /**
+   * Whoever opened it has it: what became of it before is told now. Until then only `open` tells, or two would begin
+   * the next session, and each drop what the other one brings.
+   */
+  taken(): void {
+    this.#taken = true;
+    this.#early?.();
+  }
+
+  #tell(event: () => void): void {
+    if (this.#taken) event();
+    else this.#early = event;
   }
 
   get #connection(): Connection {
@@ -96,7 +112,7 @@ export class Session implements UpstreamSink {
     else if (this.#phase === "streaming") {
       // CopyDone; a server that shuts down sends only the end of the statement.
       this.#phase = "server_ended";
-      this.#events.onServerEnd();
+      this.#tell(() => this.#events.onServerEnd());
     }
   }
 
@@ -105,7 +121,9 @@ export class Session implements UpstreamSink {
     this.#close();
     if (phase === "server_ended") this.#rested.resolve();
     else if (phase === "ending") this.#rested.reject(toReplicationError(error));
-    else if (phase === "streaming") this.#events.onFailure(toReplicationError(error));
+    else if (phase === "streaming") {
+      this.#tell(() => this.#events.onFailure(toReplicationError(error)));
+    }
     this.#rested.promise.catch(() => undefined); // whoever waits for the end has it; nobody may wait
   }
 

@@ -1,4 +1,5 @@
 /** A stream over a bad wire, from a server that dies, into a slow consumer: nothing is missing, nothing hangs. */
+import type { Socket } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
   ReplicationClient,
@@ -81,6 +82,12 @@ test(`cut ${CUTS} times at a random byte: no transaction is missing, SEED=${SEED
     reconnect: { maxAttempts: 1000, baseDelayMs: 2, maxDelayMs: 20 },
   });
   const reading = client.consume((event) => follower.take(event, () => client));
+  let isReading = true;
+  void reading
+    .then(undefined, () => undefined)
+    .then(() => {
+      isReading = false; // `reading` says why, at the end
+    });
   armed = true;
   let id = 0;
   const insert = async () => {
@@ -88,7 +95,7 @@ test(`cut ${CUTS} times at a random byte: no transaction is missing, SEED=${SEED
     await bench.server.sql(`insert into t values (${id}, 'row')`);
   };
   try {
-    for (let more = 20; more > 0; more -= cuts >= CUTS ? 1 : 0) await insert();
+    for (let more = 20; more > 0 && isReading; more -= cuts >= CUTS ? 1 : 0) await insert();
     await until(
       "all has come",
       { limitMs: 20_000 },
@@ -98,6 +105,51 @@ test(`cut ${CUTS} times at a random byte: no transaction is missing, SEED=${SEED
     console.log(
       `${id} rows, ${client.metrics().reconnects} reconnects, ${follower.repeated} again`,
     );
+  } finally {
+    client.stop();
+    await reading;
+    await wire.close();
+    await bench.server.sql("truncate t");
+  }
+});
+
+test("lost while it begins: one session follows, and nobody drops what that brings", {
+  timeout: 60_000,
+}, async () => {
+  const config = await bench.slot();
+  let [begun, left] = [0, 0];
+  const streams = new Set<Socket>();
+  const wire = await openRelay(bench.server, (client, server) => ({
+    fromClient: (chunk) => {
+      if (chunk.includes("START_REPLICATION")) {
+        begun += 1;
+        streams.add(client);
+        left -= 1;
+        if (left >= 0) return void client.destroy();
+      }
+      server.write(chunk);
+    },
+  }));
+  const client = await ReplicationClient.connect({
+    ...config,
+    port: wire.port,
+    reconnect: { maxAttempts: 1000, baseDelayMs: 2, maxDelayMs: 20 },
+  });
+  const seen: number[] = [];
+  const reading = client.consume((event) => {
+    if (event.kind === "insert") seen.push(Number(event.new.id));
+    if (event.kind === "commit") client.updateAppliedLsn(event.endLsn);
+  });
+  try {
+    left = 3;
+    for (const one of streams) one.destroy();
+    await until("it streams again", { limitMs: 10_000 }, () => client.metrics().reconnects === 1);
+    for (let id = 1; id <= 50; id += 1)
+      await bench.server.sql(`insert into t values (${id}, 'row')`);
+    await until("all has come", { limitMs: 10_000 }, () => seen.length >= 50);
+    expect(seen).toEqual(Array.from({ length: 50 }, (_, at) => at + 1));
+    expect(client.metrics().reconnects).toBe(1);
+    expect(begun).toBe(1 + 3 + 1);
   } finally {
     client.stop();
     await reading;
