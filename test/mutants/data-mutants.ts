@@ -373,4 +373,17 @@ export const DATA_MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: "M81",
+    bug: "a change stream that is lost while it begins is opened twice over",
+    rule: "D13",
+    killer: test("logical/faults", "lost while it begins"),
+    patches: [
+      {
+        file: "src/logical/session.ts",
+        find: "    if (this.#taken) event();\n    else this.#early = event;\n",
+        replace: "    event();\n",
+      },
+    ],
+  },
 ];
