@@ -38,7 +38,7 @@ const MAY_BE: Readonly<Record<`${Step} ${Told}`, readonly Found[]>> = {
 const LEFT = 6;
 
 /** Its servers need `max_prepared_transactions`. */
-export async function startTwoPhase(cluster: ClusterView, everyMs = 40): Promise<TwoPhase> {
+export async function startTwoPhase(cluster: ClusterView, everyMs = 10): Promise<TwoPhase> {
   await onPrimary(cluster, "create table if not exists two_phase (gid text primary key)");
   const fates = new Map<string, `${Step} ${Told}`>();
   const writer = nextWriter();
