@@ -228,7 +228,7 @@ function before(a: Event, b: Event): boolean {
   return a.at < b.at || (a.at === b.at && a.tie < b.tie);
 }
 
-/** Turns of the event loop are taken so many at a time: asking the kernel between two steps takes longer than a step. */
+/** Turns of the event loop are taken many at a time: asking the kernel between two steps takes longer than a step. */
 const TURNS = 256;
 let turnsLeft = 0;
 let goOn: (() => void) | undefined;
