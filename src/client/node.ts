@@ -176,7 +176,8 @@ export class Node implements NodeView {
     if (this.#pool.ending) return; // it was ended for good
     const old = this.#pool;
     this.#pool = this.#newPool();
-    void old.end();
+    // An idle connection is handed out in the next tick, and a pool that was ended before forgets whoever waits for it.
+    setImmediate(() => void old.end());
   }
 
   /** Ask it how it is; true when something that matters for routing has changed. Never throws. */
