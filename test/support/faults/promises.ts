@@ -1,6 +1,7 @@
 /** What a control store has promised, written down outside of it: nothing of it may ever be forgotten (R2, R6, R8). */
 import type { ClusterView } from "../cluster.ts";
 import { type Row, rows } from "../sql.ts";
+import { until } from "../until.ts";
 
 export interface Promised extends Row {
   readonly node_id: number;
@@ -35,12 +36,22 @@ async function hashAt(uri: string, index: string): Promise<string | undefined> {
   return row?.hash;
 }
 
+/** Of every store that answered before, once all do again: one that was killed may still be starting. */
+async function promisesAgain(cluster: ClusterView, before: readonly Promised[]) {
+  const ofAll = async () => {
+    const now = await promisesOf(cluster);
+    return before.every((then) => now.some(({ node_id }) => node_id === then.node_id)) && now;
+  };
+  const limit = { limitMs: 20_000, everyMs: 200 };
+  return await until("every store answers again", limit, ofAll).catch(() => promisesOf(cluster));
+}
+
 /** Promises of `before` that are not kept any more, in words. A later term or pledge keeps an earlier one. */
 export async function forgotten(
   cluster: ClusterView,
   before: readonly Promised[],
 ): Promise<string[]> {
-  const after = await promisesOf(cluster);
+  const after = await promisesAgain(cluster, before);
   const found: string[] = [];
   for (const then of before) {
     const now = after.find(({ node_id }) => node_id === then.node_id);
