@@ -172,8 +172,8 @@ class Link {
       [this.target, caller],
     ] as const) {
       socket.setNoDelay(true);
-      socket.on("error", () => this.later(socket === caller, () => reset(other)));
-      socket.on("end", () => this.later(socket === caller, () => other.end()));
+      socket.on("error", () => this.inOrder(other, 0, () => reset(other)));
+      socket.on("end", () => this.inOrder(other, 0, () => other.end()));
       socket.on("close", () => this.closed());
     }
   }
@@ -216,24 +216,26 @@ class Link {
     }
     const rate = bytesPerSecond === undefined ? 0 : (data.length / bytesPerSecond) * 1000;
     const wait = delayMs + this.options.random.next() * jitterMs + rate;
-    const pass = () => this.later(into === this.target, () => void into.write(data));
-    if (wait === 0) pass();
-    else this.inOrder(into, wait, pass);
+    this.inOrder(into, wait, () => void into.write(data));
   }
 
   private readonly queues = new Map<Socket, Promise<void>>();
 
-  /** Pieces of one direction never overtake each other: TCP would not let them. */
-  private inOrder(into: Socket, waitMs: number, pass: () => void): void {
-    const before = this.queues.get(into) ?? Promise.resolve();
+  /** What goes one way never overtakes what went before it, be it the end: TCP would not let it. */
+  private inOrder(into: Socket, waitMs: number, act: () => void): void {
+    const pass = () => this.later(into === this.target, act);
+    const before = this.queues.get(into);
+    if (before === undefined && waitMs === 0) {
+      pass();
+      return;
+    }
     const due = monotonicClock.now() + waitMs;
-    this.queues.set(
-      into,
-      before.then(async () => {
-        await monotonicClock.sleep(Math.max(0, due - monotonicClock.now()));
-        pass();
-      }),
-    );
+    const passed = (before ?? Promise.resolve()).then(async () => {
+      await monotonicClock.sleep(Math.max(0, due - monotonicClock.now()));
+      pass();
+      if (this.queues.get(into) === passed) this.queues.delete(into);
+    });
+    this.queues.set(into, passed);
   }
 
   /** At once, or when the direction is whole again: TCP sends it again until then. */
