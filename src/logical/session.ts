@@ -78,6 +78,9 @@ export class Session implements UpstreamSink {
   }
 
   opening(opened: Opened): void {
+    // What became of the host before this one is over.
+    this.#phase = "streaming";
+    this.#early = undefined;
     this.#confirmed = opened.confirmed;
     this.#events.onOpen(opened);
   }

@@ -113,50 +113,58 @@ test(`cut ${CUTS} times at a random byte: no transaction is missing, SEED=${SEED
   }
 });
 
-test("lost while it begins: one session follows, and nobody drops what that brings", {
-  timeout: 60_000,
-}, async () => {
-  const config = await bench.slot();
-  let [begun, left] = [0, 0];
-  const streams = new Set<Socket>();
-  const wire = await openRelay(bench.server, (client, server) => ({
-    fromClient: (chunk) => {
-      if (chunk.includes("START_REPLICATION")) {
-        begun += 1;
-        streams.add(client);
-        left -= 1;
-        if (left >= 0) return void client.destroy();
-      }
-      server.write(chunk);
-    },
-  }));
-  const client = await ReplicationClient.connect({
-    ...config,
-    port: wire.port,
-    reconnect: { maxAttempts: 1000, baseDelayMs: 2, maxDelayMs: 20 },
-  });
-  const seen: number[] = [];
-  const reading = client.consume((event) => {
-    if (event.kind === "insert") seen.push(Number(event.new.id));
-    if (event.kind === "commit") client.updateAppliedLsn(event.endLsn);
-  });
-  try {
-    left = 3;
-    for (const one of streams) one.destroy();
-    await until("it streams again", { limitMs: 10_000 }, () => client.metrics().reconnects === 1);
-    for (let id = 1; id <= 50; id += 1)
-      await bench.server.sql(`insert into t values (${id}, 'row')`);
-    await until("all has come", { limitMs: 10_000 }, () => seen.length >= 50);
-    expect(seen).toEqual(Array.from({ length: 50 }, (_, at) => at + 1));
-    expect(client.metrics().reconnects).toBe(1);
-    expect(begun).toBe(1 + 3 + 1);
-  } finally {
-    client.stop();
-    await reading;
-    await wire.close();
-    await bench.server.sql("truncate t");
-  }
-});
+test.each([
+  ["by its only host", 3, 5],
+  ["by the first of two hosts", 1, 2],
+])(
+  "lost while it begins, %s: one session follows, and nobody drops what that brings",
+  {
+    timeout: 60_000,
+  },
+  async (_, losses, begins) => {
+    const { host, port, ...config } = await bench.slot();
+    let [begun, left] = [0, 0];
+    const streams = new Set<Socket>();
+    const wire = await openRelay(bench.server, (client, server) => ({
+      fromClient: (chunk) => {
+        if (chunk.includes("START_REPLICATION")) {
+          begun += 1;
+          streams.add(client);
+          left -= 1;
+          if (left >= 0) return void client.destroy();
+        }
+        server.write(chunk);
+      },
+    }));
+    const others = losses === 1 ? [`${host}:${port}`] : [];
+    const client = await ReplicationClient.connect({
+      ...config,
+      hosts: [`127.0.0.1:${wire.port}`, ...others],
+      reconnect: { maxAttempts: 1000, baseDelayMs: 2, maxDelayMs: 20 },
+    });
+    const seen: number[] = [];
+    const reading = client.consume((event) => {
+      if (event.kind === "insert") seen.push(Number(event.new.id));
+      if (event.kind === "commit") client.updateAppliedLsn(event.endLsn);
+    });
+    try {
+      left = losses;
+      for (const one of streams) one.destroy();
+      await until("it streams again", { limitMs: 10_000 }, () => client.metrics().reconnects === 1);
+      for (let id = 1; id <= 50; id += 1)
+        await bench.server.sql(`insert into t values (${id}, 'row')`);
+      await until("all has come", { limitMs: 10_000 }, () => seen.length >= 50);
+      expect(seen).toEqual(Array.from({ length: 50 }, (_, at) => at + 1));
+      expect(client.metrics().reconnects).toBe(1);
+      expect(begun).toBe(begins);
+    } finally {
+      client.stop();
+      await reading;
+      await wire.close();
+      await bench.server.sql("truncate t");
+    }
+  },
+);
 
 test("the server dies and comes back under the stream: nothing is missing", {
   timeout: 120_000,
