@@ -111,7 +111,10 @@ const LOGGING: Settings = {
   log_disconnections: false,
 };
 
-/** Folders, access rules and settings in their present form, for the store in `dataDir`. Durable. */
+/** Set while peers are to get no answer, since the store may have forgotten what it promised them (H56). */
+export const UNVERIFIED = "pgreplica.unverified";
+
+/** Folders, access rules and settings in their present form, for the store in `dataDir`. Durable; peers wait. */
 export async function writeControlFiles(
   config: Config,
   { dataDir, binaries, owner }: { dataDir: string; binaries: Binaries; owner: Owner | undefined },
@@ -124,5 +127,17 @@ export async function writeControlFiles(
   await installTls(config, owner);
   await writeDurable(paths.hbaFile, controlHba(config), { owner });
   await writeDurable(paths.identFile, identFile(config.runAs), { owner });
-  await writeSettings(dataDir, controlSettings(config, binaries), owner);
+  await writeSettings(dataDir, { ...controlSettings(config, binaries), [UNVERIFIED]: true }, owner);
+}
+
+/** The same settings, and peers are answered once they are reloaded. */
+export async function writeVerified(
+  config: Config,
+  { dataDir, binaries, owner }: { dataDir: string; binaries: Binaries; owner: Owner | undefined },
+): Promise<void> {
+  await writeSettings(
+    dataDir,
+    { ...controlSettings(config, binaries), [UNVERIFIED]: false },
+    owner,
+  );
 }

@@ -27,7 +27,7 @@ import { runProgram } from "../postgres/run.ts";
 import { adoptServer, type Server, startServer, waitReady } from "../postgres/server.ts";
 import { listensAt } from "../postgres/settings.ts";
 import { formerPath, withRoom } from "./ballast.ts";
-import { controlPaths, writeControlFiles } from "./control-settings.ts";
+import { controlPaths, UNVERIFIED, writeControlFiles, writeVerified } from "./control-settings.ts";
 
 export { createControlStore } from "./control-init.ts";
 
@@ -50,6 +50,8 @@ const READY_LIMIT_MS = 60_000;
 const STOP_LIMIT_MS = 20_000;
 const FENCE_LIMIT_MS = 10_000;
 const CONNECT_LIMIT_MS = 5000;
+const RELOAD_LIMIT_MS = 5000;
+const RELOAD_POLL_MS = 2;
 
 /** How the node reaches its own control store: the private socket, as superuser. */
 export function ownControlStore(
@@ -127,7 +129,8 @@ async function startOnce(
   const identity = await requireIdentity(config);
   const { dataDir, logFile, socketDir } = controlPaths(config);
   const running = await adoptInPlace(config, binaries, log);
-  await writeControlFiles(config, { dataDir, binaries, owner });
+  const files = { dataDir, binaries, owner };
+  await writeControlFiles(config, files);
   if (running === undefined) {
     await endLeftovers(config, binaries, clock);
     await refuseUnsafeFiles(binaries, dataDir, owner);
@@ -139,6 +142,9 @@ async function startOnce(
     await waitReady(server, { clock, limitMs: READY_LIMIT_MS });
     if (server.adopted) server.reload();
     await makeReady(config, identity, { compare: server.adopted ? "record" : "catalog", log });
+    await writeVerified(config, files);
+    server.reload();
+    await untilAnswering(config, clock);
   } catch (error) {
     // An unsafe store must not answer its peers; one that somebody else started may run on otherwise.
     const mute =
@@ -255,6 +261,27 @@ async function makeReady(
   } finally {
     await db.end();
   }
+}
+
+/** Until new connections go by it: the postmaster has read it before it tells those that are open. */
+async function untilAnswering(config: Config, clock: Clock): Promise<void> {
+  const db = await connect(ownControlStore(config, "pg_replica setup"));
+  try {
+    for (const deadline = clock.now() + RELOAD_LIMIT_MS; await isUnverified(db); ) {
+      if (clock.now() > deadline) throw new Error(`${config.control.dir}: settings not reloaded`);
+      await clock.sleep(RELOAD_POLL_MS);
+    }
+  } finally {
+    await db.end();
+  }
+}
+
+async function isUnverified(db: pg.Client): Promise<boolean> {
+  const { rows } = await db.query<{ value: string | null }>(
+    "select current_setting($1, true) as value",
+    [UNVERIFIED],
+  );
+  return rows[0]?.value === "on";
 }
 
 async function requireSameLife(db: pg.Client, identity: Identity): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * M53: timers that change while Raft runs; M76: a leader that waits for its own store; M77: loops that wait; M78: ends
- * of leases that were counted on another clock; M79: a loop that does not wait; M80: a store that has forgotten.
+ * of leases that were counted on another clock; M79: a loop that does not wait; M80, M82: a store that has forgotten.
  */
 import { type Mutant, test } from "./mutant.ts";
 
@@ -167,6 +167,19 @@ export const TIMER_MUTANTS: readonly Mutant[] = [
         file: "src/core/progress.ts",
         find: "return prevIndex <= match;",
         replace: "return prevIndex < 0n && match < 0n;",
+      },
+    ],
+  },
+  {
+    id: "M82",
+    bug: "a store that was just started answers peers before it is known to hold what it promised",
+    rule: "R2 R6 H56",
+    killer: test("control/rebirth", "an older copy of the store"),
+    patches: [
+      {
+        file: "sql/20_peer/hello.sql",
+        find: "current_setting('pgreplica.unverified', true) = 'on'",
+        replace: "current_setting('pgreplica.unverified', true) = 'never'",
       },
     ],
   },
