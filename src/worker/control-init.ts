@@ -99,7 +99,7 @@ async function make(config: Config, identity: Identity, filling: Filling): Promi
   await writeDurable(initMarker, `${JSON.stringify(identity)}\n`, { owner });
   await initdb(binaries, { dir: unfinished, owner, walSegmentMb: 1 });
   signal?.throwIfAborted();
-  await writeControlFiles(config, { dataDir: unfinished, binaries, owner });
+  await writeControlFiles(config, { dataDir: unfinished, binaries, owner, unverified: true });
   await fill(config, identity, filling);
   // From here on the store exists: all that is left is its name.
   await writeIdentity(config.dir, identity, owner);

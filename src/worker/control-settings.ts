@@ -6,7 +6,7 @@ import { makeDirectory, writeDurable } from "../postgres/files.ts";
 import { memberRules, memberType, renderHba } from "../postgres/hba.ts";
 import { identFile, socketRule } from "../postgres/ident.ts";
 import type { Owner } from "../postgres/owner.ts";
-import { type Settings, tlsSettings, writeSettings } from "../postgres/settings.ts";
+import { readSettings, type Settings, tlsSettings, writeSettings } from "../postgres/settings.ts";
 import { installTls } from "./tls-files.ts";
 
 /** Where a node keeps what belongs to its control store; see docs/architecture.md, "A node's directory". */
@@ -114,10 +114,16 @@ const LOGGING: Settings = {
 /** Set while peers are to get no answer, since the store may have forgotten what it promised them (H56). */
 export const UNVERIFIED = "pgreplica.unverified";
 
-/** Folders, access rules and settings in their present form, for the store in `dataDir`. Durable; peers wait. */
+interface Place {
+  readonly dataDir: string;
+  readonly binaries: Binaries;
+  readonly owner: Owner | undefined;
+}
+
+/** Folders, access rules and settings in their present form, for the store in `dataDir`. Durable. */
 export async function writeControlFiles(
   config: Config,
-  { dataDir, binaries, owner }: { dataDir: string; binaries: Binaries; owner: Owner | undefined },
+  { dataDir, binaries, owner, unverified }: Place & { readonly unverified: boolean },
 ): Promise<void> {
   const paths = controlPaths(config);
   await makeDirectory(join(config.dir, "run"), { mode: 0o755 });
@@ -127,17 +133,11 @@ export async function writeControlFiles(
   await installTls(config, owner);
   await writeDurable(paths.hbaFile, controlHba(config), { owner });
   await writeDurable(paths.identFile, identFile(config.runAs), { owner });
-  await writeSettings(dataDir, { ...controlSettings(config, binaries), [UNVERIFIED]: true }, owner);
+  const settings = { ...controlSettings(config, binaries), [UNVERIFIED]: unverified };
+  await writeSettings(dataDir, settings, owner);
 }
 
-/** The same settings, and peers are answered once they are reloaded. */
-export async function writeVerified(
-  config: Config,
-  { dataDir, binaries, owner }: { dataDir: string; binaries: Binaries; owner: Owner | undefined },
-): Promise<void> {
-  await writeSettings(
-    dataDir,
-    { ...controlSettings(config, binaries), [UNVERIFIED]: false },
-    owner,
-  );
+/** Whether the store that runs there answers no peer yet: its worker ended before it had compared. */
+export async function isLeftUnverified(dataDir: string): Promise<boolean> {
+  return (await readSettings(dataDir))[UNVERIFIED] === "on";
 }

@@ -27,7 +27,12 @@ import { runProgram } from "../postgres/run.ts";
 import { adoptServer, type Server, startServer, waitReady } from "../postgres/server.ts";
 import { listensAt } from "../postgres/settings.ts";
 import { formerPath, withRoom } from "./ballast.ts";
-import { controlPaths, UNVERIFIED, writeControlFiles, writeVerified } from "./control-settings.ts";
+import {
+  controlPaths,
+  isLeftUnverified,
+  UNVERIFIED,
+  writeControlFiles,
+} from "./control-settings.ts";
 
 export { createControlStore } from "./control-init.ts";
 
@@ -130,7 +135,8 @@ async function startOnce(
   const { dataDir, logFile, socketDir } = controlPaths(config);
   const running = await adoptInPlace(config, binaries, log);
   const files = { dataDir, binaries, owner };
-  await writeControlFiles(config, files);
+  const unverified = running === undefined || (await isLeftUnverified(dataDir));
+  await writeControlFiles(config, { ...files, unverified });
   if (running === undefined) {
     await endLeftovers(config, binaries, clock);
     await refuseUnsafeFiles(binaries, dataDir, owner);
@@ -142,9 +148,11 @@ async function startOnce(
     await waitReady(server, { clock, limitMs: READY_LIMIT_MS });
     if (server.adopted) server.reload();
     await makeReady(config, identity, { compare: server.adopted ? "record" : "catalog", log });
-    await writeVerified(config, files);
-    server.reload();
-    await untilAnswering(config, clock);
+    if (unverified) {
+      await writeControlFiles(config, { ...files, unverified: false });
+      server.reload();
+      await untilAnswering(config, clock);
+    }
   } catch (error) {
     // An unsafe store must not answer its peers; one that somebody else started may run on otherwise.
     const mute =
