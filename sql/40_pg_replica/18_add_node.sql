@@ -30,6 +30,11 @@ begin
   else
     v_outcome := (node.propose((v_body ->> 'key')::uuid, 'readmit',
       v_body || jsonb_build_object('replaces', v_old.incarnation))).outcome;
+    -- The leader may have heard it say hello meanwhile, and have let it in itself.
+    if v_outcome = 'stale_incarnation' and exists (select from cluster.member as m
+         where m.node_id = v_id and m.incarnation = (v_new ->> 'incarnation')::uuid) then
+      return v_id;
+    end if;
   end if;
   if v_outcome not in ('ok', 'is_member') then
     perform node.raise_refused(format('node %s (%s) cannot join', v_id, v_new ->> 'name'), v_outcome);

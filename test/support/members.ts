@@ -40,7 +40,7 @@ export function useMembers(size: number, layout: Layout = {}): Members {
     const founders = Array.from({ length: layout.founders ?? size }, (_, index) => index + 1);
     for (const id of founders) {
       const { exitCode, stderr } = await all.init(id);
-      expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+      expect(exitCode, stderr).toBe(0);
       await run(id);
     }
     await untilHealthy(present(...founders), 90_000);
@@ -62,7 +62,7 @@ export function useMembers(size: number, layout: Layout = {}): Members {
     run,
     join: async (id, by, options = []) => {
       const { exitCode, stderr } = await all.join(id, by, options);
-      expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+      expect(exitCode, stderr).toBe(0);
       await run(id);
     },
     untilDone: async (kind, id, by) => {
