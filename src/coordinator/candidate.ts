@@ -213,7 +213,8 @@ function pick(
   const fit = places.filter((place) => unfit(place, best, wish) === undefined);
   const wanted = fit.find((place) => place.member.node_id === wish.target);
   const target = nameOf(view, wish.target);
-  if (wish.target !== undefined && wanted === undefined && wish.patient) {
+  const passedOver = places.find((place) => place.member.node_id === wish.target);
+  if (wish.target !== undefined && wish.patient && passedOver === undefined) {
     return { kind: "waiting", blocked: "reports", why: `${target} is wanted and may yet come` };
   }
   const chosen = wanted ?? fit.find((place) => !wish.avoid.has(place.member.node_id)) ?? fit[0];
@@ -221,7 +222,6 @@ function pick(
     const why = `${best.member.name} has the newest WAL and ${unfit(best, best, wish)}`;
     return { kind: "waiting", blocked: "reports", why };
   }
-  const passedOver = places.find((place) => place.member.node_id === wish.target);
   const notes = [
     ...(wish.target === undefined || wanted !== undefined
       ? []

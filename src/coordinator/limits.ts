@@ -17,6 +17,8 @@ export const LIMITS = {
   handOverMs: 60_000,
   /** How long the wanted target may be later than the reports that suffice without it. */
   targetMs: 1000,
+  /** How long a failover's target that lacked WAL may take to fetch it from the primary that held it. */
+  fetchMs: 20_000,
   /** Reports that are still missing after this are named in an event. */
   stalledMs: 2000,
   /**

@@ -94,7 +94,7 @@ function goOn(
   const epoch = newest(facts.view);
   if (epoch === undefined) return { step: "under_way", request };
   if (request.epoch === null || epoch.epoch >= request.epoch) {
-    return answered(facts, choice, request, epoch);
+    return answered(facts, health, choice, request);
   }
   if (epoch.handover_request === request.request_id) return handingOver(facts, request);
   if (epoch.state !== "serving" || epoch.handover_to !== null)
@@ -118,10 +118,11 @@ function handingOver(facts: Facts, request: RequestFact): RequestStep {
 
 function answered(
   facts: Facts,
+  health: Health,
   choice: Choice | undefined,
   request: RequestFact,
-  epoch: EpochFact,
 ): RequestStep {
+  const epoch = newest(facts.view) as EpochFact;
   if (epoch.state === "opened" && choice?.kind === "waiting") {
     // A primary that was drained as planned has yet to come back and report.
     const limit = request.kind === "switchover" ? LIMITS.drainMs : LIMITS.stalledMs;
@@ -135,13 +136,33 @@ function answered(
   if (epoch.state !== "serving") return { step: "under_way", request };
   const { target } = request.args;
   if (target === null || epoch.node_id === target) return { step: "done", request };
-  const became = nameOf(facts.view, epoch.node_id);
-  const reason = `${became} became primary: ${nameOf(facts.view, target)} was no candidate`;
-  return failed(
-    request,
-    reason,
-    "epoch_opened and primary_appointed in pg_replica.events() say why",
-  );
+  // Once: a target that was appointed meanwhile, and lost the role again, is not tried for ever.
+  const first = request.kind === "failover" && epoch.epoch === request.epoch;
+  return first ? fetching(facts, health, request, target) : missed(facts, request, target);
+}
+
+/**
+ * The target of a failover lacked WAL, and whoever holds it was appointed at once, so that writes go on: from there the
+ * target fetches what it lacks, and the role follows when little of it is left.
+ */
+function fetching(facts: Facts, health: Health, request: RequestFact, target: NodeId): RequestStep {
+  const { epoch, handover_to, handover_request } = newest(facts.view) as EpochFact;
+  if (handover_request === request.request_id) return handingOver(facts, request);
+  const seen = facts.members.get(target)?.seen;
+  const lag = seen?.epoch === epoch && seen.state === "streaming" ? seen.lag_bytes : null;
+  const near = lag !== null && lag <= LIMITS.joinLagBytes;
+  const able = near && health === "fine" && handover_to === null;
+  if (able && "to" in planned(facts, target)) return { step: "hand_over", request, to: target };
+  return facts.epochMs < LIMITS.fetchMs
+    ? { step: "under_way", request }
+    : missed(facts, request, target);
+}
+
+function missed({ view }: Facts, request: RequestFact, target: NodeId): RequestStep {
+  const became = `${nameOf(view, primaryOf(view))} became primary`;
+  const reason = `${became}: ${nameOf(view, target)} was no candidate`;
+  const hint = "epoch_opened and primary_appointed in pg_replica.events() say why";
+  return failed(request, reason, hint);
 }
 
 /** What would be done for the request now. */
@@ -177,7 +198,7 @@ function badTarget(facts: Facts, target: NodeId): Refusal | undefined {
 }
 
 /** To whom a healthy primary can hand over without loss: a standby that streams, with least lag. */
-function planned(facts: Facts, target: NodeId | null): Plan {
+function planned(facts: Facts, target: NodeId | null): { readonly to: NodeId } | Refusal {
   const primary = primaryOf(facts.view);
   const attached = facts.members.get(primary ?? 0)?.seen?.attached ?? [];
   const standbys = facts.view.members
