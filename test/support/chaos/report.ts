@@ -5,7 +5,8 @@ import type { ServiceVerdict } from "../load/judge-service.ts";
 import type { Verdict } from "../load/load.ts";
 import type { ReadingsVerdict } from "../load/readings.ts";
 import type { Counts } from "../load/service.ts";
-import type { Window } from "./window.ts";
+import type { Fault } from "../faults/fault.ts";
+import { CONVERGENCE_MS, type Window } from "./window.ts";
 
 export interface FaultCount {
   readonly id: string;
@@ -149,6 +150,29 @@ function readCounts({ added, primary, standby, anomalies }: ReadingsVerdict): st
 function list(head: string, lines: readonly string[]): string[] {
   const some = lines.slice(0, 20).map((line) => `${head}: ${line}`);
   return lines.length > 20 ? [...some, `${head}: and ${lines.length - 20} more`] : some;
+}
+
+type Kind = Fault["failover"];
+
+/** Nothing that was done touches the primary, and it was replaced all the same (D16). */
+export function isSpurious(kinds: readonly Kind[], failovers: number): boolean {
+  return failovers > 0 && kinds.every((kind) => kind === "never");
+}
+
+/** A loss of the primary is over by then: who is held down (H47) is replaced after ten seconds without a write. */
+const LONGEST_GAP_MS = 15_000;
+
+/** What took too long; a machine that is overloaded is not judged by its clock. */
+export function tooLate(
+  kinds: readonly Kind[],
+  { convergedMs, gapMs, overloaded }: Pick<WindowReport, "convergedMs" | "gapMs" | "overloaded">,
+): string[] {
+  if (overloaded) return [];
+  const alone = kinds.length === 1 && kinds[0] === "must";
+  return [
+    ...(convergedMs > CONVERGENCE_MS ? [`whole after ${convergedMs} ms`] : []),
+    ...(alone && gapMs > LONGEST_GAP_MS ? [`no write for ${gapMs} ms`] : []),
+  ];
 }
 
 /** What broke a promise. */

@@ -13,11 +13,13 @@ import { until } from "../until.ts";
 import {
   brokenPromises,
   type ChaosReport,
+  isSpurious,
   reportOf,
+  tooLate,
   vacuous,
   type WindowReport,
 } from "./report.ts";
-import { CONVERGENCE_MS, faultWindow, type Window } from "./window.ts";
+import { faultWindow, type Window } from "./window.ts";
 
 export interface ChaosOptions {
   readonly bed: Bed;
@@ -51,7 +53,7 @@ interface Run extends ChaosOptions {
   readonly counts: Map<Fault, number>;
   readonly spurious: string[];
   readonly forgotten: string[];
-  /** Not together within the limit. */
+  /** Not together, or not writable again, within the limit. */
   readonly late: string[];
   readonly invalid: string[];
   readonly quiet: { attempted: number; acknowledged: number };
@@ -167,9 +169,8 @@ function expectations(run: Run, { injected, inapplicable }: Window, report: Wind
   const { failovers } = report;
   const kinds = [...injected, ...inapplicable].map(({ fault }) => fault.failover);
   const what = injected.map((one) => one.what).join(" + ");
-  if (kinds.every((kind) => kind === "never") && failovers > 0) run.spurious.push(what);
-  const late = report.convergedMs > CONVERGENCE_MS;
-  if (late && !report.overloaded) run.late.push(`${what}: whole after ${report.convergedMs} ms`);
+  if (isSpurious(kinds, failovers)) run.spurious.push(what);
+  run.late.push(...tooLate(kinds, report).map((why) => `${what}: ${why}`));
   if (kinds.length === 1 && kinds[0] === "must" && failovers === 0) {
     run.invalid.push(`no failover followed: ${what}`);
   }
@@ -228,6 +229,7 @@ function finish(
     failures: [
       ...failures,
       ...run.forgotten.map((one) => `a promise was forgotten: ${one}`),
+      ...spurious.map((one) => `the primary was replaced for nothing: ${one}`),
       ...run.late,
       ...broken,
     ],
