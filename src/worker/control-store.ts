@@ -94,8 +94,9 @@ export async function startControlStore(
     }
   }
   log.error({ event: "control.reborn" }, `${config.control.dir}: ${unfit}: it is made anew`);
-  await removeMark(config);
+  // In this order: interrupted between the two, what lies there must not pass for healthy (H56).
   if (!lost) await moveAside(config);
+  await removeMark(config);
   await recreateControlStore(config, binaries, owner, { clock });
   return start();
 }

@@ -1,5 +1,5 @@
 /** A control store that is lost, or an older copy of itself, is another life: it has no voice until the log says so. */
-import { rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { monotonicClock } from "../../src/clock/clock.ts";
@@ -16,6 +16,7 @@ import { keepMark, readMark } from "../../src/worker/life-mark.ts";
 import { sharedUpkeep } from "../../src/worker/upkeep.ts";
 import { flipByte } from "../support/flip-byte.ts";
 import { mustRun } from "../support/programs.ts";
+import { skip } from "../support/skip.ts";
 import { until } from "../support/until.ts";
 import { type TestNode, testNode } from "./node.ts";
 
@@ -135,7 +136,8 @@ test("a life that has ended never comes back, and the last voter is not replaced
   await expect(refused).rejects.toThrow(/not the incarnation/);
 }, 60_000);
 
-test("an older copy of the store is put back: the mark beside the data shows it", async () => {
+/** Run it, with an entry of term 9 that its mark knows of, and put it back to what it was before. */
+async function putBackOlder(): Promise<void> {
   await node.start();
   const { incarnation } = await identity();
   await node.stop();
@@ -159,6 +161,11 @@ test("an older copy of the store is put back: the mark beside the data shows it"
   await node.stop();
   await rm(config.control.dir, { recursive: true });
   await mustRun("cp", ["-a", copy, config.control.dir]);
+}
+
+test("an older copy of the store is put back: the mark beside the data shows it", async () => {
+  await putBackOlder();
+  const { incarnation } = await identity();
   // Nobody hears the old life speak, however soon he asks: it might vote again where it has voted (R2).
   const knocks = knock();
   await node.start();
@@ -172,6 +179,24 @@ test("an older copy of the store is put back: the mark beside the data shows it"
   const { incarnation: now } = await identity();
   await node.start();
   expect((await identity()).incarnation).toBe(now);
+}, 90_000);
+
+test("to make it anew fails half way: it is still known for an older copy", async (context) => {
+  if (process.getuid?.() !== 0) return skip(context, "mounting needs root");
+  await putBackOlder();
+  const { incarnation } = await identity();
+  // Where the older copy is to be moved lies something that cannot be taken away.
+  const former = `${node.config.control.dir}.former`;
+  await mkdir(former);
+  await mustRun("mount", ["-t", "tmpfs", "none", former]);
+  try {
+    await expect(node.start()).rejects.toThrow(/EBUSY/);
+  } finally {
+    await mustRun("umount", [former]);
+  }
+  await node.start();
+  expect((await identity()).incarnation).not.toBe(incarnation);
+  expect(await vote()).toBe("learner");
 }, 90_000);
 
 /** Somebody says hello again and again; the lives that answered. */

@@ -171,7 +171,7 @@ export const TIMER_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    id: "M82",
+    id: "M82a",
     bug: "a store that was just started answers peers before it is known to hold what it promised",
     rule: "R2 R6 H56",
     killer: test("control/rebirth", "an older copy of the store"),
@@ -180,6 +180,19 @@ export const TIMER_MUTANTS: readonly Mutant[] = [
         file: "sql/20_peer/hello.sql",
         find: "current_setting('pgreplica.unverified', true) = 'on'",
         replace: "current_setting('pgreplica.unverified', true) = 'never'",
+      },
+    ],
+  },
+  {
+    id: "M82b",
+    bug: "the mark that shows an older copy is taken away before the copy is",
+    rule: "R2 R6 H56",
+    killer: test("control/rebirth", "fails half way"),
+    patches: [
+      {
+        file: "src/worker/control-store.ts",
+        find: "  if (!lost) await moveAside(config);\n  await removeMark(config);\n",
+        replace: "  await removeMark(config);\n  if (!lost) await moveAside(config);\n",
       },
     ],
   },
