@@ -9,9 +9,9 @@ create or replace function peer.submit(
 language plpgsql volatile security definer set search_path = '' as $$
 begin
   perform raft.check_sender(p_cluster, p_from, p_incarnation);
-  if pg_column_size(p_body) > 8388608 or octet_length(p_kind) > 63 then
+  if pg_column_size(p_body) > 4194304 or octet_length(p_kind) > 63 then
     perform raft.raise_too_much(p_from, format('a proposal of %s bytes, its kind of %s',
-      pg_column_size(p_body), octet_length(p_kind)), '8388608 bytes, and 63 of its kind,');
+      pg_column_size(p_body), octet_length(p_kind)), '4194304 bytes, and 63 of its kind,');
   end if;
   if p_kind = 'move' then
     perform node.hear_move(p_from, p_incarnation, p_body);
@@ -23,8 +23,7 @@ begin
   if exists (select from cluster.proposal where client = p_key and sequence = 1) then
     return;
   end if;
-  insert into raft.inbox (client, sequence, kind, body) values (p_key, 1, p_kind, p_body)
-  on conflict do nothing;
+  perform raft.put_inbox(p_key, p_kind, p_body);
   perform pg_notify('pg_replica_wake', 'inbox');
 end
 $$;

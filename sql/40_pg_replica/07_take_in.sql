@@ -8,8 +8,7 @@ begin
   end if;
   perform raft.check_leads();
   if p_key is not null then
-    insert into raft.inbox (client, sequence, kind, body) values (p_key::uuid, 1, p_kind, p_body::jsonb)
-    on conflict do nothing;
+    perform raft.put_inbox(p_key::uuid, p_kind, p_body::jsonb);
   end if;
   if p_ring then
     perform pg_notify('pg_replica_wake', case when p_key is null then 'read' else 'inbox' end);

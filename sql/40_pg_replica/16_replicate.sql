@@ -12,6 +12,9 @@ begin
   elsif v_data = '[]' then
     raise exception using errcode = 'invalid_parameter_value', message = 'data has no items',
       hint = 'A batch holds one item or more.';
+  elsif jsonb_array_length(v_data) > 10000 then
+    raise exception using errcode = 'invalid_parameter_value',
+      message = format('data has %s items', jsonb_array_length(v_data)), hint = 'A batch holds at most 10000 items.';
   elsif jsonb_path_exists(v_data, 'strict $[*] ? (@.type() != "string")') then
     raise exception using errcode = 'invalid_parameter_value', message = 'data has more than one dimension',
       hint = 'A batch is a plain list.';

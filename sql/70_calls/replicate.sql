@@ -15,7 +15,7 @@ begin
 end
 $$;
 comment on function pg_replica.replicate(text[], text) is
-  'Commits the items of data as one entry, all or none, and returns its place in the log; the rest is as with a single text. Errors: RF002 no leader or no quorum, nothing was proposed; RF003 the outcome is unknown.';
+  'Commits the items of data, 10000 at most, as one entry, all or none, and returns its place in the log; the rest is as with a single text. Errors: RF002 no leader or no quorum, nothing was proposed; RF003 the outcome is unknown.';
 
 create or replace function pg_replica.replicate(data jsonb[], request_id text default null) returns bigint
 language plpgsql volatile security definer set search_path = '', pg_temp as $$
@@ -24,4 +24,4 @@ begin
 end
 $$;
 comment on function pg_replica.replicate(jsonb[], text) is
-  'Commits the items of data as one entry, all or none, and returns its place in the log; the rest is as with a single text. Errors: RF002 no leader or no quorum, nothing was proposed; RF003 the outcome is unknown.';
+  'Commits the items of data, 10000 at most, as one entry, all or none, and returns its place in the log; the rest is as with a single text. Errors: RF002 no leader or no quorum, nothing was proposed; RF003 the outcome is unknown.';

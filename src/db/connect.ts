@@ -17,6 +17,8 @@ export interface ConnectOptions {
   readonly connectLimitMs: number;
   /** Limits each statement, on the server and here (a frozen server ends nothing by itself). */
   readonly statementLimitMs?: number;
+  /** Limits each wait for a lock, on the server. */
+  readonly lockLimitMs?: number;
   /** The connection broke or was ended by the server: told once; queries under way fail on their own. */
   readonly onLost?: (error: Error) => void;
 }
@@ -36,6 +38,7 @@ export function connectionConfig(options: LocalOptions): pg.ClientConfig {
     keepAlive: true,
     keepAliveInitialDelayMillis: 1000,
     ...(options.password === undefined ? {} : { password: options.password }),
+    ...(options.lockLimitMs === undefined ? {} : { lock_timeout: options.lockLimitMs }),
     ...(options.statementLimitMs === undefined
       ? {}
       : {

@@ -100,9 +100,12 @@ export function testAppend(db: Queryable): Promise<void> {
   return run(db, { name: "raft.test_append", text: "select raft.test_append()" });
 }
 
-/** Apply what is committed and could not be applied before. */
-export function applyAgain(db: Queryable): Promise<void> {
-  return run(db, { name: "raft.apply_again", text: "select raft.apply_again()" });
+const More = z.object({ more: z.boolean() });
+
+/** Apply some of what is committed and was not applied before; true when there is more of it. */
+export async function applyAgain(db: Queryable): Promise<boolean> {
+  const text = "select raft.apply_again() as more";
+  return (await callOne(db, More, { name: "raft.apply_again", text })).more;
 }
 
 /** A log entry on its way to an acceptor. */

@@ -27,6 +27,8 @@ export interface WatchOptions {
 /** A suspicion that is not renewed ends after this. */
 const KEEP_MS = 1000;
 const PROBE_LIMIT_MS = 2000;
+/** A connection whose first packet is lost takes a second: another is tried beside it. */
+const BESIDE_MS = 150;
 const EVERY_MS = 40;
 /** An answer this young outweighs a question that is still open. */
 const ANSWER_COUNTS_MS = 200;
@@ -158,14 +160,29 @@ export class PrimaryWatch {
   }
 
   async #run(): Promise<void> {
-    const { clock, probe } = this.#options;
+    const { clock } = this.#options;
     while (clock.now() <= this.#keepUntil) {
       const target = this.#target as Target;
       this.#unanswered ??= clock.now();
-      const result = await probe(target, PROBE_LIMIT_MS);
+      const result = await this.#ask(target);
       if (isSame(target, this.#target as Target)) this.#note(result);
       await clock.sleep(EVERY_MS);
     }
+  }
+
+  async #ask(target: Target): Promise<ProbeResult> {
+    const { clock, probe } = this.#options;
+    const first = probe(target, PROBE_LIMIT_MS);
+    const beside = clock.sleep(BESIDE_MS).then(() => "late" as const);
+    const early = await Promise.race([first, beside]);
+    if (early !== "late") return early;
+    const both = [first, probe(target, PROBE_LIMIT_MS)];
+    const word = async (one: Promise<ProbeResult>) => {
+      const result = await one;
+      if (result === "silent") throw new Error(result);
+      return result;
+    };
+    return await Promise.any(both.map(word)).catch(() => "silent" as const);
   }
 
   #note(result: ProbeResult): void {

@@ -27,12 +27,22 @@ const APPLY_AGAIN_MS = 1000;
 export function applierOf(
   store: Queryable,
   { clock, log }: { readonly clock: Clock; readonly log: Log },
-): (sample: Pick<StoreSample, "alarm">) => void {
+): (sample: Pick<StoreSample, "alarm" | "appliedIndex" | "commitIndex">) => void {
+  let applying = false;
   let triedAt = Number.NEGATIVE_INFINITY;
-  return ({ alarm }) => {
-    if (alarm === undefined || clock.now() - triedAt < APPLY_AGAIN_MS) return;
-    triedAt = clock.now();
-    applyAgain(store).catch((error) => log.debug({ event: "control.gone" }, String(error)));
+  const apply = async () => {
+    applying = true;
+    try {
+      while (await applyAgain(store)) triedAt = clock.now();
+    } catch (error) {
+      log.debug({ event: "control.gone" }, String(error));
+    } finally {
+      [applying, triedAt] = [false, clock.now()];
+    }
+  };
+  return ({ appliedIndex, commitIndex }) => {
+    if (applying || appliedIndex >= commitIndex) return;
+    if (clock.now() - triedAt >= APPLY_AGAIN_MS) void apply();
   };
 }
 

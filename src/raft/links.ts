@@ -47,7 +47,14 @@ export interface LinkOptions {
 export type AcceptorLink = Pick<Link, "id" | "call">;
 
 const CONNECT_LIMIT_MS = 1000;
-const STATEMENT_LIMIT_MS: Readonly<Record<Lane, number>> = { beat: 5000, work: 5000, bulk: 60_000 };
+/** What an entry does may take long, and begun anew each time it would never end. */
+const STATEMENT_LIMIT_MS: Readonly<Record<Lane, number>> = {
+  beat: 5000,
+  work: 300_000,
+  bulk: 60_000,
+};
+/** Whoever waits for a statement like that is told no, and does not pile up behind it. */
+const LOCK_LIMIT_MS = 5000;
 const RETRY_MS = 200;
 const HASTY_TRIES = 10;
 const HASTY_MS = 10;
@@ -188,11 +195,18 @@ export class Link {
       // A late answer stays matched to its own question; only a connection that is stuck is dropped.
       if (link.stuckSince > asked) link.stuckSince = asked;
       if (this.#reach !== "refused") this.#setReach("silent");
+      void answer.then((late) => late !== NO_ANSWER && this.#answered(link, client));
       return NO_ANSWER;
     }
+    this.#answered(link, client);
+    return first;
+  }
+
+  /** However late: a slow disk, or a network that loses packets, is no silence. */
+  #answered(link: LaneLink, client: pg.Client): void {
+    if (link.client !== client) return;
     link.stuckSince = Number.POSITIVE_INFINITY;
     this.#setReach("ok");
-    return first;
   }
 
   /**
@@ -278,6 +292,7 @@ export class Link {
         applicationName: `pg_replica ${me.nodeId} ${lane}`,
         connectLimitMs: CONNECT_LIMIT_MS,
         statementLimitMs: STATEMENT_LIMIT_MS[lane],
+        lockLimitMs: LOCK_LIMIT_MS,
       });
       opened = client;
       client.once("end", () => {
@@ -308,10 +323,10 @@ function isUnable(error: unknown): boolean {
   return state !== undefined && !/^(28|RF)/.test(state);
 }
 
-/** What the store itself answered; a connection that ended, or is being ended (08, 57), is no answer. */
+/** What the store itself answered; a connection that ended, or is being ended (08, 57), or a lock is no answer. */
 function sqlstateOf(error: unknown): string | undefined {
   const state = stateOf(error);
-  return typeof state === "string" && /^(?!08|57|EPIPE)[0-9A-Z]{5}$/.test(state)
+  return typeof state === "string" && /^(?!08|57|55P03|EPIPE)[0-9A-Z]{5}$/.test(state)
     ? state
     : undefined;
 }

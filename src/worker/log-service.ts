@@ -32,8 +32,9 @@ export interface LogService {
   ): Promise<Place>;
 }
 
-/** As in SQL (node.bytes_limit, node.request_key). */
+/** As in SQL (node.replicate, node.bytes_limit, node.request_key). */
 const MOST_BYTES = 1_048_576;
+const MOST_ITEMS = 10_000;
 const MOST_NAME_BYTES = 255;
 /** Whoever does not await them would fill the memory of a process that others rely on. */
 const MOST_UNDER_WAY = 4096;
@@ -108,6 +109,9 @@ function indexOf(index: bigint, outcome: string): bigint {
 /** Their bytes. */
 function checkItems(items: readonly string[]): number {
   if (items.length === 0) throw new RangeError("data: no items: expected one or more");
+  if (items.length > MOST_ITEMS) {
+    throw new RangeError(`data: ${items.length} items: expected at most ${MOST_ITEMS}`);
+  }
   const bytes = items.reduce((sum, item) => sum + checkText("data", item, [0, MOST_BYTES]), 0);
   if (bytes > MOST_BYTES) {
     throw new RangeError(`data: ${bytes} bytes: expected at most ${MOST_BYTES} in all items`);

@@ -77,6 +77,7 @@ test("the same request_id commits once, in the program and in SQL (H60)", async 
 
 test.each([
   ["no items", [], /^data: no items: /],
+  ["too many items", Array(10_001).fill(""), /^data: 10001 items: /],
   ["a NUL", "a\0b", /^data: a NUL/],
   ["half a character", "\ud800", /^data: a NUL or half a character/],
   ["too much", "x".repeat(1_048_577), /^data: 1048577 bytes: /],

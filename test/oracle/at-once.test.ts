@@ -62,6 +62,26 @@ test("R5, R10: the twin, which applies one by one, agrees after every run", {
   }
 });
 
+test("a long time's entries are applied some at a time, whatever they are, and their twin agrees", {
+  timeout: 60_000,
+}, async () => {
+  const twins = await Twins.fresh(store());
+  const COUNT = 1100n;
+  const all = Array.from({ length: Number(COUNT) }, (_, place) => entry(BigInt(place + 1), ["x"]));
+  // One that is no user's has the rest applied one by one.
+  all[1050] = forget(8);
+  for (let prev = 0n; prev < COUNT; prev += 500n) {
+    const next = all.slice(Number(prev), Number(prev) + 500);
+    const last = prev + 500n >= COUNT;
+    const ask = { ...appendOf(next, prev), commit: last ? COUNT : 0n };
+    await twins.call(`from ${prev}`, (node) => node.appendEntries(senderOf(2), ask));
+  }
+  expect(await store().snapshot()).toMatchObject({ applied_index: "1024", commit_index: "1100" });
+  const { rows } = await store().client.query("select raft.apply_again() as more");
+  expect(rows).toEqual([{ more: false }]);
+  expect(await store().snapshot()).toMatchObject({ applied_index: "1100", alarm: null });
+});
+
 test("one that cannot be applied stops the log there, as if each had come alone", async () => {
   await store().reset();
   const run = [entry(1n, ["a"]), entry(2n, ["b"]), entry(3n, "no list"), entry(4n, ["d"])];

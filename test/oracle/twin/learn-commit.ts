@@ -49,6 +49,9 @@ export interface Durable {
   readonly cluster: Cluster;
 }
 
+/** At most so many entries are applied at a time. */
+const MOST = 1024n;
+
 /** raft.learn_commit: an entry that cannot be applied stops apply there and raises an alarm; the log goes on. */
 export function learnCommit(
   durable: Durable,
@@ -58,13 +61,12 @@ export function learnCommit(
   const { log, base } = durable;
   let { state, cluster } = durable;
   const commitIndex = commit > state.commitIndex ? commit : state.commitIndex;
-  let { appliedIndex, alarm, pledge } = state;
+  let { appliedIndex, pledge } = state;
+  let alarm: string | undefined;
   if (appliedIndex === commitIndex) return { ...durable, state: { ...state, commitIndex } };
+  const through = commitIndex < appliedIndex + MOST ? commitIndex : appliedIndex + MOST;
 
-  for (const entry of log.slice(
-    Number(appliedIndex - base.index),
-    Number(commitIndex - base.index),
-  )) {
+  for (const entry of log.slice(Number(appliedIndex - base.index), Number(through - base.index))) {
     try {
       const applied = apply(cluster, entry);
       cluster = applied.cluster;
@@ -77,7 +79,6 @@ export function learnCommit(
     }
     appliedIndex = entry.index;
   }
-  if (appliedIndex === commitIndex) alarm = undefined;
   state = { ...state, commitIndex, appliedIndex, alarm, pledge };
   return { state, base, log, cluster };
 }

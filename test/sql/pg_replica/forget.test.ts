@@ -116,10 +116,7 @@ test("a request_id commits once as long as its proposal is kept, and a retry fro
     asked: 1,
     since: `${BigInt(index) - 1n}`,
   };
-  await leader.db.query(
-    "insert into raft.inbox (client, sequence, kind, body) values ($1, 1, 'entry', $2)",
-    [key, JSON.stringify(late)],
-  );
+  await leader.db.query("select raft.put_inbox($1, 'entry', $2)", [key, JSON.stringify(late)]);
   await leader.db.query("notify pg_replica_wake, 'inbox'");
   await expect
     .poll(() => value(leader.db, "(select outcome from cluster.proposal where client = $1)", [key]))

@@ -230,6 +230,32 @@ test("who waits for another to wake the worker, and waits in vain, wakes it", as
   expect((await read).rows).toEqual([{ v: null }]);
 });
 
+test("what a leader was handed that nobody confirmed is not done when it leads again", async () => {
+  const caller = await session();
+  const error = await errorOf(caller.query("select pg_replica.kv_put('long ago', 'v')"));
+  expect(error.code).toBe("RF003");
+  expect((await store.db.query("select from raft.inbox")).rowCount).toBe(1);
+  await elect([store], 1);
+  working.push(lead(store, [store]));
+  await caller.query("select pg_replica.kv_put('now', 'v')");
+  const { rows } = await caller.query("select key from pg_replica.kv_list()");
+  expect(rows).toEqual([{ key: "now" }]);
+  expect((await store.db.query("select from raft.inbox")).rowCount).toBe(0);
+});
+
+test("who still waits when a new term begins hands it in again, and it is there once", async () => {
+  const caller = await session();
+  const wait = caller.query("select pg_replica.replicate('x') as index");
+  await until("it was handed in", { limitMs: 3000 }, async () => {
+    return (await store.db.query("select from raft.inbox")).rowCount === 1;
+  });
+  await elect([store], 1);
+  working.push(lead(store, [store]));
+  const { index } = (await wait).rows[0];
+  const { rows } = await store.db.query("select index, data from pg_replica.entries()");
+  expect(rows).toEqual([{ index, data: "x" }]);
+});
+
 test("the role that hands in can do nothing by itself", async () => {
   const service = await session("pgreplica_service");
   const key = crypto.randomUUID();
@@ -239,9 +265,11 @@ test("the role that hands in can do nothing by itself", async () => {
     ["select node.sealed($1)", [key]],
     ["select key from node.seal", []],
     [
-      "insert into raft.inbox (client, sequence, kind, body) values (gen_random_uuid(), 1, 'x', '{}')",
+      "insert into raft.inbox (client, sequence, kind, body, term) values (gen_random_uuid(), 1, 'x', '{}', 8)",
       [],
     ],
+    ["select raft.put_inbox($1, 'kv_reset', '{}')", [key]],
+    ["delete from raft.inbox", []],
     ["select pg_replica.replicate('x')", []],
     ["select * from pg_replica.status()", []],
     ["select pgreplica.dblink('x', 'y')", []],

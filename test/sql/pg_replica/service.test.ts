@@ -185,6 +185,7 @@ test.each([
   ["replicate('{}'::text[])", "22023", "data has no items"],
   ["replicate(array[['a'], ['b']])", "22023", "data has more than one dimension"],
   ["replicate(repeat('x', 1048577))", "22023", "data has 1048577 bytes"],
+  ["replicate(array_fill(''::text, array[10001]))", "22023", "data has 10001 items"],
   ["replicate('x', '')", "22023", "request_id has 0 bytes"],
   ["replicate('x', repeat('é', 128))", "22023", "request_id has 256 bytes"],
   ["entries(max_rows => -1)", "22023", "max_rows is -1"],
@@ -214,6 +215,7 @@ test("the largest entry and value pass", async () => {
   leading();
   const index = await value(follower.db, "replicate(repeat('x', 1048576))");
   expect((await rows(follower.db, "entries()"))[0].data).toHaveLength(1048576);
+  await value(follower.db, "replicate(array_fill(''::text, array[10000]))");
   await value(follower.db, "kv_put('k', repeat('y', 1048576))");
   expect(await value(leader.db, "kv_get('k')")).toHaveLength(1048576);
   expect(BigInt(index)).toBeGreaterThan(0n);
