@@ -87,7 +87,7 @@ export const ACTS: Readonly<Record<Act, (reading: Reading) => Order>> = {
     const reason =
       reading.situation.health === "lost"
         ? `promotion failed: ${causeOf(reading.facts, reading.primary).reason}`
-        : `${who} did not promote in time`;
+        : `${who} did not ${newest(reading.facts.view)?.state === "promoted" ? "open its gate" : "promote"} in time`;
     const request = newest(reading.facts.view)?.request_id ?? undefined;
     return openEpoch(reading, "promotion_failed", reason, request);
   },

@@ -9,6 +9,8 @@ export const LIMITS = {
   probeSilentMs: 500,
   /** PROMOTING: an appointed node that has not promoted by then is given up (H46). */
   promotingMs: 5000,
+  /** A gate that k standbys could have opened, and that stays shut for so long, is somebody else's to open. */
+  gateMs: 30_000,
   /** The founder starts and promotes for the first time: nobody else can, so there is no hurry. */
   foundingMs: 30_000,
   /** Drain and clean stop of a planned hand-over, once writes have stopped; later the primary is kept. */

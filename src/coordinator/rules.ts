@@ -37,7 +37,7 @@ export const RULES: readonly RuleRow[] = [
   // 4xx One epoch, one promotion: it is seen, or the next epoch ends it (H46).
   { pos: 410, when: { epoch: "appointed", promotion: "seen" }, act: "promoted", why: "it promoted and wrote its stamp" },
   { pos: 420, when: { epoch: "appointed", health: "lost" }, act: "give_up", why: "the appointed node was lost before it promoted" },
-  { pos: 430, when: { epoch: "appointed", promotion: "late" }, act: "give_up", why: "the promotion is over its limit" },
+  { pos: 430, when: { promotion: "late" }, act: "give_up", why: "what the appointed node owes is over its limit" },
   { pos: 440, when: { epoch: "promoted", promotion: "seen" }, act: "serving", why: "its gate is open: enough standbys hold its stamp" },
   { pos: 450, when: { epoch: "promoted", health: "lost" }, act: "give_up", why: "the primary was lost before its gate opened" },
   { pos: 455, when: { epoch: "promoted", chore: "rule_next" }, act: "rule_next", why: "too few standbys are there to open its gate, and the mode goes on without them" },

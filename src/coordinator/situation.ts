@@ -176,8 +176,25 @@ function promotionOf(facts: Facts): Situation["promotion"] {
     const stamped = seen.switch_lsn !== null && seen.stamp_lsn !== null;
     if (epoch.state === "appointed" ? stamped : seen.gate_open) return "seen";
   }
+  if (epoch.state === "promoted") return isGateStuck(facts) ? "late" : "pending";
   const limit = epoch.cause === "founding" ? LIMITS.foundingMs : LIMITS.promotingMs;
   return epoch.state === "appointed" && facts.epochMs > limit ? "late" : "pending";
+}
+
+/** All that the gate waits for is there, and has been asked for long: something on that node is in its way. */
+function isGateStuck({ view, members, epochMs }: Facts): boolean {
+  if (epochMs < LIMITS.gateMs) return false;
+  const primary = primaryOf(view);
+  const stamp = members.get(primary ?? 0)?.seen?.stamp_lsn ?? null;
+  const holds = (id: NodeId) => {
+    const seen = members.get(id)?.seen;
+    const follows = seen?.state === "streaming" && seen.epoch === newest(view)?.epoch;
+    return follows && stamp !== null && (seen.wal_lsn ?? 0n) >= stamp;
+  };
+  return bindingRules(view).every(({ k, cohort }) => {
+    const others = cohort.filter((id) => id !== primary && holds(id));
+    return k > 0 && others.length >= k;
+  });
 }
 
 function handoverOf(facts: Facts): Situation["handover"] {

@@ -198,6 +198,7 @@ function see(world: World, args: Args): string {
     ...(args.hung === undefined ? {} : { hung: args.hung === "yes" }),
     ...(args.switch === undefined ? {} : { switch_lsn: parseLsn(args.switch) }),
     ...(args.stamp === undefined ? {} : { stamp_lsn: parseLsn(args.stamp) }),
+    ...(args.wal === undefined ? {} : { wal_lsn: parseLsn(args.wal) }),
     ...(args.attached === undefined ? {} : { attached: numbers(args.attached) }),
     ...(args.lag === undefined ? {} : { lag_bytes: BigInt(args.lag) }),
     ...(args.rule === undefined ? {} : { rule_proved: provedNow(world) }),

@@ -1,11 +1,11 @@
 /** What a chaos run says at its end: counts, gaps, and every reason why it failed or proves nothing. */
 import { histogram, summarize } from "../../../bench/stats.ts";
+import type { Fault } from "../faults/fault.ts";
 import type { BankVerdict } from "../load/bank.ts";
 import type { ServiceVerdict } from "../load/judge-service.ts";
 import type { Verdict } from "../load/load.ts";
 import type { ReadingsVerdict } from "../load/readings.ts";
 import type { Counts } from "../load/service.ts";
-import type { Fault } from "../faults/fault.ts";
 import { CONVERGENCE_MS, type Window } from "./window.ts";
 
 export interface FaultCount {
