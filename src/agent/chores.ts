@@ -3,6 +3,7 @@
 import type { Sample } from "../core/gauges.ts";
 import type { DataConnection } from "../db/data-connection.ts";
 import { watchArchive } from "./archive.ts";
+import { watchCollations } from "./collations.ts";
 import { type Agent, freshConnection, isAlive } from "./context.ts";
 import { renewLife } from "./data-life.ts";
 import { measure } from "./gauges.ts";
@@ -32,6 +33,8 @@ interface Memory {
   samples: readonly Sample[];
   /** An archive that fails was told of; a standby does not know. */
   archiveFails: boolean | undefined;
+  /** What was told of collations, and of which run of the server: they change with its programs. */
+  collations: { readonly pid: number; readonly told: string };
   readonly logical: LogicalMemory;
 }
 
@@ -44,6 +47,7 @@ export async function runChores(agent: Agent, signal: AbortSignal): Promise<void
     furnished: "",
     samples: [],
     archiveFails: undefined,
+    collations: { pid: 0, told: "" },
     logical: freshLogicalMemory(),
   };
   while (!signal.aborted) {
@@ -67,6 +71,7 @@ async function round(agent: Agent, memory: Memory, signal: AbortSignal): Promise
   try {
     await tendSlots(agent, connection.db);
     await tendLogical(agent, connection.db, memory.logical);
+    await compareCollations(agent, memory, connection);
     await renew(agent, memory);
     if (state.leads?.gateOpen) await asPrimary(agent, memory, connection);
     else {
@@ -88,6 +93,17 @@ async function compareMode({ config, view, store }: Agent, memory: Memory): Prom
     `the cluster's is ${view.mode}: the cluster's holds`;
   await store.noteAct({ event: "config_differs", reason, detail: { key: "sync.mode" } });
   memory.differs = view.mode;
+}
+
+async function compareCollations(
+  agent: Agent,
+  memory: Memory,
+  { db }: DataConnection,
+): Promise<void> {
+  const pid = agent.state.server?.pid ?? 0;
+  if (memory.collations.pid === pid) return;
+  const told = await watchCollations(agent, db, memory.collations.told);
+  memory.collations = { pid, told };
 }
 
 async function renew(agent: Agent, memory: Memory): Promise<void> {

@@ -125,7 +125,9 @@ function byDataPort(facts: Facts, spared: "store_gone" | "worker_gone"): Primary
   // The deadman has fenced it by now, or nobody watches over it any more: no write is acknowledged there either way.
   if (result === "answers") return facts.leaseMs > facts.leaseOverMs ? "lapsed" : spared;
   if (result === "refused") return spared === "worker_gone" ? "node_gone" : "node_silent";
-  return result === "silent" && sinceMs >= LIMITS.probeSilentMs ? "node_silent" : "unknown";
+  // Where the store answers the node is there, if slowly: what ends a lease ends this too, if nothing does before.
+  const limitMs = spared === "worker_gone" ? LIMITS.workerAliveMs : LIMITS.probeSilentMs;
+  return result === "silent" && sinceMs >= limitMs ? "node_silent" : "unknown";
 }
 
 /** The cause and the sentence that the next epoch carries. */
@@ -143,6 +145,13 @@ export function causeOf(facts: Facts, primary: PrimaryClass): { cause: string; r
     node_silent: ["node_silent", `${who} is silent: neither store nor data port answers`],
     lapsed: ["lease_over", `${who} has not renewed its lease: its worker is gone or cut off`],
   };
+  const storeAnswers = facts.members.get(primaryOf(facts.view) ?? 0)?.store.reach === "ok";
+  if (primary === "node_silent" && storeAnswers) {
+    return {
+      cause: "node_silent",
+      reason: `${who} is silent: neither worker nor data port answers`,
+    };
+  }
   const [cause, reason] = sentences[primary] ?? ["no_primary", `${who} does not serve`];
   return { cause, reason };
 }

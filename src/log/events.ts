@@ -67,6 +67,7 @@ export const EVENTS = [
   "data.stopped",
   "data.gone",
   "data.archive",
+  "data.collations",
 ] as const;
 
 export type EventName = (typeof EVENTS)[number];

@@ -46,6 +46,7 @@ const MODULES: Readonly<Record<string, string>> = {
   "worker/tls.ts": "tls.ts",
   "agent/gauges.ts": "gauges.ts",
   "agent/archive.ts": "archive.ts",
+  "agent/collations.ts": "collations.ts",
   "agent/wal-end.ts": "wal-end.ts",
   "agent/processes.ts": "processes.ts",
 };

@@ -1,0 +1,4 @@
+/** All nodes order text alike here. */
+export async function watchCollations(): Promise<string> {
+  return "";
+}
