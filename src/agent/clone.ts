@@ -105,6 +105,7 @@ async function copy(agent: Agent, order: Order, { id, ...limits }: CopyFrom) {
     password: nodePassword(config, config.node.id),
     tlsFiles: dialTls(config),
     dir: paths.newDir,
+    expectMajor: agent.binaries.major,
     ...(owner === undefined ? {} : { owner }),
     label: `pg_replica node ${config.node.id} epoch ${order.epoch}`,
     signal: order.signal,

@@ -32,6 +32,8 @@ export interface BaseBackupOptions extends Omit<Target, "tls"> {
   readonly fast?: boolean | undefined;
   /** Refuse the backup of any other cluster than this. */
   readonly expectSystemIdentifier?: string | undefined;
+  /** Of the programs that are to run on the copy. */
+  readonly expectMajor?: number | undefined;
   /** The longest silence of the server; default 60 s. */
   readonly silenceLimitMs?: number | undefined;
   /** The longest wait for the checkpoint it begins with; default 15 min. */
@@ -179,8 +181,12 @@ async function identifyExpected(connection: Connection, options: BaseBackupOptio
     const found = connection.parameters.get("server_version");
     throw new Error(`the server is PostgreSQL ${found}, at least ${OLDEST_MAJOR} is needed`);
   }
+  const { expectSystemIdentifier: expected, expectMajor: ours = connection.majorVersion } = options;
+  if (connection.majorVersion !== ours) {
+    const theirs = connection.majorVersion;
+    throw new Error(`the server is PostgreSQL ${theirs}, this node's programs are ${ours}`);
+  }
   const identity = await identify(connection);
-  const { expectSystemIdentifier: expected } = options;
   if (expected !== undefined && expected !== identity.systemIdentifier) {
     const found = identity.systemIdentifier;
     throw new Error(`the server belongs to another cluster: ${found}, expected ${expected}`);

@@ -52,6 +52,8 @@ describe.each(await flavours())("$name", ({ binDir }) => {
   test("another cluster's server is refused before a byte is written", async () => {
     const given = { ...options("other"), expectSystemIdentifier: "7000000000000000001" };
     await refused(given).toThrow(/belongs to another cluster: \d+, expected 7000000000000000001/);
+    const newer = { ...options("newer"), expectMajor: 99 };
+    await refused(newer).toThrow(/the server is PostgreSQL \d\d, this node's programs are 99/);
     expect(await readdir(given.dir)).toEqual([]);
   });
 
