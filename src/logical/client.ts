@@ -5,6 +5,7 @@
 import { monotonicClock } from "../clock/clock.ts";
 import { FrameBuffer } from "./buffer.ts";
 import { Delivery } from "./delivery.ts";
+import { Doorbell } from "./doorbell.ts";
 import { aborted, ReplicationError, toReplicationError } from "./errors.ts";
 import type { ReplicationEvent } from "./events.ts";
 import { iterate } from "./iterate.ts";
@@ -39,7 +40,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   #patient = true;
   #failure: ReplicationError | undefined;
   #pulling = false;
-  #wake: (() => void) | undefined;
+  readonly #doorbell = new Doorbell();
   #ending: Promise<void> | undefined;
   readonly #received = new Highest();
   readonly #ask = new ShutdownAsk();
@@ -100,7 +101,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
       {
         onOpen: (session) => this.#onOpen(session),
         onFrame: (bytes, from, end) => this.#take(bytes, from, end),
-        onConfirmed: () => this.#rouse(),
+        onConfirmed: () => this.#doorbell.ring(),
         onServerEnd: () => this.#onServerEnd(),
         onFailure: (error) => this.#onLost(error),
       },
@@ -126,7 +127,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     this.#received.raiseFrom(bytes, from + POSITION_AT);
     if (keepalive && wantsReply(bytes, from)) this.#answer(this.#received.lsn);
     this.#buffer.put(bytes, from, end);
-    this.#rouse();
+    this.#doorbell.ring();
   }
 
   #answer(asked: Lsn): void {
@@ -142,7 +143,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
       this.#serverEnded = true;
       void this.#losePatience();
     }
-    this.#rouse();
+    this.#doorbell.ring();
   }
 
   #onLost(error: ReplicationError): void {
@@ -239,25 +240,8 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
       if (this.#phase === "ended") return null;
       const ending = this.#phase === "stopping" || this.#serverEnded || this.#delivery.finished;
       if (ending && !(this.#patient && this.#delivery.holds)) await this.#end(END_LIMIT_MS);
-      else await this.#woken(signal);
+      else await this.#doorbell.wait(signal);
     }
-  }
-
-  #woken(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const settle = (act: () => void) => {
-        this.#wake = undefined;
-        signal?.removeEventListener("abort", onAbort);
-        act();
-      };
-      const onAbort = () => settle(() => reject(aborted(signal as AbortSignal)));
-      this.#wake = () => settle(resolve);
-      signal?.addEventListener("abort", onAbort, { once: true });
-    });
-  }
-
-  #rouse(): void {
-    this.#wake?.();
   }
 
   /** Hands every event to `handler`, one after the other, until the end; a promise it returns is waited for. */
@@ -312,14 +296,14 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     if (this.#phase !== "running") return;
     this.#phase = "stopping";
     void this.#losePatience();
-    this.#rouse();
+    this.#doorbell.ring();
   }
 
   /** What the standbys do not confirm soon is not waited for: it comes again. */
   async #losePatience(): Promise<void> {
     await monotonicClock.sleep(PATIENCE_MS, this.#life.signal);
     this.#patient = false;
-    this.#rouse();
+    this.#doorbell.ring();
   }
 
   /** `stop`, without what is still buffered, and the clean end. Rejects with the stream's error, if any. */
@@ -350,7 +334,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
 
   #rest(reason: unknown): void {
     this.#life.abort(reason);
-    this.#rouse();
+    this.#doorbell.ring();
   }
 
   /** Closes the socket now; a pending `recv` rejects with kind `aborted`. */
