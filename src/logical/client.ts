@@ -44,6 +44,8 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   #ending: Promise<void> | undefined;
   readonly #received = new Highest();
   readonly #ask = new ShutdownAsk();
+  /** Where the stream began, which may be later than it was asked to. */
+  #begun: Lsn = Lsn.ZERO;
   #applied: Lsn = Lsn.ZERO;
   readonly #counts = noCounts();
 
@@ -117,6 +119,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     this.#delivery.begin(startLsn, confirmed);
     this.#history = history;
     this.#received.raise(startLsn);
+    this.#begun = startLsn;
   }
 
   /** A frame has arrived; feedback never waits for the consumer. */
@@ -174,7 +177,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
       this.#buffer.clear();
       this.#delivery.reset();
       try {
-        await this.#open(this.#applied > 0n ? this.#applied : this.#settings.startLsn, true);
+        await this.#open(Lsn.max(this.#applied, this.#begun), true);
         this.#counts.reconnects += 1;
         this.#sendStatus(false);
         return;

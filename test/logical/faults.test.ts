@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
+  Lsn,
   ReplicationClient,
   type ReplicationConfig,
   ReplicationError,
@@ -12,7 +13,7 @@ import { fully } from "../support/fully.ts";
 import { Random } from "../support/random.ts";
 import { openRelay } from "../support/relay.ts";
 import { until } from "../support/until.ts";
-import { type Bench, collect, commits, openBench } from "./bench.ts";
+import { type Bench, collect, commits, ids, openBench } from "./bench.ts";
 
 const SEED = process.env.SEED ?? String(Date.now() % 100_000);
 const CUTS = fully ? 200 : 25;
@@ -165,6 +166,32 @@ test.each([
     }
   },
 );
+
+test("lost before the first acknowledgement it resumes where it began, not at the older start that was asked for", async () => {
+  const config = await bench.slot();
+  const first = await ReplicationClient.connect(config);
+  await bench.server.sql("insert into t values (1, 'seen before')");
+  await collect(first, commits(1));
+  const sockets: Socket[] = [];
+  const wire = await openRelay(bench.server, (client) => {
+    sockets.push(client);
+    return {};
+  });
+  const client = await ReplicationClient.connect({
+    ...config,
+    port: wire.port,
+    startLsn: Lsn.from(first.lastAppliedLsn - 8n),
+    onForwarded: "warn",
+    onWarning: () => undefined,
+    reconnect: { maxAttempts: 1000, baseDelayMs: 2, maxDelayMs: 20 },
+  });
+  for (const socket of sockets) socket.destroy();
+  await bench.server.sql("insert into t values (2, 'new')");
+  expect(ids(await collect(client, commits(1)))).toEqual([2]);
+  expect(client.metrics().reconnects).toBe(1);
+  await wire.close();
+  await bench.server.sql("truncate t");
+});
 
 test("the server dies and comes back under the stream: nothing is missing", {
   timeout: 120_000,
