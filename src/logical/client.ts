@@ -41,6 +41,8 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   #failure: ReplicationError | undefined;
   #pulling = false;
   readonly #doorbell = new Doorbell();
+  /** The last one that was begun: over, or under way. */
+  #reconnecting: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
   readonly #received = new Highest();
   readonly #ask = new ShutdownAsk();
@@ -153,7 +155,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     this.#session?.destroy(error);
     this.#session = undefined;
     if (this.#phase === "running" && error.isTransient && this.#settings.reconnect !== undefined) {
-      void this.#reconnect(error, this.#settings.reconnect);
+      this.#reconnecting = this.#reconnect(error, this.#settings.reconnect);
     } else this.#fail(error);
   }
 
@@ -274,11 +276,21 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     this.#applied = lsn;
   }
 
-  /** Sends a status update now; resolves when it is on the socket. */
+  /**
+   * Sends a status update now, or once a reconnect is over; resolves when it is on the socket. Rejects with the
+   * stream's error, or with kind `state` when the stream ends before it is connected again.
+   */
   async flushFeedback(): Promise<void> {
+    let over: Promise<void> | undefined;
+    while (over !== this.#reconnecting) {
+      over = this.#reconnecting;
+      await over;
+    }
     if (this.#failure !== undefined) throw this.#failure;
+    if (this.#session === undefined)
+      throw new ReplicationError("state", "the stream ended while it was not connected");
     this.#sendStatus(false);
-    await this.#session?.flushed();
+    await this.#session.flushed();
   }
 
   #sendStatus(replyRequested: boolean): void {

@@ -193,6 +193,44 @@ test("lost before the first acknowledgement it resumes where it began, not at th
   await bench.server.sql("truncate t");
 });
 
+test("feedback flushed while there is no session goes out with the next one, or is said not to", async () => {
+  let [shut, refused] = [false, 0];
+  const sockets = new Set<Socket>();
+  const wire = await openRelay(bench.server, (client) => {
+    sockets.add(client);
+    refused += shut ? 1 : 0;
+    if (shut) client.destroy();
+    return {};
+  });
+  const untilRefused = async () => {
+    const before = refused;
+    await until("it tries again", { limitMs: 10_000 }, () => refused > before + 1);
+  };
+  const config = await bench.slot();
+  const reconnect = { maxAttempts: 1000, baseDelayMs: 2, maxDelayMs: 20 };
+  const client = await ReplicationClient.connect({ ...config, port: wire.port, reconnect });
+  const cut = async () => {
+    shut = true;
+    for (const socket of sockets) socket.destroy();
+    await untilRefused();
+  };
+  await cut();
+  let sent = false;
+  const flushed = client.flushFeedback().then(() => {
+    sent = true;
+  });
+  await untilRefused();
+  expect(sent).toBe(false);
+  shut = false;
+  await flushed;
+  expect(client.metrics().reconnects).toBe(1);
+  await cut();
+  const never = expect(client.flushFeedback()).rejects.toMatchObject({ kind: "state" });
+  await client.shutdown();
+  await never;
+  await wire.close();
+});
+
 test("the server dies and comes back under the stream: nothing is missing", {
   timeout: 120_000,
 }, async () => {
