@@ -9,7 +9,13 @@
  * not there yet. On PostgreSQL 15 and 16 leave FAILOVER unset, on 17 and newer set it to 1.
  */
 import { open, readFile } from "node:fs/promises";
-import { createSlot, Lsn, ReplicationClient } from "pg-replica/replication";
+import {
+  createSlot,
+  Lsn,
+  type Relation,
+  ReplicationClient,
+  type ReplicationEvent,
+} from "pg-replica/replication";
 
 const { SLOT = "changes", PUBLICATION = "changes", FILE = "changes.jsonl" } = process.env;
 const uri = process.env.DATABASE_URL ?? "postgresql://postgres@localhost/postgres";
@@ -52,17 +58,27 @@ let done: Lsn = checkpoint === undefined ? Lsn.ZERO : Lsn.parse(checkpoint.lsn);
 let lines: string[] = [];
 for await (const event of client) {
   if (event.kind === "begin") lines = [];
-  if (event.kind === "insert" || event.kind === "update" || event.kind === "delete") {
-    const table = `${event.relation.schema}.${event.relation.table}`;
-    const row = event.kind === "delete" ? event.old : event.new;
-    lines.push(JSON.stringify({ [event.kind]: table, row }, unchanged));
-  }
+  const change = changeOf(event);
+  if (change !== undefined) lines.push(JSON.stringify(change, unchanged));
   if (event.kind !== "commit") continue;
   // Handed out again after a reconnect: it is in the file.
   if (event.endLsn > done) await keep(event.endLsn);
   client.updateAppliedLsn(event.endLsn);
 }
 await file.close();
+
+/** `old`: the key before the update where that changed it; the whole row under replica identity full. */
+function changeOf(event: ReplicationEvent): object | undefined {
+  if (event.kind === "insert") return { insert: nameOf(event.relation), row: event.new };
+  if (event.kind === "delete") return { delete: nameOf(event.relation), row: event.old };
+  if (event.kind === "truncate") return { truncate: event.relations.map(nameOf) };
+  if (event.kind !== "update") return undefined;
+  return { update: nameOf(event.relation), row: event.new, old: event.old ?? undefined };
+}
+
+function nameOf({ schema, table }: Relation): string {
+  return `${schema}.${table}`;
+}
 
 /** A transaction with its checkpoint, durable before it is acknowledged. */
 async function keep(lsn: Lsn): Promise<void> {

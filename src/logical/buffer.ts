@@ -12,6 +12,9 @@ export interface Bounds {
   readonly bytes: number;
 }
 
+/** In a slot whose frame was taken. */
+const NOTHING = Buffer.alloc(0);
+
 export class FrameBuffer {
   readonly #bounds: Bounds;
   /** Of each frame the bytes it came in, and where it stands in them. */
@@ -56,6 +59,8 @@ export class FrameBuffer {
     if (bytes === undefined) return false;
     const [from, end] = [this.#from[this.#taken] as number, this.#end[this.#taken] as number];
     cursor.begin(bytes, from, end);
+    // Without it the slot would hold the frame until it is used again, which a slow consumer never gets to.
+    this.#bytesOf[this.#taken] = NOTHING;
     this.#taken += 1;
     this.#bytes -= end - from;
     if (this.#taken === this.#bytesOf.length) this.#keepFrom(Number.POSITIVE_INFINITY);

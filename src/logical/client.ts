@@ -5,6 +5,7 @@
 import { monotonicClock } from "../clock/clock.ts";
 import { FrameBuffer } from "./buffer.ts";
 import { Delivery } from "./delivery.ts";
+import { Doorbell } from "./doorbell.ts";
 import { aborted, ReplicationError, toReplicationError } from "./errors.ts";
 import type { ReplicationEvent } from "./events.ts";
 import { iterate } from "./iterate.ts";
@@ -39,10 +40,14 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
   #patient = true;
   #failure: ReplicationError | undefined;
   #pulling = false;
-  #wake: (() => void) | undefined;
+  readonly #doorbell = new Doorbell();
+  /** The last one that was begun: over, or under way. */
+  #reconnecting: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
   readonly #received = new Highest();
   readonly #ask = new ShutdownAsk();
+  /** Where the stream began, which may be later than it was asked to. */
+  #begun: Lsn = Lsn.ZERO;
   #applied: Lsn = Lsn.ZERO;
   readonly #counts = noCounts();
 
@@ -100,7 +105,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
       {
         onOpen: (session) => this.#onOpen(session),
         onFrame: (bytes, from, end) => this.#take(bytes, from, end),
-        onConfirmed: () => this.#rouse(),
+        onConfirmed: () => this.#doorbell.ring(),
         onServerEnd: () => this.#onServerEnd(),
         onFailure: (error) => this.#onLost(error),
       },
@@ -116,6 +121,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     this.#delivery.begin(startLsn, confirmed);
     this.#history = history;
     this.#received.raise(startLsn);
+    this.#begun = startLsn;
   }
 
   /** A frame has arrived; feedback never waits for the consumer. */
@@ -126,7 +132,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     this.#received.raiseFrom(bytes, from + POSITION_AT);
     if (keepalive && wantsReply(bytes, from)) this.#answer(this.#received.lsn);
     this.#buffer.put(bytes, from, end);
-    this.#rouse();
+    this.#doorbell.ring();
   }
 
   #answer(asked: Lsn): void {
@@ -142,14 +148,14 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
       this.#serverEnded = true;
       void this.#losePatience();
     }
-    this.#rouse();
+    this.#doorbell.ring();
   }
 
   #onLost(error: ReplicationError): void {
     this.#session?.destroy(error);
     this.#session = undefined;
     if (this.#phase === "running" && error.isTransient && this.#settings.reconnect !== undefined) {
-      void this.#reconnect(error, this.#settings.reconnect);
+      this.#reconnecting = this.#reconnect(error, this.#settings.reconnect);
     } else this.#fail(error);
   }
 
@@ -173,7 +179,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
       this.#buffer.clear();
       this.#delivery.reset();
       try {
-        await this.#open(this.#applied > 0n ? this.#applied : this.#settings.startLsn, true);
+        await this.#open(Lsn.max(this.#applied, this.#begun), true);
         this.#counts.reconnects += 1;
         this.#sendStatus(false);
         return;
@@ -239,25 +245,8 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
       if (this.#phase === "ended") return null;
       const ending = this.#phase === "stopping" || this.#serverEnded || this.#delivery.finished;
       if (ending && !(this.#patient && this.#delivery.holds)) await this.#end(END_LIMIT_MS);
-      else await this.#woken(signal);
+      else await this.#doorbell.wait(signal);
     }
-  }
-
-  #woken(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const settle = (act: () => void) => {
-        this.#wake = undefined;
-        signal?.removeEventListener("abort", onAbort);
-        act();
-      };
-      const onAbort = () => settle(() => reject(aborted(signal as AbortSignal)));
-      this.#wake = () => settle(resolve);
-      signal?.addEventListener("abort", onAbort, { once: true });
-    });
-  }
-
-  #rouse(): void {
-    this.#wake?.();
   }
 
   /** Hands every event to `handler`, one after the other, until the end; a promise it returns is waited for. */
@@ -287,11 +276,21 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     this.#applied = lsn;
   }
 
-  /** Sends a status update now; resolves when it is on the socket. */
+  /**
+   * Sends a status update now, or once a reconnect is over; resolves when it is on the socket. Rejects with the
+   * stream's error, or with kind `state` when the stream ends before it is connected again.
+   */
   async flushFeedback(): Promise<void> {
+    let over: Promise<void> | undefined;
+    while (over !== this.#reconnecting) {
+      over = this.#reconnecting;
+      await over;
+    }
     if (this.#failure !== undefined) throw this.#failure;
+    if (this.#session === undefined)
+      throw new ReplicationError("state", "the stream ended while it was not connected");
     this.#sendStatus(false);
-    await this.#session?.flushed();
+    await this.#session.flushed();
   }
 
   #sendStatus(replyRequested: boolean): void {
@@ -312,14 +311,14 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
     if (this.#phase !== "running") return;
     this.#phase = "stopping";
     void this.#losePatience();
-    this.#rouse();
+    this.#doorbell.ring();
   }
 
   /** What the standbys do not confirm soon is not waited for: it comes again. */
   async #losePatience(): Promise<void> {
     await monotonicClock.sleep(PATIENCE_MS, this.#life.signal);
     this.#patient = false;
-    this.#rouse();
+    this.#doorbell.ring();
   }
 
   /** `stop`, without what is still buffered, and the clean end. Rejects with the stream's error, if any. */
@@ -350,7 +349,7 @@ export class ReplicationClient implements AsyncIterable<ReplicationEvent>, Async
 
   #rest(reason: unknown): void {
     this.#life.abort(reason);
-    this.#rouse();
+    this.#doorbell.ring();
   }
 
   /** Closes the socket now; a pending `recv` rejects with kind `aborted`. */

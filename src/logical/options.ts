@@ -76,7 +76,7 @@ export interface ReplicationConfig {
   readonly advanceWhenIdle?: boolean;
   /** Default false; `true` is `{ maxAttempts: 10, baseDelayMs: 200, maxDelayMs: 5000 }`. */
   readonly reconnect?: boolean | ReconnectOptions;
-  /** From dialling to the begin of the stream, for one host; default 10000. */
+  /** From asking for the password to the begin of the stream, for one host; default 10000. */
   readonly connectTimeoutMs?: number;
   /** Default 1 GB. */
   readonly maxMessageBytes?: number;

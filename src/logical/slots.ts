@@ -4,7 +4,7 @@ import { ReplicationError, toReplicationError } from "./errors.ts";
 import { Lsn } from "./lsn.ts";
 import { type ReplicationConfig, type Settings, settingsOf } from "./options.ts";
 import { rows } from "./rows.ts";
-import { dial } from "./upstream.ts";
+import { dial, inTime } from "./upstream.ts";
 
 /** Where to connect, as whom; the first host that is a primary serves. */
 export type AdminConfig = Omit<ReplicationConfig, "slot" | "publications" | "publication">;
@@ -81,7 +81,9 @@ async function onPrimary(config: AdminConfig, sql: string) {
   const refused: string[] = [];
   for (const node of settings.hosts) {
     try {
-      const connection = await dial(node, settings, undefined);
+      const connection = await inTime(node, settings, undefined, (signal) =>
+        dial(node, settings, signal),
+      );
       try {
         const [standby] = await rows(connection, "select pg_is_in_recovery()");
         if (standby?.[0] === "f") return await rows(connection, sql);

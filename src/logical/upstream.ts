@@ -1,7 +1,9 @@
 /** Finds the node that fits, checks slot and publications, and has it begin to stream. */
 import { monotonicClock } from "../clock/clock.ts";
 import { type Connection, connect, type StreamSink } from "../replication/connection.ts";
+import { limited, unlessAborted } from "../replication/limit.ts";
 import { identifier, literal } from "../replication/quote.ts";
+import { describe } from "../replication/socket.ts";
 import { planTls } from "../replication/tls.ts";
 import { Confirmed } from "./confirmed.ts";
 import { ReplicationError, toReplicationError } from "./errors.ts";
@@ -45,7 +47,9 @@ export async function openUpstream(
   const failures: { readonly node: HostPort; readonly error: ReplicationError }[] = [];
   for (const node of settings.hosts) {
     try {
-      return await openAt(node, settings, start, sink, signal);
+      return await inTime(node, settings, signal, (either) =>
+        openAt(node, settings, start, sink, either),
+      );
     } catch (cause) {
       signal?.throwIfAborted();
       failures.push({ node, error: toReplicationError(cause) });
@@ -103,19 +107,28 @@ function confirmedAt(node: HostPort, settings: Settings, sink: UpstreamSink, sig
   );
 }
 
+/** All that connecting to one host takes. Throws ConnectionLost at `connectTimeoutMs`, or the signal's reason. */
+export function inTime<T>(
+  node: HostPort,
+  { connectTimeoutMs: limitMs }: Settings,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const late = `connecting to ${describe(node)} took longer than ${limitMs} ms`;
+  return limited({ clock: monotonicClock, limitMs, signal, late }, work);
+}
+
 /** A session that answers simple statements, and can stream unless it is a `plain` one. */
 export async function dial(
   node: HostPort,
   settings: Settings,
-  signal: AbortSignal | undefined,
+  signal: AbortSignal,
   kind: "streaming" | "plain" = "streaming",
 ): Promise<Connection> {
-  const password = await settings.password?.();
   return connect({
     ...node,
-    tls: await planTls(settings.tls, node.host),
+    ...(await unlessAborted(signal, credentials(node, settings))),
     user: settings.user,
-    password,
     database: settings.database,
     replication: kind === "streaming" ? "logical" : undefined,
     applicationName: settings.applicationName,
@@ -126,6 +139,10 @@ export async function dial(
     requireAuth: settings.requireAuth,
     maxMessageBytes: settings.maxMessageBytes,
   });
+}
+
+async function credentials({ host }: HostPort, settings: Settings) {
+  return { tls: await planTls(settings.tls, host), password: await settings.password?.() };
 }
 
 interface Needs {

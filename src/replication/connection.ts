@@ -5,6 +5,7 @@ import { channelBindingOf } from "./channel-binding.ts";
 import { ConnectionLost, ProtocolError, ServerError, type ServerMessage } from "./errors.ts";
 import { FrameSplitter, MAX_MESSAGE_BYTES } from "./frames.ts";
 import { Inbox } from "./inbox.ts";
+import { limited } from "./limit.ts";
 import { type AuthMethod, type ChannelBinding, login } from "./login.ts";
 import { type Address, describe, openSocket } from "./socket.ts";
 import * as wire from "./wire.ts";
@@ -69,30 +70,25 @@ const COPY_DATA = 0x64;
  * Throws ConnectionLost (not reachable, or not within the limit), ServerError (refused; SQLSTATE
  * 28P01 is a wrong password), LoginError (asked for a method we do not do), or the signal's reason.
  */
-export async function connect(options: ConnectOptions): Promise<Connection> {
-  const { clock, signal, connectLimitMs = CONNECT_LIMIT_MS } = options;
-  const limit = new AbortController();
-  const done = new AbortController();
-  const late = `no login at ${describe(options)} within ${connectLimitMs} ms`;
-  void clock.sleep(connectLimitMs, done.signal).then(() => {
-    if (!done.signal.aborted) limit.abort(new ConnectionLost("silent", late));
-  });
-  const either = signal === undefined ? limit.signal : AbortSignal.any([limit.signal, signal]);
-  try {
+export function connect(options: ConnectOptions): Promise<Connection> {
+  const { clock, signal, connectLimitMs: limitMs = CONNECT_LIMIT_MS } = options;
+  const late = `no login at ${describe(options)} within ${limitMs} ms`;
+  return limited({ clock, limitMs, signal, late }, async (either) => {
     const connection = new Connection(await openSocket(options, either), options);
     const stop = () => connection.destroy(either.reason);
     either.addEventListener("abort", stop, { once: true });
     if (either.aborted) stop();
-    await login(connection, options).catch((error: unknown) => {
+    try {
+      await login(connection, options);
+    } catch (error) {
       connection.destroy(error);
       throw error;
-    });
+    } finally {
+      either.removeEventListener("abort", stop);
+    }
     connection.accept(options.maxMessageBytes ?? MAX_MESSAGE_BYTES);
-    either.removeEventListener("abort", stop);
     return connection;
-  } finally {
-    done.abort();
-  }
+  });
 }
 
 export class Connection {

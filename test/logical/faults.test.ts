@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import {
+  Lsn,
   ReplicationClient,
   type ReplicationConfig,
   ReplicationError,
@@ -12,7 +13,7 @@ import { fully } from "../support/fully.ts";
 import { Random } from "../support/random.ts";
 import { openRelay } from "../support/relay.ts";
 import { until } from "../support/until.ts";
-import { type Bench, collect, commits, openBench } from "./bench.ts";
+import { type Bench, collect, commits, ids, openBench } from "./bench.ts";
 
 const SEED = process.env.SEED ?? String(Date.now() % 100_000);
 const CUTS = fully ? 200 : 25;
@@ -165,6 +166,70 @@ test.each([
     }
   },
 );
+
+test("lost before the first acknowledgement it resumes where it began, not at the older start that was asked for", async () => {
+  const config = await bench.slot();
+  const first = await ReplicationClient.connect(config);
+  await bench.server.sql("insert into t values (1, 'seen before')");
+  await collect(first, commits(1));
+  const sockets: Socket[] = [];
+  const wire = await openRelay(bench.server, (client) => {
+    sockets.push(client);
+    return {};
+  });
+  const client = await ReplicationClient.connect({
+    ...config,
+    port: wire.port,
+    startLsn: Lsn.from(first.lastAppliedLsn - 8n),
+    onForwarded: "warn",
+    onWarning: () => undefined,
+    reconnect: { maxAttempts: 1000, baseDelayMs: 2, maxDelayMs: 20 },
+  });
+  for (const socket of sockets) socket.destroy();
+  await bench.server.sql("insert into t values (2, 'new')");
+  expect(ids(await collect(client, commits(1)))).toEqual([2]);
+  expect(client.metrics().reconnects).toBe(1);
+  await wire.close();
+  await bench.server.sql("truncate t");
+});
+
+test("feedback flushed while there is no session goes out with the next one, or is said not to", async () => {
+  let [shut, refused] = [false, 0];
+  const sockets = new Set<Socket>();
+  const wire = await openRelay(bench.server, (client) => {
+    sockets.add(client);
+    refused += shut ? 1 : 0;
+    if (shut) client.destroy();
+    return {};
+  });
+  const untilRefused = async () => {
+    const before = refused;
+    await until("it tries again", { limitMs: 10_000 }, () => refused > before + 1);
+  };
+  const config = await bench.slot();
+  const reconnect = { maxAttempts: 1000, baseDelayMs: 2, maxDelayMs: 20 };
+  const client = await ReplicationClient.connect({ ...config, port: wire.port, reconnect });
+  const cut = async () => {
+    shut = true;
+    for (const socket of sockets) socket.destroy();
+    await untilRefused();
+  };
+  await cut();
+  let sent = false;
+  const flushed = client.flushFeedback().then(() => {
+    sent = true;
+  });
+  await untilRefused();
+  expect(sent).toBe(false);
+  shut = false;
+  await flushed;
+  expect(client.metrics().reconnects).toBe(1);
+  await cut();
+  const never = expect(client.flushFeedback()).rejects.toMatchObject({ kind: "state" });
+  await client.shutdown();
+  await never;
+  await wire.close();
+});
 
 test("the server dies and comes back under the stream: nothing is missing", {
   timeout: 120_000,
