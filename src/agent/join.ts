@@ -198,6 +198,11 @@ async function refuseUnstreamed(agent: Agent, order: Order, heard: boolean): Pro
   const source = await askPrimary(agent, order);
   if (source === undefined || !heard) throw new WaitTimeout(`${why}, and ${SILENT}`);
   requireEpoch(source, order);
+  const joining = await readJoining(agent);
+  if (joining?.by === "copy" && joining.epoch === order.epoch) {
+    const said = await agent.state.server?.logTail();
+    throw new Error(`${why}, and another copy would not either\n${said}`);
+  }
   throw new Unfit(`${why}, though the primary answers`);
 }
 

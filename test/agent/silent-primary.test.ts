@@ -126,3 +126,27 @@ test("D1: so are data on which one record takes its time to be replayed", async 
   await followed();
   expect(await sql(second, "select n from t")).toEqual([]);
 }, 90_000);
+
+test("a fresh copy that cannot stream is kept, with the server's own reason: another would not stream either", async () => {
+  const [first, second] = [bench.node(1), bench.node(2)];
+  await ACTS.clone(second.agent, orderFor(second));
+  await sql(first, "select pg_drop_replication_slot('pgreplica_2')");
+  await sql(
+    first,
+    `select pg_create_physical_replication_slot('other_' || n)
+       from generate_series(1, current_setting('max_replication_slots')::int
+                               - (select count(*) from pg_replication_slots)) as n`,
+  );
+  const joining = ACTS.join(second.agent, orderFor(second));
+  await expect(joining).rejects.toThrow(/replication slot "pgreplica_2" does not exist/);
+  expect(await exists(second.agent.paths.marker)).toBe(false);
+  expect((await classify(second.agent)).kind).toBe("joining");
+  await sql(
+    first,
+    "select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name like 'other%'",
+  );
+  await sql(first, "select pg_create_physical_replication_slot('pgreplica_2', true)");
+  await ACTS.join(second.agent, orderFor(second));
+  await untilStreaming(second);
+  await untouched();
+}, 90_000);
