@@ -81,7 +81,8 @@ async function quarantine(agent: Agent, order: Order): Promise<void> {
 /** The server died: its leftovers are ended, that nothing is left is proved, and said at once (H05). */
 async function bury(agent: Agent): Promise<void> {
   const { paths, binaries, data, state } = agent;
-  if (await provedGone({ dataDir: paths.dataDir, binaries, port: data.port })) {
+  const { port, listen } = data;
+  if (await provedGone({ dataDir: paths.dataDir, binaries, port, listen })) {
     leave(agent);
     state.gone = true;
   } else {

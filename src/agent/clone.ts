@@ -92,11 +92,12 @@ interface CopyFrom {
 }
 
 async function copy(agent: Agent, order: Order, { id, ...limits }: CopyFrom) {
-  const { paths, owner, config, view } = agent;
+  const { paths, owner, config, view, state } = agent;
   const source = view.members.find(({ node_id }) => node_id === id);
   if (source === undefined || source.data_host === null || source.data_port === null) {
     throw new Error(`node ${id} has no data server to copy from`);
   }
+  const note = noteProgress(agent, "clone");
   return agent.work.copy({
     ...limits,
     host: source.data_host,
@@ -111,6 +112,12 @@ async function copy(agent: Agent, order: Order, { id, ...limits }: CopyFrom) {
     signal: order.signal,
     fast: true,
     ...(view.system_identifier === null ? {} : { expectSystemIdentifier: view.system_identifier }),
-    onProgress: noteProgress(agent, "clone"),
+    onRetry: (why) => {
+      state.problem = why;
+    },
+    onProgress: (...done) => {
+      state.problem = undefined;
+      note(...done);
+    },
   });
 }

@@ -161,8 +161,13 @@ export interface State {
 
 /** Long work on a data directory that no server runs on: elsewhere, so that nothing waits for it (H63). */
 export interface LongWork {
-  /** Begun so many times at most; default: again and again, with growing pauses. */
-  copy(order: Omit<BaseBackupOptions, "clock"> & { attempts?: number }): Promise<BaseBackup>;
+  /** Begun `attempts` times at most; by default some times, with growing pauses, and told why (`onRetry`). */
+  copy(
+    order: Omit<BaseBackupOptions, "clock"> & {
+      attempts?: number;
+      onRetry?: (why: string) => void;
+    },
+  ): Promise<BaseBackup>;
   rewind(order: Omit<RewindOptions, "binaries">): Promise<void>;
 }
 

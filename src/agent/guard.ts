@@ -9,6 +9,7 @@ import {
   readDeadman,
 } from "../postgres/deadman.ts";
 import { exists, isMissing } from "../postgres/files.ts";
+import { processInfo } from "../postgres/process-tree.ts";
 import type { Agent } from "./context.ts";
 
 /** A file that is behind the lease by less than this is left alone: an earlier end is a safe one. */
@@ -45,8 +46,9 @@ export class Guard {
     const { clock, log, paths } = this.#agentOf();
     if (!HAS_DEADMAN || clock.now() - this.#checkedAt < CHECK_MS) return;
     this.#checkedAt = clock.now();
-    if (readDeadman(paths.deadmanDir) !== undefined) return;
-    log.warn({ event: "deadman.gone" }, "the deadman ended: another is armed");
+    const { deadman } = readDeadman(paths.deadmanDir) ?? {};
+    if (deadman !== undefined && processInfo(deadman.pid)?.state !== "T") return;
+    log.warn({ event: "deadman.gone" }, "the deadman ended, or stands still: another is armed");
     this.arm(until).catch((error: unknown) => {
       log.error({ event: "deadman.failed" }, String(error));
     });

@@ -11,6 +11,7 @@ import { formatLsn } from "../core/ids.ts";
 import type { Queryable } from "../db/call.ts";
 import { stampChain } from "../db/data-server.ts";
 import { type SourceState, sourceState, standbyPosition, writeBarrier } from "../db/data-source.ts";
+import { pollRecovery } from "../db/data-standby.ts";
 import { readControlFile } from "../postgres/control-file.ts";
 import { removeTree } from "../postgres/files.ts";
 import { ServerGone } from "../postgres/server.ts";
@@ -18,6 +19,7 @@ import { type Agent, isAlive, type Order, recheck, type Upstream } from "./conte
 import { fetchSlots, putSlots } from "./logical-copy.ts";
 import { putMarker, readJoining } from "./notes.ts";
 import { awaitedSegment } from "./processes.ts";
+import { PARKED } from "./report.ts";
 import { awaitReady, fenceServer, launch, startGated, stopServer } from "./servers.ts";
 import { change, currentWanted, writeWanted } from "./settings.ts";
 import { atPrimary, tendSlots } from "./slots.ts";
@@ -33,7 +35,7 @@ const POLL_MS = 20;
 const ASK_MS = 1000;
 /** The receiver of a joiner that can go on is there within this. */
 const STREAM_LIMIT_MS = 15_000;
-/** Nobody reads here, so nothing holds replay still for so long but WAL that does not continue its own. */
+/** Replay that waits for so long, with the primary there to send WAL, was sent what does not continue its own. */
 const STALL_MS = 15_000;
 
 export async function join(agent: Agent, order: Order): Promise<void> {
@@ -176,55 +178,79 @@ async function untilStreaming(agent: Agent, order: Order): Promise<void> {
   const { timeline } = order.view;
   const started = clock.now();
   let askedAt = started;
+  let heard = true;
   for (;;) {
     order.signal.throwIfAborted();
     const { db } = await agent.hands.get();
     const own = await standbyPosition(db);
     if (own.timeline !== null && own.timeline === timeline) return;
-    if (clock.now() - started > STREAM_LIMIT_MS) await refuseUnstreamed(agent, order);
+    if (clock.now() - started > STREAM_LIMIT_MS) await refuseUnstreamed(agent, order, heard);
     if (clock.now() - askedAt > ASK_MS) {
       askedAt = clock.now();
-      if (own.replayed !== null) await checkPosition(agent, order, own.replayed);
+      if (own.replayed !== null) heard = (await checkPosition(agent, order, own.replayed)) && heard;
     }
     await clock.sleep(POLL_MS, order.signal);
   }
 }
 
-async function refuseUnstreamed(agent: Agent, order: Order): Promise<never> {
+async function refuseUnstreamed(agent: Agent, order: Order, heard: boolean): Promise<never> {
   const why = `it did not stream on the epoch's timeline within ${STREAM_LIMIT_MS} ms`;
   const source = await askPrimary(agent, order);
-  if (source === undefined) throw new WaitTimeout(`${why}, and the primary does not answer`);
+  if (source === undefined || !heard) throw new WaitTimeout(`${why}, and ${SILENT}`);
   requireEpoch(source, order);
+  const joining = await readJoining(agent);
+  if (joining?.by === "copy" && joining.epoch === order.epoch) {
+    const said = await agent.state.server?.logTail();
+    throw new Error(`${why}, and another copy would not either\n${said}`);
+  }
   throw new Unfit(`${why}, though the primary answers`);
 }
 
+/** Says nothing against this node's data: to condemn them would cost the cluster a report (D1). */
+const SILENT = "the primary did not always answer";
+
 async function untilReplayed(agent: Agent, order: Order, barrier: bigint): Promise<void> {
   const { clock } = agent;
-  let last = { at: clock.now(), replayed: 0n };
-  let askedAt = clock.now();
+  let last = { at: clock.now(), replayed: 0n, heard: true };
+  let asked = { at: clock.now(), waits: false };
   for (;;) {
     order.signal.throwIfAborted();
     const { db } = await agent.hands.get();
-    const replayed = (await standbyPosition(db)).replayed ?? 0n;
+    const { replay_lsn, wait_event } = await pollRecovery(db);
+    const replayed = replay_lsn ?? 0n;
     if (replayed >= barrier) return;
-    if (replayed > last.replayed) last = { at: clock.now(), replayed };
-    if (clock.now() - last.at > STALL_MS) {
-      throw new Unfit(
-        `replay stands still at ${formatLsn(replayed)}, short of ${formatLsn(barrier)}`,
-      );
-    }
-    if (clock.now() - askedAt > ASK_MS) {
-      askedAt = clock.now();
-      await checkPosition(agent, order, replayed);
+    if (replayed > last.replayed) last = { at: clock.now(), replayed, heard: true };
+    if (wait_event !== null && PARKED.has(wait_event)) asked.waits = true;
+    if (clock.now() - asked.at > ASK_MS) {
+      if (clock.now() - last.at > STALL_MS) refuseStalled({ ...last, ...asked, barrier });
+      if (!(await checkPosition(agent, order, replayed))) last.heard = false;
+      asked = { at: clock.now(), waits: false };
     }
     await clock.sleep(POLL_MS, order.signal);
   }
 }
 
-/** A receiver may be seen to stream between two refusals: only where it stands tells whether it can go on. */
-async function checkPosition(agent: Agent, order: Order, replayed: bigint): Promise<void> {
+/** Only WAL that is there and does not continue its own speaks against the data: not silence, nor a record at work. */
+function refuseStalled(stall: {
+  readonly replayed: bigint;
+  readonly barrier: bigint;
+  readonly heard: boolean;
+  readonly waits: boolean;
+}): never {
+  const { replayed, barrier, heard, waits } = stall;
+  const why = `replay stands still at ${formatLsn(replayed)}, short of ${formatLsn(barrier)}`;
+  if (!heard) throw new WaitTimeout(`${why}, and ${SILENT}`);
+  if (!waits) throw new WaitTimeout(`${why}, at work on the record that follows`);
+  throw new Unfit(why);
+}
+
+/**
+ * A receiver may be seen to stream between two refusals: only where it stands tells whether it can go on. False when
+ * the primary does not answer.
+ */
+async function checkPosition(agent: Agent, order: Order, replayed: bigint): Promise<boolean> {
   const source = await askPrimary(agent, order);
-  if (source === undefined) return;
+  if (source === undefined) return false;
   if (replayed > source.end) {
     throw new Unfit(
       `it is at ${formatLsn(replayed)}, beyond the primary's end ${formatLsn(source.end)}`,
@@ -232,7 +258,7 @@ async function checkPosition(agent: Agent, order: Order, replayed: bigint): Prom
   }
   const { walSegmentBytes } = await readControlFile(agent.paths.dataDir);
   const next = segmentName(1, replayed, BigInt(walSegmentBytes)).slice(8);
-  if (source.oldestSegment === undefined || next >= source.oldestSegment) return;
+  if (source.oldestSegment === undefined || next >= source.oldestSegment) return true;
   throw new Unfit(
     `it needs WAL from ${next} on, and the primary's begins at ${source.oldestSegment}`,
   );

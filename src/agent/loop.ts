@@ -32,6 +32,8 @@ interface Loop {
   retryAt: number;
   failures: number;
   lastKey: string;
+  /** What was last to be done, and in which epoch, under which rule: a dead server's rest changes nothing of that. */
+  lastOrder: string;
   lookedAt: number;
   viewedAt: number;
   /** The control store did not answer, and that was told. */
@@ -83,6 +85,7 @@ async function takeTurns(
     retryAt: 0,
     failures: 0,
     lastKey: "",
+    lastOrder: "",
     lookedAt: Number.NEGATIVE_INFINITY,
     viewedAt: Number.NEGATIVE_INFINITY,
     blind: false,
@@ -195,13 +198,17 @@ async function next(agent: Agent, loop: Loop, aliveBefore: boolean): Promise<voi
   state.disk = disk;
   if (!alive) forgetRun(agent);
   const facts = factsOf(agent, disk, alive);
-  const { pos, act, why } = decide(facts);
-  const key = `${pos} ${agent.view.epoch} ${agent.view.rule_version}`;
+  const { pos, act, why, when } = decide(facts);
+  const { epoch, rule_version: version } = agent.view;
+  const key = `${pos} ${epoch} ${version}`;
+  const rests = when.rest === "fresh";
+  const order = rests ? loop.lastOrder : `${act} ${epoch} ${version}`;
+  if (order !== loop.lastOrder) loop.failures = 0;
+  loop.lastOrder = order;
   if (key !== loop.lastKey) {
     loop.lastKey = key;
-    loop.failures = 0;
-    log.info({ event: "agent.decided", pos, act, epoch: agent.view.epoch, ...facts }, why);
-    if (act === "wait" || act === "refuse") state.problem = problemOf(act, pos, why);
+    log.info({ event: "agent.decided", pos, act, epoch, ...facts }, why);
+    if (!rests && (act === "wait" || act === "refuse")) state.problem = problemOf(act, pos, why);
   }
   if (act === "wait" || act === "refuse") return;
   if (loop.failures > 0 && clock.now() < loop.retryAt) return;

@@ -147,6 +147,9 @@ function restOf(agent: Agent): Facts["rest"] {
   const { state, clock, view } = agent;
   const downMs = clock.now() - (state.downSince ?? clock.now());
   if (!state.gone) {
+    // Who was primary owes the proof; who was not starts again without, and as seldom as anybody (H70).
+    const owesProof = view.goal === "primary" || view.goal === "hand_over";
+    if (!owesProof && mustRest(agent)) return "fresh";
     // Without a quorum rule only the proof lets anybody take over (H05).
     const canWait = state.died && view.rule_k > 0 && downMs < FAILOVER_FIRST_MS;
     return canWait ? "fresh" : "unproved";

@@ -150,7 +150,11 @@ async function look(db: Parameters<typeof pollRecovery>[0], at: number): Promise
   return { seen, rest, at };
 }
 
-const PARKED = new Set(["RecoveryWalStream", "RecoveryRetrieveRetryInterval"]);
+/** What the startup process waits for when there is no whole record left to replay. */
+export const PARKED: ReadonlySet<string> = new Set([
+  "RecoveryWalStream",
+  "RecoveryRetrieveRetryInterval",
+]);
 
 function isParked({ seen, rest }: Sample): boolean {
   return (

@@ -181,6 +181,7 @@ export async function fenceServer(agent: Agent, why: string): Promise<void> {
       dataDir: paths.dataDir,
       binaries,
       port: data.port,
+      listen: data.listen,
       clock,
       limitMs: FENCE_LIMIT_MS,
     });

@@ -26,6 +26,8 @@ export interface LongWorkOptions {
 interface Run {
   readonly signal: AbortSignal;
   readonly onProgress?: ((done: bigint, total: bigint | undefined) => void) | undefined;
+  /** It failed, and will be tried again. */
+  readonly onRetry?: ((why: string) => void) | undefined;
 }
 
 const MAIN = join(
@@ -37,8 +39,9 @@ const MAIN = join(
 export function longWork({ store, binaries, log }: LongWorkOptions) {
   return {
     /** Throws BaseBackupFailed once the job has failed for good. */
-    async copy({ signal, onProgress, ...work }: CopyWork & Run) {
-      const end = await runJob({ task: "clone", work }, { store, log, signal, onProgress });
+    async copy({ signal, onProgress, onRetry, ...work }: CopyWork & Run) {
+      const run = { signal, onProgress, onRetry };
+      const end = await runJob({ task: "clone", work }, { store, log, ...run });
       if (end.type === "done" && end.backup !== undefined) return end.backup satisfies BaseBackup;
       throw new BaseBackupFailed(end.type === "failed" ? end.why : "the job made no copy");
     },
@@ -56,7 +59,7 @@ export function longWork({ store, binaries, log }: LongWorkOptions) {
 
 async function runJob(
   work: Work,
-  { store, log, signal, onProgress }: Run & Pick<LongWorkOptions, "store" | "log">,
+  { store, log, signal, onProgress, onRetry }: Run & Pick<LongWorkOptions, "store" | "log">,
 ): Promise<Extract<News, { type: "done" | "failed" }>> {
   signal.throwIfAborted();
   const child = fork(MAIN, [], {
@@ -71,6 +74,7 @@ async function runJob(
     else if (news.type === "retrying") {
       const { attempt, why } = news;
       log.warn({ event: "agent.job_retried", job: work.task, attempt }, why);
+      onRetry?.(why);
     } else end = news;
   });
   try {

@@ -5,18 +5,19 @@ import { z } from "zod";
 import { callMany } from "../db/call.ts";
 import type { News, Order } from "./orders.ts";
 
-/** The data directory is one: a newer job for it replaces an older one. */
-const JOB_KEY = "data";
 const POLL_MS = 500;
-/** A copy may fail for as long as its primary is away; a rewind is never tried on what a first try has changed. */
-const MAX_ATTEMPTS = { clone: 25, rewind: 1 } as const;
+/**
+ * The queue's pause after attempt n is e^n seconds, up to six hours: none is longer than a minute here, and whoever
+ * wants the copy begins anew. A rewind is never tried on what a first try has changed.
+ */
+const MAX_ATTEMPTS = { clone: 5, rewind: 1 } as const;
 
 /** What is done, told step by step. */
 export type Perform = () => Promise<Extract<News, { type: "done" }>>;
 
 /**
- * Put the job in the queue and run it to its end, whichever that is. Jobs that a killed process held are set free
- * first: there is one such process on a node, and it is this one.
+ * Put the job in the queue and run it to its end, whichever that is. There is one such process on a node, and one data
+ * directory: what earlier ones have left, held or failed, this job replaces.
  */
 export async function runInQueue(
   pool: pg.Pool,
@@ -30,9 +31,11 @@ export async function runInQueue(
   const options = { pgPool: pool, logger };
   const utils = await makeWorkerUtils(options);
   await utils.migrate();
-  await utils.forceUnlockWorkers(await holders(pool));
+  const older = await olderJobs(pool);
+  await utils.forceUnlockWorkers(older.flatMap(({ locked_by }) => locked_by ?? []));
+  await utils.completeJobs(older.map(({ id }) => id));
   const maxAttempts = ("attempts" in work ? work.attempts : undefined) ?? MAX_ATTEMPTS[task];
-  await utils.addJob(task, describe({ task, work } as Order), { jobKey: JOB_KEY, maxAttempts });
+  await utils.addJob(task, describe({ task, work } as Order), { maxAttempts });
   await utils.release();
   let ended: (news: News) => void = () => undefined;
   const end = new Promise<News>((resolve) => {
@@ -63,13 +66,10 @@ export async function runInQueue(
   await tell(news);
 }
 
-const Holder = z.object({ locked_by: z.string() });
+const Older = z.object({ id: z.string(), locked_by: z.string().nullable() });
 
-async function holders(pool: pg.Pool): Promise<string[]> {
-  const rows = await callMany(pool, Holder, {
-    text: "select distinct locked_by from graphile_worker.jobs where locked_by is not null",
-  });
-  return rows.map(({ locked_by }) => locked_by);
+function olderJobs(pool: pg.Pool): Promise<z.infer<typeof Older>[]> {
+  return callMany(pool, Older, { text: "select id::text, locked_by from graphile_worker.jobs" });
 }
 
 /** For people who look at the queue: from where and where to, without secrets. */

@@ -32,6 +32,8 @@ interface Target {
   readonly binaries: Binaries;
   /** Where the server listens, if it listens at all. */
   readonly port: number;
+  /** The addresses it was to listen on, comma separated: for want of its own word. Default: this host's own. */
+  readonly listen?: string;
 }
 
 export class FenceFailed extends Error {
@@ -111,13 +113,15 @@ function left(alive: readonly ProcessInfo[]): string {
 
 /** What still speaks against the proof when no process was found; undefined when nothing does. */
 async function doubtAbout(
-  { port }: Target,
+  { port, listen }: Target,
   told: PidFile | undefined,
 ): Promise<string | undefined> {
   const attached = attachedTo(told?.segment);
   if (attached > 0) return `${attached} processes are attached to segment ${told?.segment?.id}`;
-  const address = addressOf(told);
-  return (await refuses(address, port)) ? undefined : `${address} port ${port} does not refuse`;
+  for (const address of addressesOf(told, listen)) {
+    if (!(await refuses(address, port))) return `${address} port ${port} does not refuse`;
+  }
+  return undefined;
 }
 
 /** By key and id: after a reboot the id alone may be another program's. */
@@ -142,9 +146,13 @@ function segments(): string {
   }
 }
 
-function addressOf(told: PidFile | undefined): string {
-  const address = told?.listenAddress;
-  return address === undefined || address === "*" || address === "0.0.0.0" ? "127.0.0.1" : address;
+/** Elsewhere another's server may listen on that port: a gated one, for instance, listened nowhere. */
+function addressesOf(told: PidFile | undefined, listen = "*"): string[] {
+  const addresses = (told?.listenAddress ?? listen).split(",").map((text) => text.trim());
+  const anywhere = ["*", "0.0.0.0"];
+  return addresses
+    .filter((address) => address !== "")
+    .map((address) => (anywhere.includes(address) ? "127.0.0.1" : address));
 }
 
 /**
@@ -169,5 +177,6 @@ function describe(killed: number, port: number, told: PidFile | undefined): stri
     told?.segment === undefined
       ? "no shared memory segment known"
       : `nobody attached to shared memory segment ${told.segment.id}`;
-  return `${killed} processes killed, two scans found none, ${segment}, port ${port} refused`;
+  const closed = told?.listenAddress === "" ? "it listened nowhere" : `port ${port} refused`;
+  return `${killed} processes killed, two scans found none, ${segment}, ${closed}`;
 }

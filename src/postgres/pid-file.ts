@@ -7,8 +7,8 @@ export interface PidFile {
   readonly pid: number;
   /** Line 3: seconds since 1970. Only tells one run from another. */
   readonly startedAt: string | undefined;
-  /** Lines 4 and 6; absent until the server has opened its sockets. */
   readonly port: number | undefined;
+  /** Line 6: the first of its addresses, empty when it has none; absent until that is known. */
   readonly listenAddress: string | undefined;
   /** Line 7: key and id of the shared memory segment every process of the server is attached to. */
   readonly segment: { readonly key: string; readonly id: string } | undefined;
@@ -41,7 +41,8 @@ export function readLockFile(path: string): PidFile | undefined {
     pid: Math.abs(pid),
     startedAt: lines[2] || undefined,
     port: Number(lines[3]) || undefined,
-    listenAddress: lines[5] || undefined,
+    // A file ends with a newline: what follows the last one is no line.
+    listenAddress: lines.slice(0, -1)[5],
     segment: key && id ? { key, id } : undefined,
     status: lines[7] || undefined,
   };

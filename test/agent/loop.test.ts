@@ -9,6 +9,7 @@ import { type Hints, quietHints } from "../../src/db/hints.ts";
 import { createLog } from "../../src/log/logger.ts";
 import { readDeadman } from "../../src/postgres/deadman.ts";
 import { readPidFile } from "../../src/postgres/pid-file.ts";
+import { isAlive } from "../../src/postgres/process-tree.ts";
 import {
   alwaysConfirmed,
   type Bench,
@@ -136,6 +137,19 @@ test("pledged, it reports; appointed again, it serves in the next epoch", async 
   );
   hints.nudge();
   await seen("it serves epoch 2", { role: "primary", gate_open: true, epoch: "2", timeline: 3 });
+}, 60_000);
+
+test("D7: a deadman that stands still is replaced while its primary serves (H30)", async () => {
+  const { deadmanDir, dataDir } = node.agent.paths;
+  const before = readDeadman(deadmanDir)?.deadman;
+  if (before === undefined) throw new Error("a primary has a deadman");
+  process.kill(before.pid, "SIGSTOP");
+  const armed = await waitUntil("another is armed", within(10_000), () => {
+    const found = readDeadman(deadmanDir);
+    return found !== undefined && found.deadman.pid !== before.pid && found;
+  });
+  expect(armed.server.pid).toBe(readPidFile(dataDir)?.pid);
+  expect(isAlive(before)).toBe(false);
 }, 60_000);
 
 test("an open epoch ends a running primary, and it reports as a standby", async () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ACTS } from "../../src/agent/acts.ts";
 import { classify } from "../../src/agent/disk.ts";
-import { look } from "../../src/agent/observe.ts";
+import { look, rowOf } from "../../src/agent/observe.ts";
 import { fenceServer, startGated } from "../../src/agent/servers.ts";
 import { monotonicClock } from "../../src/clock/clock.ts";
 import { exists, removeTree } from "../../src/postgres/files.ts";
@@ -39,6 +39,21 @@ test("a copy is refused while unknown files stand where it would go", async () =
   expect(await readdir(second.agent.paths.newDir)).toEqual(["precious"]);
   await removeTree(second.agent.paths.newDir);
 });
+
+test("why a copy is tried again is this node's problem, until it goes on", async () => {
+  const { agent, ...second } = bench.node(2);
+  const problems: unknown[] = [];
+  const copy: typeof agent.work.copy = async (order) => {
+    order.onRetry?.("no room");
+    problems.push(rowOf(agent, await classify(agent)).problem);
+    await agent.work.copy(order);
+    problems.push(rowOf(agent, await classify(agent)).problem);
+    throw new Error("cut off");
+  };
+  const order = orderFor({ agent, ...second });
+  await expect(ACTS.clone({ ...agent, work: { ...agent.work, copy } }, order)).rejects.toThrow();
+  expect(problems).toEqual(["no room", null]);
+}, 60_000);
 
 test("an interrupted copy leaves nothing that starts, and the next copy completes", async () => {
   const second = bench.node(2);

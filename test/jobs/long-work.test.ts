@@ -69,11 +69,13 @@ test("a copy is made by a process of its own, told of while it goes on, and leav
   expect(await jobs()).toEqual([]);
 }, 60_000);
 
-test("a copy that fails is tried again from the beginning until its source is there", async () => {
+test("a copy that fails is tried again from the beginning until its source is there, and says why", async () => {
   const [port = 0] = await freePorts(1);
+  const retries: string[] = [];
   const running = work().copy({
     ...copyTo("late", { host: "127.0.0.1", port, user: "postgres" }),
     signal: new AbortController().signal,
+    onRetry: (why) => retries.push(why),
   });
   await until("the first attempt has failed", { limitMs: 20_000 }, async () => {
     const [job] = await jobs();
@@ -87,7 +89,23 @@ test("a copy that fails is tried again from the beginning until its source is th
   const backup = await running;
   relay.close();
   expect(backup.bytes).toBeGreaterThan(0n);
+  expect(retries[0]).toMatch(/ECONNREFUSED/);
   expect(await jobs()).toEqual([]);
+}, 60_000);
+
+test("a copy never pauses for longer than a minute: the attempt after such a pause is the last", async () => {
+  const [port = 0] = await freePorts(1);
+  const running = work().copy({
+    ...copyTo("away", { host: "127.0.0.1", port, user: "postgres" }),
+    signal: new AbortController().signal,
+  });
+  // The queue's pause after attempt n is e^n seconds: 55 after the fourth.
+  const skipPauses = `update graphile_worker._private_jobs
+                         set attempts = 4, run_at = now() where attempts = 1 and locked_by is null`;
+  await until("it pauses", { limitMs: 20_000 }, async () => {
+    return (await store.query(skipPauses)).rowCount === 1;
+  });
+  await expect(running).rejects.toThrow(/ECONNREFUSED/);
 }, 60_000);
 
 test("a job whose process is killed is taken over by the next one, and secrets are in no queue", async () => {

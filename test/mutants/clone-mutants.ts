@@ -1,4 +1,7 @@
-/** M59, M71, M73 to M75: from whom a node copies its data and for how long, whose they are, what holds others up. */
+/**
+ * M59, M71, M73 to M75, M83: from whom a node copies its data and for how long, whose they are and when they are given
+ * up, what holds others up.
+ */
 import { type Mutant, test } from "./mutant.ts";
 
 const SOURCE = "src/core/copy-source.ts";
@@ -115,5 +118,31 @@ export const CLONE_MUTANTS: readonly Mutant[] = [
     rule: "D7",
     killer: test("agent/archive", "a hand-over is told while the archiver still runs"),
     patches: [{ file: "src/agent/hand-over.ts", find: "  await lease.release();\n", replace: "" }],
+  },
+  {
+    id: "M83a",
+    bug: "data whose replay stands still are condemned, though their primary was silent",
+    rule: "D1 D4",
+    killer: test("agent/silent-primary", "falls silent while they catch up"),
+    patches: [
+      {
+        file: "src/agent/join.ts",
+        find: "  if (!heard) throw",
+        replace: "  if (heard && !heard) throw",
+      },
+    ],
+  },
+  {
+    id: "M83b",
+    bug: "data are condemned for one record that takes its time to be replayed",
+    rule: "D1 D4",
+    killer: test("agent/silent-primary", "one record takes its time"),
+    patches: [
+      {
+        file: "src/agent/join.ts",
+        find: "  if (!waits) throw",
+        replace: "  if (waits && !waits) throw",
+      },
+    ],
   },
 ];

@@ -1,4 +1,4 @@
-/** M17 to M26: bugs of how a failover chooses and promotes, and of how the loser comes back. */
+/** M17 to M26, M61, M64 to M69, M84: how a failover chooses, fences and promotes, and how the loser comes back. */
 import { AIMED, corpus, type Mutant, seeds, TWIN, test } from "./mutant.ts";
 
 const REPORT = "src/agent/report.ts";
@@ -366,6 +366,19 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
         find: '  if (!place.member.promotable) return "may not be promoted";',
         replace:
           '  if (!place.member.promotable || place.member.leaving) return "may not be promoted";',
+      },
+    ],
+  },
+  {
+    id: "M84",
+    bug: "without a lock file a fence is claimed while somebody answers where the server was to listen",
+    rule: "D7 H26",
+    killer: test("postgres/fence", "without a lock file"),
+    patches: [
+      {
+        file: "src/postgres/fence.ts",
+        find: "(told?.listenAddress ?? listen)",
+        replace: '(told?.listenAddress ?? (listen && ""))',
       },
     ],
   },

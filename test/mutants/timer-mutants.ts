@@ -1,6 +1,7 @@
 /**
  * M53: timers that change while Raft runs; M76: a leader that waits for its own store; M77: loops that wait; M78: ends
- * of leases that were counted on another clock; M79: a loop that does not wait; M80, M82: a store that has forgotten.
+ * of leases that were counted on another clock; M79: a loop that does not wait; M80, M82: a store that has forgotten;
+ * M85: a deadman that stands still.
  */
 import { type Mutant, test } from "./mutant.ts";
 
@@ -193,6 +194,19 @@ export const TIMER_MUTANTS: readonly Mutant[] = [
         file: "src/worker/control-store.ts",
         find: "  if (!lost) await moveAside(config);\n  await removeMark(config);\n",
         replace: "  await removeMark(config);\n  if (!lost) await moveAside(config);\n",
+      },
+    ],
+  },
+  {
+    id: "M85",
+    bug: "a deadman that stands still passes for one that watches",
+    rule: "D7 H30",
+    killer: test("agent/loop"),
+    patches: [
+      {
+        file: "src/agent/guard.ts",
+        find: '?.state !== "T") return;',
+        replace: '?.state !== "Z") return;',
       },
     ],
   },

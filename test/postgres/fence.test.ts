@@ -1,7 +1,8 @@
 import { mkdir, readFile, rm } from "node:fs/promises";
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 import { afterAll, expect, test } from "vitest";
 import { FenceFailed, fence, provedGone } from "../../src/postgres/fence.ts";
+import { readPidFile } from "../../src/postgres/pid-file.ts";
 import {
   childrenOf,
   isAlive,
@@ -22,6 +23,7 @@ import {
   type Place,
   spinningBackend,
   startReady,
+  workDir,
 } from "./support.ts";
 
 afterAll(cleanUp);
@@ -140,10 +142,46 @@ test("a fence is not claimed while somebody answers on the port", async () => {
   const place = await newPlace(installed);
   const somebody = createServer();
   await new Promise<void>((resolve) => somebody.listen(place.port, "127.0.0.1", resolve));
-  const failure = await fence({ ...place, clock, limitMs: 100 }).catch((error) => error);
+  const failure = await fence({ ...place, clock, limitMs: 1000 }).catch((error) => error);
   somebody.close();
   expect(failure).toBeInstanceOf(FenceFailed);
   expect(failure.message).toContain("does not refuse");
+});
+
+/** Somebody else's server, on the port of this place. */
+async function occupied(address: string, { port }: Place): Promise<Server> {
+  const somebody = createServer();
+  await new Promise<void>((resolve) => somebody.listen(port, address, resolve));
+  return somebody;
+}
+
+test("D7: a server that listened nowhere is fenced, whoever answers on its port", async () => {
+  const place = await newPlace(installed, {
+    listen_addresses: "",
+    unix_socket_directories: workDir,
+  });
+  const server = await startReady(place);
+  expect(readPidFile(place.dataDir)?.listenAddress).toBe("");
+  const somebody = await occupied("127.0.0.1", place);
+  try {
+    const proof = await fence({ ...place, clock, limitMs: 2000 });
+    expect(proof.killed).toBeGreaterThanOrEqual(6);
+    expect(proof.evidence).toMatch(/two scans found none, nobody attached .*, it listened nowhere/);
+    expect(await provedGone(place)).toBe(true);
+  } finally {
+    somebody.close();
+  }
+  await server.exited;
+});
+
+test("D7: without a lock file the port is asked for where the server was to listen, and nowhere else", async () => {
+  const place = { ...(await newPlace(installed)), listen: "127.0.0.2, 127.0.0.3" };
+  const elsewhere = await occupied("127.0.0.1", place);
+  expect(await provedGone(place)).toBe(true);
+  expect((await fence({ ...place, clock, limitMs: 2000 })).killed).toBe(0);
+  const here = await occupied("127.0.0.3", place);
+  expect(await provedGone(place)).toBe(false);
+  for (const each of [elsewhere, here]) each.close();
 });
 
 test("H27: a zombie is no live process", async () => {
