@@ -47,7 +47,13 @@ export interface LinkOptions {
 export type AcceptorLink = Pick<Link, "id" | "call">;
 
 const CONNECT_LIMIT_MS = 1000;
-const STATEMENT_LIMIT_MS: Readonly<Record<Lane, number>> = { beat: 5000, work: 5000, bulk: 60_000 };
+/** Of a state that is as large as anybody keeps one; a connection that is lost shows within seconds. */
+export const BULK_LIMIT_MS = 1_800_000;
+const STATEMENT_LIMIT_MS: Readonly<Record<Lane, number>> = {
+  beat: 5000,
+  work: 5000,
+  bulk: BULK_LIMIT_MS,
+};
 const RETRY_MS = 200;
 const HASTY_TRIES = 10;
 const HASTY_MS = 10;
