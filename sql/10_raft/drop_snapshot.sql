@@ -2,9 +2,8 @@
 create or replace function raft.drop_snapshot(p_id uuid) returns void
 language plpgsql volatile set search_path = '' as $$
 begin
-  delete from raft.snapshot where id = p_id;
-  if found then
-    delete from raft.snapshot_part;
+  if exists (select from raft.snapshot as s where s.id = p_id) then
+    truncate raft.snapshot, raft.snapshot_part;
   end if;
 end
 $$;

@@ -1,7 +1,7 @@
 -- All there is of the replicated state, row by row: what a snapshot holds (R11).
 --
--- Whatever cluster.apply writes stands here and in cluster.replace_state, or it is lost by whoever is served a
--- snapshot: outcomes of proposals, and a retry is applied again (H60); an epoch, and with it a pledge.
+-- Whatever cluster.apply writes stands here, in cluster.put_rows and in cluster.replace_state, or it is lost by whoever
+-- is served a snapshot: outcomes of proposals, and a retry is applied again (H60); an epoch, and with it a pledge.
 create or replace view cluster.state_row as
 select 'state' as of_table, to_jsonb(t) as content from cluster.state as t
 union all select 'setting', to_jsonb(t) from cluster.setting as t

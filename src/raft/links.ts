@@ -47,11 +47,13 @@ export interface LinkOptions {
 export type AcceptorLink = Pick<Link, "id" | "call">;
 
 const CONNECT_LIMIT_MS = 1000;
-/** What an entry does may take long, and begun anew each time it would never end. */
+/** Of a state that is as large as anybody keeps one; a connection that is lost shows within seconds. */
+export const BULK_LIMIT_MS = 1_800_000;
+/** What an entry does may take long too, and begun anew each time it would never end. */
 const STATEMENT_LIMIT_MS: Readonly<Record<Lane, number>> = {
   beat: 5000,
   work: 300_000,
-  bulk: 60_000,
+  bulk: BULK_LIMIT_MS,
 };
 /** Whoever waits for a statement like that is told no, and does not pile up behind it. */
 const LOCK_LIMIT_MS = 5000;
