@@ -20,5 +20,15 @@ from public;
 grant usage on schema peer to pgreplica_peer;
 grant execute on all functions in schema peer to pgreplica_peer;
 
-grant usage on schema node to pgreplica_service;
+grant usage on schema node to pgreplica_service, pgreplica_caller;
 grant execute on function node.take_in(text, text, text, text, boolean) to pgreplica_service;
+grant execute on function node.call(text, jsonb, text), node.submit(integer, uuid, text, jsonb) to pgreplica_caller;
+
+-- Callers may take all connections but those of the members, and the superuser's (H64).
+do $$
+begin
+  if current_setting('server_version_num')::integer >= 160000 then
+    grant pg_use_reserved_connections to pgreplica_peer;
+  end if;
+end
+$$;

@@ -289,6 +289,7 @@ test("a caller with a dblink of its own finds the session it keeps, and gets not
     `create role intruder login in role pgreplica_admin;
      create schema theirs;
      create function theirs.dblink(text, text) returns setof record language c as '$libdir/dblink', 'dblink_record';
+     create function theirs.dblink_connect(text, text) returns text language c as '$libdir/dblink', 'dblink_connect';
      grant usage on schema theirs to intruder`,
   );
   try {
@@ -307,6 +308,13 @@ test("a caller with a dblink of its own finds the session it keeps, and gets not
     ]) {
       expect((await through(sql)).code, sql).toBe("42501");
     }
+    // Nor into the one that does what callers ask for: who comes so needs a password.
+    const { rows } = await store.db.query(
+      "select pgreplica.own_conninfo('pgreplica_caller', 1000) as conninfo",
+    );
+    const connect = "select theirs.dblink_connect('mine', $1)";
+    const error = await errorOf(intruder.query(connect, [rows[0].conninfo]));
+    expect(error.code).toBe("2F003");
   } finally {
     for (const client of open.splice(0)) await client.end();
     await store.db.query("drop schema theirs cascade; drop role intruder");
