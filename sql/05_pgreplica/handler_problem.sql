@@ -1,7 +1,9 @@
 -- Why a function is no apply handler, or none any more; null when it is one.
 --
--- A worker calls it in a superuser's session: it must run as its owner (security definer, inside which no role can be
--- changed), or be a superuser's own.  The row lock keeps it as it is until the transaction ends.
+-- A worker calls it in a superuser's session, so it must be a superuser's own.  Security definer is not enough for
+-- others: much of what such a function leaves behind runs with the session's rights (deferred triggers before
+-- PostgreSQL 18, the query of a held cursor, a search_path, statements prepared under the worker's names).  The row
+-- lock keeps it as it is until the transaction ends.
 create or replace function pgreplica.handler_problem(p_handler regprocedure, p_owner text) returns text
 language plpgsql volatile set search_path = '' as $$
 declare
@@ -15,9 +17,8 @@ begin
     return 'it is no function of (index bigint, term bigint, data text)';
   end if;
   select * into strict v_owner from pg_catalog.pg_roles as r where r.oid = v_proc.proowner;
-  return case when not (v_proc.prosecdef or v_owner.rolsuper)
-                then 'it must be security definer, as its owner is no superuser'
-              when v_owner.rolname <> p_owner then pg_catalog.format('it belongs to %s now', v_owner.rolname) end;
+  return case when v_owner.rolname <> p_owner then pg_catalog.format('it belongs to %s now', v_owner.rolname)
+              when not v_owner.rolsuper then 'its owner must be a superuser' end;
 end
 $$;
 comment on function pgreplica.handler_problem(regprocedure, text) is

@@ -14,7 +14,7 @@ begin
     if v_problem is not null then
       raise exception using errcode = 'invalid_parameter_value',
         message = pg_catalog.format('pgraft: %s cannot be an apply handler: %s', p_handler, v_problem),
-        hint = 'It is made with (index bigint, term bigint, data text) returns void … security definer.';
+        hint = 'It is a superuser''s function of (index bigint, term bigint, data text) returns void.';
     elsif not pg_catalog.pg_has_role(p_by, v_owner, 'usage') then
       raise exception using errcode = 'insufficient_privilege',
         message = pg_catalog.format('pgraft: %s belongs to %s', p_handler, v_owner);

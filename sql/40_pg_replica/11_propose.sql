@@ -41,7 +41,7 @@ begin
         if v_gate is not null then
           perform node.hand_in(v_key, p_kind, v_body);
         else
-          perform pgreplica.ask(pgreplica.own_conninfo(3000),
+          perform pgreplica.ask(pgreplica.own_conninfo('pgreplica_caller', 3000),
             format('select to_jsonb(true) from node.submit(%s, %L, %L, %L)', v_here.leader, v_key, p_kind, v_body),
             least(p_limit_ms, 2000));
         end if;

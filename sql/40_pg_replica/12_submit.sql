@@ -1,7 +1,7 @@
 -- One try to hand a proposal to the worker of another node that leads.  Runs in a session of its own (node.propose),
 -- which can be left behind.
 create or replace function node.submit(p_leader integer, p_key uuid, p_kind text, p_body jsonb) returns void
-language plpgsql volatile set search_path = '', pg_temp as $$
+language plpgsql volatile security definer set search_path = '', pg_temp as $$
 declare
   v_me node.identity;
 begin

@@ -1,8 +1,9 @@
 -- The one door through which public functions reach this node from a session of their own: the acting ones of the
--- control store, and all of the data server.  p_by is who asked, told by a superuser's connection.  Statements, not one
--- expression: a session that serves one call plans what is meant and nothing else.
+-- control store, and all of the data server.  p_by is who asked, told by a connection of pgreplica_caller's, which only
+-- functions of ours open.  Statements, not one expression: a session that serves one call plans what is meant and
+-- nothing else.
 create or replace function node.call(p_function text, p_args jsonb, p_by text) returns jsonb
-language plpgsql volatile set search_path = '', pg_temp as $$
+language plpgsql volatile security definer set search_path = '', pg_temp as $$
 begin
   case p_function
     when 'status' then

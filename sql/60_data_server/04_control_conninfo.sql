@@ -12,7 +12,7 @@ begin
       detail = 'pgreplica.control_socket and pgreplica.control_port stand in no configuration file.',
       hint = 'The worker of this node writes them: has it ever run here?';
   end if;
-  return format('host=%s port=%s dbname=postgres user=postgres connect_timeout=2 application_name=pgreplica_sql options=%s',
+  return format('host=%s port=%s dbname=postgres user=pgreplica_caller connect_timeout=2 application_name=pgreplica_sql options=%s',
     pgreplica.conninfo_value(v_socket), pgreplica.conninfo_value(v_port), pgreplica.conninfo_value(
       '-c statement_timeout=0 -c lock_timeout=5s -c client_connection_check_interval=1s'
       ' -c default_transaction_isolation=read\ committed -c default_transaction_read_only=off'));

@@ -9,7 +9,7 @@ language plpgsql volatile set search_path = '', pg_temp as $$
 declare
   v_detail text;
 begin
-  return pgreplica.ask_each(pgreplica.own_conninfo(p_limit_ms + 1000), array[
+  return pgreplica.ask_each(pgreplica.own_conninfo('postgres', p_limit_ms + 1000), array[
       'select pgreplica.knock()',
       format('select pgreplica.ask_over(%L, %L, %s)', 'pgreplica control',
              format('select node.call(%L, %L, %L)', p_function, p_args, session_user), p_limit_ms)],

@@ -151,6 +151,34 @@ export async function dropNodeRole(db: Queryable, id: NodeId): Promise<void> {
   await run(db, { text: `drop role if exists ${nodeRole(id)}` });
 }
 
+/** A third of all connections that are neither for members nor for the worker (worker/control-settings.ts). */
+const CALLERS = 73;
+
+/**
+ * Before PostgreSQL 16 no connections can be kept for members. There the two roles that serve callers have a third each
+ * of what is left, and all others that may log in share the rest: superusers and members apart. Who has a lower limit
+ * keeps it.
+ */
+export async function limitCallers(db: Queryable): Promise<void> {
+  const statements = await callMany(db, Statement, {
+    text: `
+      select pg_catalog.format('alter role %I connection limit %s', r.rolname, r.most) as statement
+        from (select r.rolname, r.rolconnlimit,
+                     greatest(1, $1::integer / count(*) over (
+                       partition by case when r.rolname in ('pgreplica_service', 'pgreplica_caller')
+                                         then r.rolname end)) as most
+                from pg_catalog.pg_roles as r
+               where r.rolcanlogin and not r.rolsuper
+                 and not pg_catalog.pg_has_role(r.oid, 'pgreplica_peer', 'member')) as r
+       where pg_catalog.current_setting('server_version_num')::integer < 160000
+         and r.rolconnlimit not between 0 and r.most`,
+    values: [CALLERS],
+  });
+  if (statements.length === 0) return;
+  // One message, one commit.
+  await run(db, { text: statements.map(({ statement }) => statement).join("; ") });
+}
+
 /** By number, those that may log in as a node. */
 export async function nodeLogins(db: Queryable): Promise<readonly NodeId[]> {
   const rows = await callMany(db, z.object({ id: z.int() }), {

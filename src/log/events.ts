@@ -21,6 +21,7 @@ export const EVENTS = [
   "control.reborn",
   "control.installed",
   "control.disk",
+  "control.session_ended",
   // certificates
   "tls.replaced",
   "tls.refused",

@@ -3,8 +3,11 @@ import { userInfo } from "node:os";
 import { type HbaRule, renderIdent } from "./hba.ts";
 
 const MAP = "pgreplica";
-/** Hands in what SQL callers propose, in sessions of the control store (sql/40_pg_replica/08_through_session.sql). */
-const SERVICE = "pgreplica_service";
+/**
+ * Serve SQL callers in sessions of the control store: hand in what they propose, in one that the caller's session keeps
+ * (sql/40_pg_replica/08_through_session.sql), and do what they ask for (sql/40_pg_replica/19_call.sql).
+ */
+const SERVICE = ["pgreplica_service", "pgreplica_caller"];
 
 /** ident.conf: root and the servers' owner are the superuser; the owner's processes, the servers, may serve callers. */
 export function identFile(runAs: string): string {
@@ -12,7 +15,7 @@ export function identFile(runAs: string): string {
   const users = [...new Set(["root", owner])];
   return renderIdent([
     ...users.map((systemUser) => ({ map: MAP, systemUser, databaseUser: "postgres" })),
-    { map: MAP, systemUser: owner, databaseUser: SERVICE },
+    ...SERVICE.map((databaseUser) => ({ map: MAP, systemUser: owner, databaseUser })),
   ]);
 }
 
@@ -21,7 +24,7 @@ export function socketRule(server: "control" | "data"): HbaRule {
   return {
     type: "local",
     database: "all",
-    user: server === "control" ? ["postgres", SERVICE] : "postgres",
+    user: server === "control" ? ["postgres", ...SERVICE] : "postgres",
     method: "peer",
     options: { map: MAP },
   };

@@ -47,11 +47,14 @@ export function controlSettings(
     hba_file: paths.hbaFile,
     ident_file: paths.identFile,
     cluster_name: `${config.node.name} control`.slice(0, 63),
-    // A client of the log as a service takes two; the locks they share cost memory, and few are taken.
-    max_connections: 180,
+    // 220 for callers, of whom one of the log as a service takes two; 60 for members; 10 that the worker has open, and
+    // as many for it to open again. The locks they share cost memory, and few are taken.
+    max_connections: 300,
     max_locks_per_transaction: 24,
-    // Raft's own connections must get in however many operators there are (H64).
+    max_pred_locks_per_transaction: 24,
+    // Raft's own connections must get in however many callers there are (H64). Before PostgreSQL 16 those have limits.
     superuser_reserved_connections: 10,
+    ...(major >= 16 ? { reserved_connections: 60 } : {}),
     password_encryption: "scram-sha-256",
     // A peer that vanishes without a word gives its connection back within seconds.
     tcp_keepalives_idle: 2,

@@ -7,6 +7,7 @@ import { type NodeId, nodeRole } from "../core/ids.ts";
 import type { Queryable } from "../db/call.ts";
 import {
   dropNodeRole,
+  limitCallers,
   loginsOf,
   nodeLogins,
   putNodeRole,
@@ -43,6 +44,7 @@ export async function admitMembers(
   }
   for (const id of await nodeLogins(db)) if (left.includes(id)) await dropNodeRole(db, id);
   await putPeerLogin(db, nodePassword(config, config.node.id), libpqTls(dialTls(config)));
+  await limitCallers(db);
 }
 
 export interface LoginOptions {
@@ -71,6 +73,7 @@ export async function keepLogins(options: LoginOptions): Promise<void> {
       const wanted = JSON.stringify([members.present, members.former, introduced]);
       if (wanted !== kept) await admitMembers(store, config, members, introduced);
       kept = wanted;
+      await limitCallers(store);
     } catch (error) {
       log.debug({ event: "control.gone" }, `logins were not looked after: ${error}`);
     }

@@ -40,6 +40,7 @@ import {
 import { untilDamaged } from "./damage.ts";
 import { forward } from "./forward.ts";
 import { keepMark } from "./life-mark.ts";
+import { keepNotificationsMoving } from "./listeners.ts";
 import { type LogService, logService } from "./log-service.ts";
 import { keepLogins } from "./logins.ts";
 import { keepPlaces } from "./move.ts";
@@ -147,6 +148,7 @@ function begin(parts: Parts, control: ControlStore, signal: AbortSignal): Promis
     suspect(parts, raft, signal),
     remember(parts, signal),
     keepBallast(parts.config, { ...parts, signal }),
+    keepNotificationsMoving({ ...parts, signal }),
     keepTls(parts.config, { ...parts, signal }),
     keepLogBounded({ ...parts, raft, hints: afterwards(parts, "applied", "served"), signal }),
     heed(parts, raft, signal),

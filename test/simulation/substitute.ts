@@ -41,6 +41,7 @@ const MODULES: Readonly<Record<string, string>> = {
   "worker/attend.ts": "attend.ts",
   "worker/ballast.ts": "ballast.ts",
   "worker/damage.ts": "damage.ts",
+  "worker/listeners.ts": "listeners.ts",
   "worker/logins.ts": "logins.ts",
   "worker/pgraft-settings.ts": "pgraft-settings.ts",
   "worker/tls.ts": "tls.ts",

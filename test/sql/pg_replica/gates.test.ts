@@ -115,6 +115,37 @@ test.each(["read committed", "repeatable read", "serializable"])(
   },
 );
 
+test("who may only log in cannot take the lock of a gate that the worker has yet to shut, nor any other", async () => {
+  working.push(lead(store, [store]));
+  await store.db.query("create role intruder login in role pgreplica_admin");
+  try {
+    const intruder = await session("intruder");
+    await intruder.query("select pg_replica.replicate('a')");
+    const next = "(select last_value + 2 from raft.gate)";
+    const { rows } = await store.db.query(`select ${next} as key`);
+    const refused = (call: string) =>
+      intruder.query(`select pg_catalog.${call}`, [rows[0].key]).then(
+        () => undefined,
+        (error: pg.DatabaseError) => error.code,
+      );
+    for (const call of ["pg_advisory_lock($1)", "pg_try_advisory_xact_lock_shared($1)"]) {
+      expect(await refused(call), call).toBe("42501");
+    }
+    await intruder.query("select pg_replica.replicate('b')");
+    await intruder.query("select pg_replica.replicate('c')");
+    await intruder.query("select pg_replica.kv_get('nothing')");
+    const allowed = await store.db.query(
+      `select p.oid::regprocedure from pg_proc as p
+        where p.proname ~ 'advisory.*lock' and p.proname !~ 'unlock'
+          and has_function_privilege('intruder', p.oid, 'execute')`,
+    );
+    expect(allowed.rows).toEqual([]);
+  } finally {
+    for (const client of open.splice(0)) await client.end();
+    await store.db.query("drop role intruder");
+  }
+});
+
 const answered = async (ticket: string): Promise<boolean> => {
   const text = "select raft.read_index($1) is not null as done";
   return (await store.db.query(text, [ticket])).rows[0].done;
@@ -286,6 +317,7 @@ test("a caller with a dblink of its own finds the session it keeps, and gets not
     `create role intruder login in role pgreplica_admin;
      create schema theirs;
      create function theirs.dblink(text, text) returns setof record language c as '$libdir/dblink', 'dblink_record';
+     create function theirs.dblink_connect(text, text) returns text language c as '$libdir/dblink', 'dblink_connect';
      grant usage on schema theirs to intruder`,
   );
   try {
@@ -304,6 +336,13 @@ test("a caller with a dblink of its own finds the session it keeps, and gets not
     ]) {
       expect((await through(sql)).code, sql).toBe("42501");
     }
+    // Nor into the one that does what callers ask for: who comes so needs a password.
+    const { rows } = await store.db.query(
+      "select pgreplica.own_conninfo('pgreplica_caller', 1000) as conninfo",
+    );
+    const connect = "select theirs.dblink_connect('mine', $1)";
+    const error = await errorOf(intruder.query(connect, [rows[0].conninfo]));
+    expect(error.code).toBe("2F003");
   } finally {
     for (const client of open.splice(0)) await client.end();
     await store.db.query("drop schema theirs cascade; drop role intruder");

@@ -1,6 +1,7 @@
 /** Apply handlers: which functions may be one, and that each entry is taken once, in order, with what it does. */
 import type pg from "pg";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { handlerState, runHandler } from "../../../src/db/apply-handler.ts";
 import { errorOf } from "../../support/sql.ts";
 import { KINDS, useBothServers } from "./both-servers.ts";
 import { another } from "./stores.ts";
@@ -97,7 +98,74 @@ describe.each(KINDS)("on the %s", (kind) => {
     expect(await taken()).toEqual(["4 7 a", "5 7 b"]);
   });
 
-  test("nobody's function runs with more rights than its owner's", async () => {
+  /** Ways in which what a function with its owner's rights leaves behind runs with those of the session. */
+  const LATER = {
+    "a deferred trigger": `
+      create table theirs.trap (x text);
+      create function theirs.fire() returns trigger language plpgsql as $$
+        begin perform theirs.gain(); return null; end $$;
+      create constraint trigger late after insert on theirs.trap deferrable initially deferred
+        for each row execute function theirs.fire();
+      create function theirs.handler(bigint, bigint, text) returns void security definer
+        language sql as $$ insert into theirs.trap values ($3) $$`,
+    "a cursor that is held": `
+      create function theirs.handler(bigint, bigint, text) returns void security definer language plpgsql as $$
+        begin execute 'declare held cursor with hold for select theirs.gain()'; end $$`,
+    "an operator found first": `
+      create function theirs.plus(integer, integer) returns integer language plpgsql as $$
+        begin perform theirs.gain(); return $1 operator(pg_catalog.+) $2; end $$;
+      create operator theirs.+ (leftarg = integer, rightarg = integer, function = theirs.plus);
+      create function theirs.handler(bigint, bigint, text) returns void security definer
+        language sql as $$ select set_config('search_path', 'theirs, pg_catalog', false) $$`,
+    "a statement by the name of one of the worker's": `
+      create function theirs.handler(bigint, bigint, text) returns void security definer language plpgsql as $$
+        begin
+          execute 'deallocate "pgreplica.handler_state"';
+          execute 'prepare "pgreplica.handler_state" as select 1::bigint, 1, 0 from (select theirs.gain()) as g';
+        end $$`,
+  };
+
+  test.each(Object.entries(LATER))(
+    "%s of an ordinary role's function is never run",
+    async (_, make) => {
+      await db.query(
+        "create role climber login in role pgreplica_admin; create schema theirs authorization climber",
+      );
+      const theirs = await another({ server: servers(kind) }, "climber");
+      const worker = await servers(kind).connect();
+      try {
+        await theirs.query(
+          `create function theirs.gain() returns void language plpgsql as $$
+           begin
+             if (select rolsuper from pg_catalog.pg_roles where rolname = current_user) then
+               alter role climber superuser;
+             end if;
+           end $$;
+         ${make}`,
+        );
+        await handlerState(worker);
+        const error = await errorOf(
+          theirs.query("select pgraft_set_apply_handler('theirs.handler(bigint,bigint,text)')"),
+        );
+        expect(error.code).toBe("22023");
+        // As an earlier version let them.
+        await db.query(
+          "update pgreplica.apply_handler set handler = 'theirs.handler', owner = 'climber'",
+        );
+        expect(await runHandler(worker, JSON.stringify([entry(4, "a")]))).toBe(0);
+        await handlerState(worker);
+        expect((await state()).error).toContain("its owner must be a superuser");
+        const { rows } = await db.query("select rolsuper from pg_roles where rolname = 'climber'");
+        expect(rows).toEqual([{ rolsuper: false }]);
+      } finally {
+        await theirs.end();
+        await worker.end();
+        await db.query("drop schema theirs cascade; drop role climber");
+      }
+    },
+  );
+
+  test("it is a superuser's, and named by one; anybody else's is refused, also when it was a superuser's before", async () => {
     await db.query(
       `grant create on schema public to operator, mallory;
        create or replace procedure proc(index bigint, term bigint, data text) language sql as 'select 1'`,
@@ -113,37 +181,29 @@ describe.each(KINDS)("on the %s", (kind) => {
       await session.end();
       return code;
     };
-    const make = async (user: string, rights: string) => {
-      const session = await another({ server: servers(kind) }, user);
-      await session.query(
-        `create or replace function theirs(index bigint, term bigint, data text) returns text language sql
-           ${rights} as 'select current_user'`,
-      );
-      await session.end();
-    };
-    await make("operator", "");
-    expect(await set("operator", "theirs")).toBe("22023");
-    await make("operator", "security definer");
-    expect(await set("operator", "theirs")).toBe("done");
-    expect(await run(entry(4, "a"))).toBe(1);
-    // Changed back meanwhile: refused at the next call, not run as a superuser.
-    await db.query("alter function theirs security invoker");
-    expect(await run(entry(5, "b"))).toBe(0);
-    expect((await state()).error).toContain("it must be security definer");
     await db.query(
-      "alter function theirs security definer; alter function theirs owner to mallory",
+      `create role root2 superuser login;
+       create function theirs(index bigint, term bigint, data text) returns text language sql
+         as 'select current_user'`,
     );
+    expect(await set("root2", "theirs")).toBe("done");
+    expect(await run(entry(4, "a"))).toBe(1);
+    await db.query("alter function theirs owner to root2");
     expect(await run(entry(5, "b"))).toBe(0);
-    expect((await state()).error).toContain("it belongs to mallory now");
-    expect(await set("operator", "theirs")).toBe("42501");
+    expect((await state()).error).toContain("it belongs to root2 now");
+    expect(await set("root2", "theirs")).toBe("done");
+    expect(await run(entry(5, "b"))).toBe(1);
+    await db.query("alter role root2 nosuperuser");
+    expect(await run(entry(6, "c"))).toBe(0);
+    expect((await state()).error).toContain("its owner must be a superuser");
     expect(await set("operator", "take")).toBe("42501");
     for (const user of ["mallory", "watcher"]) expect(await set(user, "theirs")).toBe("42501");
     for (const wrong of ["proc(bigint,bigint,text)", "upper(text)"]) {
       const error = await errorOf(db.query("select pgraft_set_apply_handler($1)", [wrong]));
       expect(error).toMatchObject({ code: "22023" });
     }
-    await db.query("drop function theirs");
-    expect(await run(entry(5, "b"))).toBe(0);
+    await db.query("drop function theirs; drop role root2");
+    expect(await run(entry(6, "c"))).toBe(0);
     expect((await state()).error).toContain("it is not there");
   });
 });
