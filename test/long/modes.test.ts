@@ -1,4 +1,4 @@
-/** The modes beside `quorum`: `available` goes on alone rather than wait, `async` never waits; both say what that costs. */
+/** Beside `quorum`: `available` goes on alone rather than wait, `async` never waits; both say what that costs. */
 import { afterEach, describe, expect, test } from "vitest";
 import type { Injection } from "../support/cluster.ts";
 import { useCluster } from "../support/fixture.ts";

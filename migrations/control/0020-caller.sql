@@ -1,5 +1,5 @@
---! Previous: sha256:3fce630355ffe1624fc3f40f60a494760c644ed8be403428626629ce6a266e1b
---! Hash: sha256:f2688843b3d728159c9992709d80611d826c68236c6abe50a653a8575db393f9
+--! Previous: sha256:c3fc92c2bdb92dd5bfa3e9ac086768ac6b19529b7d6bb6dc4e94cbe8ec96dcf5
+--! Hash: sha256:db19c661b69debb5cd27489237874981def629456dfc94bf8db2b58508423fdc
 --! Message: what is done for callers in sessions of our own takes none of the worker's connections
 
 -- Who serves callers in a session of its own (pgreplica.own_conninfo), over the private socket: for those of this server

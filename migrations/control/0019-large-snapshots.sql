@@ -1,5 +1,5 @@
---! Previous: sha256:3fce630355ffe1624fc3f40f60a494760c644ed8be403428626629ce6a266e1b
---! Hash: sha256:6119254cb2e4064399d252371dbb6bcbf1d6b3c659fa4dbd4834eb826e47c7c1
+--! Previous: sha256:8e999532b02f882f46a6b6f667aa9f18affa77fdf34fd570c3772764889025fc
+--! Hash: sha256:c3fc92c2bdb92dd5bfa3e9ac086768ac6b19529b7d6bb6dc4e94cbe8ec96dcf5
 --! Message: a state of any size is taken, and taken in, within the limits of those who do it
 
 -- Compressing it takes longer than all the rest, and the leader's other rows wait for their vacuum meanwhile.
