@@ -11,7 +11,7 @@ import type { Owner } from "../postgres/owner.ts";
 import { type Agent, connectionsTo, freshState, type LongWork, pathsOf } from "./context.ts";
 import { LeaseKeeper, type LeaseOptions } from "./lease.ts";
 import { createLookout } from "./lookout.ts";
-import { runLoop } from "./loop.ts";
+import { runLoop, sentenceOf } from "./loop.ts";
 import { createPublisher } from "./publish.ts";
 import { adopt } from "./servers.ts";
 import { checkOperatorSettings } from "./settings.ts";
@@ -98,18 +98,32 @@ const RETRY_MS = 200;
 
 /** Nothing is decided before it is known whether a server runs already. */
 async function untilAdopted(agent: Agent, signal: AbortSignal): Promise<void> {
+  const { state, log, clock } = agent;
   while (!signal.aborted) {
     try {
       await adopt(agent);
+      state.problem = undefined;
       return;
     } catch (error) {
-      agent.log.warn(
-        { event: "agent.failed", error: String(error) },
-        "could not adopt the data server",
-      );
-      await agent.clock.sleep(RETRY_MS, signal);
+      const problem = sentenceOf(error);
+      if (problem !== state.problem) {
+        log.warn(
+          { event: "agent.failed", error: String(error) },
+          "could not adopt the data server",
+        );
+      }
+      state.problem = problem;
+      await tellUnadopted(agent);
+      await clock.sleep(RETRY_MS, signal);
     }
   }
+}
+
+/** All but the primary's node: a worker that says nothing of its server any more is what another takes over by. */
+async function tellUnadopted(agent: Agent): Promise<void> {
+  // An old view is better than none.
+  agent.view = await agent.store.view().catch(() => agent.view);
+  if (agent.view.primary_id !== agent.view.node_id) await agent.publishChanges();
 }
 
 async function firstView({ store, clock, log, signal }: AgentOptions & { store: NodeStore }) {

@@ -272,7 +272,7 @@ function begin(
 }
 
 /** One line: what the server itself said last, when it said why it cannot go on. */
-function sentenceOf(error: unknown): string {
+export function sentenceOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const [first = "", ...more] = error.message.split("\n");
   const fatal = more.filter((line) => /(FATAL|PANIC|DETAIL): /.test(line)).slice(0, 2);

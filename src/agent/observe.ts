@@ -193,7 +193,10 @@ function roleOf(agent: Agent, alive: boolean): "primary" | "standby" | "none" {
 }
 
 /** A row of node.observed, without what the store knows better. LSNs are text. */
-export function rowOf(agent: Agent, disk: Disk): Readonly<Record<string, unknown>> {
+export function rowOf(
+  agent: Agent,
+  disk: Pick<Disk, "systemIdentifier" | "problem">,
+): Readonly<Record<string, unknown>> {
   const { view, state } = agent;
   const { look: seen, leads } = state;
   const alive = isAlive(agent);

@@ -1,6 +1,6 @@
 /** Tell the control store what is seen: at once when asked, and otherwise no more often than somebody needs. */
 import type { Agent } from "./context.ts";
-import { classify } from "./disk.ts";
+import { classify, type Disk } from "./disk.ts";
 import { rowOf } from "./observe.ts";
 
 /** Nothing changed, but the worker lives: said this often. Positions may be this old. */
@@ -21,7 +21,7 @@ export function createPublisher(agentOf: () => Agent): Publisher {
   const send = async (onlyChanges: boolean) => {
     const { state, store, log, clock } = agentOf();
     try {
-      const row = rowOf(agentOf(), state.disk ?? (await classify(agentOf())));
+      const row = rowOf(agentOf(), state.disk ?? (await classify(agentOf()).catch(unreadable)));
       const lasting = JSON.stringify(row, (key, value) => (VOLATILE.has(key) ? undefined : value));
       if (onlyChanges && lasting === said && clock.now() - saidAt < BEAT_MS) return;
       await store.observe(row);
@@ -37,6 +37,11 @@ export function createPublisher(agentOf: () => Agent): Publisher {
     publish: () => inTurn(() => send(false)),
     publishChanges: () => inTurn(() => send(true)),
   };
+}
+
+/** What cannot be read now says nothing; the agent's own problem says why. */
+function unreadable(): Pick<Disk, "systemIdentifier" | "problem"> {
+  return { systemIdentifier: undefined };
 }
 
 /** So that an older observation never overwrites a newer one; each waits for the one before. */
