@@ -15,6 +15,7 @@ interface Inside {
     on(event: string, heard: (message: never) => void): void;
     close(statement: { readonly type: "S"; readonly name: string }): void;
   };
+  readonly readyForQuery: boolean;
   readonly processID: number | null;
   readonly secretKey: number | null;
 }
@@ -137,6 +138,24 @@ export class Link extends pg.Client {
   /** This session cannot write unless it says so itself: set for the role, the database or the server. */
   get startsReadOnly(): boolean {
     return this.#startsReadOnly ?? false;
+  }
+
+  /** Nothing of a transaction stays behind; to be asked when it is ready. */
+  get isInNoTransaction(): boolean {
+    return this.getTransactionStatus() === "I";
+  }
+
+  /** Once all is answered, or it is lost: after an error the server says later how the transaction stands. */
+  whenReady(then: () => void): void {
+    if (this.lost || this.#inside.readyForQuery) {
+      then();
+      return;
+    }
+    const once = () => {
+      this.off("drain", once).off("end", once);
+      then();
+    };
+    this.on("drain", once).on("end", once);
   }
 
   // biome-ignore lint/suspicious/noConfusingVoidType: as pg's types have it

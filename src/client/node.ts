@@ -150,10 +150,14 @@ export class Node implements NodeView {
         if (!held) return;
         held = false;
         link.lastUsed = this.#clock.now();
-        const usable = how === "keep" && !link.lost;
-        if (!usable) link.destroy();
-        giveBack(!usable);
-        this.gate.leave();
+        const end = () => {
+          const usable = how === "keep" && !link.lost && link.isInNoTransaction;
+          if (!usable) link.destroy();
+          giveBack(!usable);
+          this.gate.leave();
+        };
+        if (how === "keep") link.whenReady(end);
+        else end();
       },
     };
   }

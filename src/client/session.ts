@@ -165,10 +165,10 @@ export class Transaction extends Session {
    * here and perhaps nowhere else.
    */
   async commitOnce(): Promise<void> {
-    await this.last;
+    await this.finish();
     const { call, lease, progress } = this.parts;
+    if (call.stop?.aborted) await this.rollbackOnce(); // the connection goes on to somebody else
     call.check();
-    this.ended = true;
     lease.link.waitCancelled = false;
     progress.phase = "commit";
     const stop = () => lease.link.destroy();
