@@ -16,6 +16,8 @@ import {
 /** How far an attempt had come; the attempt itself keeps it current. */
 export interface Progress {
   phase: Fault["phase"];
+  /** As planned, until it did something else. */
+  work: Work;
 }
 
 export interface Plan {
@@ -36,7 +38,7 @@ export async function attempting<T>(
   for (;;) {
     call.next();
     const lease = await topology.acquire(plan.target, call);
-    const progress: Progress = { phase: "before" };
+    const progress: Progress = { phase: "before", work: plan.work };
     let result: T;
     try {
       result = await attempt(lease, progress);
@@ -72,7 +74,7 @@ function judge(error: unknown, { lease, progress, call, plan }: Failed): Error |
   };
   lease.release(fault.lost ? "destroy" : "keep");
   if (isSignOfLoss(fault) && call.stop?.aborted !== true) node.suspect();
-  const verdict = verdictOn(fault, plan.work);
+  const verdict = verdictOn(fault, progress.work);
   switch (verdict) {
     case "stopped":
       return call.stop?.reason;

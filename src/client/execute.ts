@@ -128,14 +128,14 @@ export class Executor {
     options: TransactionOptions,
     fn: (tx: Session) => Promise<T>,
   ): Promise<Done<T>> {
-    const { readOnly = false, mode = readOnly ? this.#settings.mode : "read-write" } = options;
+    const { readOnly, mode = readOnly ? this.#settings.mode : "read-write" } = options;
     const target = this.targetOf({ ...options, mode });
     return transact(this.#topology, call, {
       target,
       backoff: this.#backoff(options.maxAttempts),
       key: options.idempotencyKey,
       characteristics: options,
-      isRead: readOnly || mode !== "read-write",
+      isRead: readOnly ?? mode !== "read-write", // as BEGIN says, else as the session does
       types: this.types,
       holding: (lease, work) => this.#holding(lease, work),
       fn,

@@ -1,5 +1,6 @@
 /** The pool as its users see it: every call routed, retried where that is safe, stopped where it must be. */
 import { type Clock, monotonicClock } from "../clock/clock.ts";
+import type { Progress } from "./attempts.ts";
 import { Call, type CallLimits } from "./call.ts";
 import { ClientError, messageOf, toClientError } from "./errors.ts";
 import { Executor } from "./execute.ts";
@@ -89,7 +90,8 @@ export class Pool {
     const { types } = this.#executor;
     try {
       const lease = await this.#executor.lease(call, this.#executor.targetOf(options));
-      const tx = new OpenTransaction({ lease, call, types, progress: { phase: "before" } });
+      const progress: Progress = { phase: "before", work: "transaction" };
+      const tx = new OpenTransaction({ lease, call, types, progress });
       await tx.begin(options).catch((error: unknown) => {
         lease.release("destroy");
         throw toClientError(error, { node: lease.node.name });
@@ -112,7 +114,14 @@ export class Pool {
     } = {},
   ): Promise<T[]> {
     const { idempotency = false, conflictTarget = "_id", ...rest } = options;
-    const sql = insertText(table, Object.keys(row), idempotency ? [conflictTarget].flat() : []);
+    const target = idempotency ? [conflictTarget].flat() : [];
+    // What the server fills in differs each time, and null is no duplicate of null.
+    const isKnown = target.length > 0 && target.every((column) => (row[column] ?? null) !== null);
+    if (idempotency && !isKnown) {
+      const why = `idempotency needs a value in each column of conflictTarget (${target})`;
+      throw new ClientError("CONFIG", `insert: ${why}`);
+    }
+    const sql = insertText(table, Object.keys(row), target);
     const retry = idempotency ? { retry: true } : {};
     return await this.query<T>(sql, Object.values(row), { ...retry, ...rest });
   }
@@ -126,7 +135,8 @@ export class Pool {
       const lease = await this.#executor.lease(call, this.#executor.targetOf(options));
       const { types } = this.#executor;
       try {
-        const session = new Session({ lease, call, types, progress: { phase: "first" } });
+        const progress: Progress = { phase: "first", work: "transaction" };
+        const session = new Session({ lease, call, types, progress });
         const value = await fn(session);
         await session.finish();
         return value;

@@ -66,10 +66,15 @@ export class Session {
     params?: readonly unknown[],
     { rowMode = "object" }: RowOptions = {},
   ): Promise<Result<T>> {
-    const { lease, types } = this.parts;
+    const { lease, types, progress } = this.parts;
     const array = rowMode === "array";
     const statement = { text: sql, values: encodeAll(params), types: types[rowMode], array };
-    const result = await this.next(() => runStatement(lease.link, statement, "in a transaction"));
+    const result = await this.next(async () => {
+      const outcome = await runStatement(lease.link, statement, "in a transaction");
+      // SET TRANSACTION READ WRITE, for one, and what may follow it then.
+      if (progress.work === "read" && outcome.command !== "SELECT") progress.work = "transaction";
+      return outcome;
+    });
     return result as unknown as Result<T>;
   }
 

@@ -71,6 +71,24 @@ describe("without a key nothing is tried again, and nothing is called a success 
     await until("the server is done", { limitMs: 2000 }, async () => (await rowsOf(id)) === rows);
   });
 
+  test.each([
+    ["readOnly: false", { mode: "any", readOnly: false }, "select 1"],
+    ["SET TRANSACTION READ WRITE", { mode: "any" }, "set transaction read write"],
+    ["BEGIN READ WRITE", { readOnly: true }, "begin read write"],
+  ] as const)("a transaction that writes on a connection for reads: %s", async (_, how, first) => {
+    let runs = 0;
+    await pool.query("select 1", [], { mode: "any" });
+    proxy.lose("answer", "commit\0");
+    const work = pool.transaction(async (tx) => {
+      runs += 1;
+      await tx.query(first);
+      await tx.query("insert into t values ($1)", [id]);
+    }, how);
+    await expect(work).rejects.toMatchObject({ code: "IN_DOUBT" });
+    expect(runs).toBe(1);
+    expect(await rowsOf(id)).toBe("1");
+  });
+
   test("begin(): a commit without an answer is doubt", async () => {
     const tx = await pool.begin();
     await tx.query("insert into t values ($1)", [id]);
@@ -100,6 +118,13 @@ describe("what is harmless or certainly undone is tried again", () => {
     proxy.lose("answer", "select 41");
     const { rows } = await pool.queryResult("select 41 + $1::int as v", [1], { mode: "any" });
     expect(rows).toEqual([{ v: 42 }]);
+    expect(proxy.losses).toBe(1);
+  });
+
+  test("a transaction that only read, though its COMMIT is lost", async () => {
+    proxy.lose("answer", "commit\0");
+    const read = pool.transaction((tx) => tx.query("select 1 as v"), { readOnly: true });
+    expect(await read).toEqual([{ v: 1 }]);
     expect(proxy.losses).toBe(1);
   });
 

@@ -157,6 +157,13 @@ describe("statements", () => {
     expect(await pool.insert("t", row, { idempotency: true })).toMatchObject([row]);
     expect(await pool.insert("t", row, { idempotency: true })).toEqual([]);
     await expect(pool.insert("t", row)).rejects.toMatchObject({ code: "23505" });
+    // What the server makes up, and what is null, is never a duplicate.
+    for (const wrong of [{ v: "x" }, { _id: null, v: "x" }]) {
+      const insert = pool.insert("t", wrong, { idempotency: true });
+      await expect(insert).rejects.toMatchObject({ code: "CONFIG" });
+    }
+    const none = pool.insert("t", { _id: 502 }, { idempotency: true, conflictTarget: [] });
+    await expect(none).rejects.toMatchObject({ code: "CONFIG" });
     const byValue = await pool.insert("public.t", { _id: 501, v: 'a"b' });
     expect(byValue).toMatchObject([{ _id: 501, v: 'a"b' }]);
   });
