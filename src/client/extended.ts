@@ -98,8 +98,17 @@ export class Extended {
     return this.#prepared?.name;
   }
 
-  submit(connection: unknown): null {
-    const to = connection as Wired;
+  /** What pg is given back it tells `handleError`; what is thrown here would leave its connection waiting for ever. */
+  submit(connection: unknown): Error | null {
+    try {
+      this.#send(connection as Wired);
+      return null;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  #send(to: Wired): void {
     const name = this.#prepared?.name ?? "";
     const isParsed = name !== "" && to.parsedStatements[name] !== undefined;
     const bind = bindMessage(name, this.#statement.values);
@@ -109,7 +118,6 @@ export class Extended {
       const parse = isParsed ? [] : [parseMessage(name, this.text)];
       send(to.stream, [...parse, bind, DESCRIBE, EXECUTE_AND_SYNC]);
     }
-    return null;
   }
 
   handleRowDescription({ fields }: { readonly fields: pg.FieldDef[] }): void {

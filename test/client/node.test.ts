@@ -1,5 +1,7 @@
 /** One server's connections, whoever asks for them at the moment they are given up. */
+import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { Link } from "../../src/client/link.ts";
 import { Node } from "../../src/client/node.ts";
 import { settingsOf } from "../../src/client/options.ts";
 import { monotonicClock } from "../../src/clock/clock.ts";
@@ -10,6 +12,19 @@ beforeAll(async () => {
   servers = await openServers(0);
 }, 60_000);
 afterAll(() => servers?.close());
+
+test("a statement that cannot be put into messages rejects, and its connection goes on", async () => {
+  const settings = settingsOf({ ...servers.options, poolSize: 1 });
+  const [at] = settings.hosts;
+  if (at === undefined) throw new Error("no host");
+  const link = new Link(at, settings);
+  await link.connect();
+  const run = (n: number) =>
+    link.run({ text: "select 1", values: Array(n).fill("1"), types: pg.types, array: true });
+  await expect(run(65_536)).rejects.toThrow("65536 parameters: a statement takes 65535 at most");
+  expect(await run(0)).toMatchObject({ rows: [[1]] });
+  link.destroy();
+}, 20_000);
 
 test("who was promised an idle connection just before it is suspected has one all the same", async () => {
   const settings = settingsOf({ ...servers.options, poolSize: 1 });

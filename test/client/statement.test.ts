@@ -121,6 +121,19 @@ describe("statements", () => {
     expect(await pool.query("select 5 as v")).toEqual([{ v: 5 }]);
   });
 
+  test("40,000 parameters are taken; more than the protocol counts are refused, nothing is sent", async () => {
+    const pool = open({ poolSize: 1 });
+    const count = (n: number) => {
+      const places = Array.from({ length: n }, (_, i) => `$${i + 1}`).join();
+      const sql = `select cardinality(array[${places}]::int[]) as n`;
+      return pool.query(sql, Array(n).fill(1));
+    };
+    expect(await count(40_000)).toEqual([{ n: 40_000 }]);
+    await expect(count(65_536)).rejects.toMatchObject({ code: "CONFIG" });
+    expect(await pool.query("select 1 as v")).toEqual([{ v: 1 }]);
+    expect(pool.status()).toMatchObject({ size: 1, inUse: 0 });
+  });
+
   test("a type parser that throws rejects its own call only", async () => {
     const pool = open({
       poolSize: 1,
