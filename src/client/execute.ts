@@ -59,6 +59,7 @@ export class Executor {
     return await attempting(this.#topology, call, plan, (lease, progress) =>
       this.#holding(lease, async () => {
         if (lease.link.isReadOnly !== isRead) await lease.link.setReadOnly(isRead);
+        lease.link.check();
         progress.phase = "first";
         return await this.#run<T>(lease, call, run);
       }),

@@ -140,6 +140,11 @@ export class Link extends pg.Client {
     return this.#startsReadOnly ?? false;
   }
 
+  /** Throws once it is lost: what is not sent any more certainly has no effect. */
+  check(): void {
+    if (this.lost) throw new Error(`the connection to ${this.at.host}:${this.at.port} was lost`);
+  }
+
   /** Nothing of a transaction stays behind; to be asked when it is ready. */
   get isInNoTransaction(): boolean {
     return this.getTransactionStatus() === "I";

@@ -174,6 +174,7 @@ export class Transaction extends Session {
     const { call, lease, progress } = this.parts;
     if (call.stop?.aborted) await this.rollbackOnce(); // the connection goes on to somebody else
     call.check();
+    lease.link.check();
     lease.link.waitCancelled = false;
     progress.phase = "commit";
     const stop = () => lease.link.destroy();
@@ -200,12 +201,12 @@ export class OpenTransaction extends Transaction {
   /** TX_LOST: rolled back. IN_DOUBT: nobody knows. */
   async commit(): Promise<void> {
     if (this.ended) throw new ClientError("TX_LOST", "the transaction has ended: nothing was sent");
-    const { call, lease } = this.parts;
+    const { call, lease, progress } = this.parts;
     try {
       await this.commitOnce();
     } catch (error) {
-      const fault = faultOf(error, lease, { call, phase: "commit" });
-      const unknown = error instanceof WaitCancelled || fault.lost;
+      const fault = faultOf(error, lease, { call, phase: progress.phase });
+      const unknown = error instanceof WaitCancelled || (fault.lost && fault.phase === "commit");
       throw unknown ? inDoubt(error, this.node, call.attempts) : this.named(error);
     } finally {
       this.#giveBack();

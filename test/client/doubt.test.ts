@@ -128,6 +128,18 @@ describe("what is harmless or certainly undone is tried again", () => {
     expect(proxy.losses).toBe(1);
   });
 
+  test("a transaction that was lost before its COMMIT, which fn did not mind", async () => {
+    let runs = 0;
+    const work = pool.transaction(async (tx) => {
+      runs += 1;
+      if (runs === 1) proxy.lose("answer", "insert into t");
+      await tx.query("insert into t values ($1)", [id]).catch(() => undefined);
+    });
+    await work;
+    expect(runs).toBe(2);
+    expect(await rowsOf(id)).toBe("1");
+  });
+
   test("a transaction that was lost before its COMMIT runs again, whole", async () => {
     let runs = 0;
     const node = await pool.transaction(async (tx) => {

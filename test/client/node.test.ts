@@ -1,9 +1,12 @@
 /** One server's connections, whoever asks for them at the moment they are given up. */
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { Call } from "../../src/client/call.ts";
+import { Executor } from "../../src/client/execute.ts";
 import { Link } from "../../src/client/link.ts";
 import { Node } from "../../src/client/node.ts";
 import { settingsOf } from "../../src/client/options.ts";
+import { Topology } from "../../src/client/topology.ts";
 import { monotonicClock } from "../../src/clock/clock.ts";
 import { openServers, type Servers } from "./servers.ts";
 
@@ -43,5 +46,26 @@ test("who was promised an idle connection just before it is suspected has one al
     expect(node.inUse).toBe(0);
   } finally {
     await node.end();
+  }
+}, 20_000);
+
+test("a write whose connection is dropped before it was sent is no doubt: it goes out on another", async () => {
+  const settings = settingsOf(servers.options);
+  const topology = new Topology(settings, monotonicClock);
+  const executor = new Executor(settings, topology);
+  const write = () => {
+    const call = new Call(monotonicClock, settings.acquireTimeoutMs, {});
+    const sql = "insert into written values (1)";
+    return executor.statement(call, { sql, params: [], options: {} }).finally(() => call.end());
+  };
+  await servers.all[0]?.sql("create table written (v int)");
+  try {
+    await write();
+    const second = write(); // promised the idle connection
+    topology.primary?.drop(new Error("dropped by the test"));
+    expect(await second).toMatchObject({ rowCount: 1 });
+    expect(await servers.all[0]?.value("select count(*) from written")).toBe("2");
+  } finally {
+    await topology.end();
   }
 }, 20_000);

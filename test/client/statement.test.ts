@@ -270,7 +270,7 @@ describe("transactions", () => {
     await expect(tx.query("select 1")).rejects.toMatchObject({
       code: expect.stringMatching(/TX_LOST|57P01/),
     });
-    await expect(tx.commit()).rejects.toThrow();
+    await expect(tx.commit()).rejects.toMatchObject({ code: "TX_LOST" });
     expect(await onPrimary("select count(*) from t where _id = 2400")).toBe("0");
     expect(await pool.query("select 1 as v")).toEqual([{ v: 1 }]);
   });
