@@ -2,7 +2,7 @@
 import type { Call } from "./call.ts";
 import { ClientError, toClientError } from "./errors.ts";
 import type { Lease } from "./node.ts";
-import { faultOf, inDoubt, WaitCancelled } from "./run.ts";
+import { faultOf, inDoubt } from "./run.ts";
 import type { Target, Topology } from "./topology.ts";
 import {
   type Backoff,
@@ -23,8 +23,11 @@ export interface Progress {
 export interface Plan {
   readonly target: Target;
   readonly work: Work;
-  /** Doubt can be resolved: the work claims its key first, so it may be tried again. */
-  readonly resolvable: boolean;
+  /**
+   * Doubt that another attempt resolves. `all`: it claims its key first · `lost`: it is harmless twice, but of its
+   * second time no standby hears, so what the first one's missed stays doubt.
+   */
+  readonly resolves: "all" | "lost" | "none";
   readonly backoff: Backoff;
 }
 
@@ -68,10 +71,7 @@ function judge(error: unknown, { lease, progress, call, plan }: Failed): Error |
     lease.release(link.lost ? "destroy" : "keep");
     return error;
   }
-  const fault: Fault = {
-    ...faultOf(error, lease, { call, phase: progress.phase }),
-    waitCancelled: error instanceof WaitCancelled,
-  };
+  const fault = faultOf(error, lease, { call, phase: progress.phase });
   lease.release(fault.lost ? "destroy" : "keep");
   if (isSignOfLoss(fault) && call.stop?.aborted !== true) node.suspect();
   const verdict = verdictOn(fault, progress.work);
@@ -79,7 +79,8 @@ function judge(error: unknown, { lease, progress, call, plan }: Failed): Error |
     case "stopped":
       return call.stop?.reason;
     case "in_doubt":
-      if (!plan.resolvable || isLast(call, plan)) return inDoubt(error, node.name, call.attempts);
+      if (!resolves(fault, plan) || isLast(call, plan))
+        return inDoubt(error, node.name, call.attempts);
       break;
     case "again":
       if (isLast(call, plan)) return toClientError(error, where);
@@ -90,6 +91,9 @@ function judge(error: unknown, { lease, progress, call, plan }: Failed): Error |
   call.avoid.add(node.name);
   return undefined;
 }
+
+const resolves = ({ waitCancelled = false }: Fault, plan: Plan): boolean =>
+  plan.resolves === "all" || (plan.resolves === "lost" && !waitCancelled);
 
 const isLast = (call: Call, { backoff }: Plan): boolean =>
   call.attempts >= backoff.maxAttempts || call.stop?.aborted === true;

@@ -50,8 +50,8 @@ export class Executor {
     const isRead = fast || target.mode !== "read-write";
     const plan: Plan = {
       target,
-      work: isRead || retry === true ? "read" : "write",
-      resolvable: false,
+      work: isRead ? "read" : "write",
+      resolves: retry === true ? "lost" : "none",
       backoff: this.#backoff(retry === false ? 1 : undefined),
     };
     const run = { statement, isRead, wantsLsn: options.lsn === true };
@@ -71,7 +71,6 @@ export class Executor {
     call: Call,
     run: { readonly statement: Statement; readonly isRead: boolean; readonly wantsLsn: boolean },
   ): Promise<QueryResult<T>> {
-    link.waitCancelled = false;
     const work = () => runStatement(link, run.statement, "alone");
     const result =
       call.stop === undefined

@@ -95,7 +95,7 @@ export class Link extends pg.Client {
   #readOnly = false;
   /** It broke, or was destroyed: nothing more will come. */
   lost = false;
-  /** A commit was acknowledged without its standbys, since this was last set to false. */
+  /** A commit did not wait for its standbys, since this was last set to false: when it was handed out. */
   waitCancelled = false;
   lastUsed = 0;
 

@@ -142,6 +142,7 @@ export class Node implements NodeView {
     }
     let held = true;
     const link = client as unknown as Link;
+    link.waitCancelled = false;
     const giveBack = client.release.bind(client);
     return {
       node: this,

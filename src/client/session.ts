@@ -175,7 +175,6 @@ export class Transaction extends Session {
     if (call.stop?.aborted) await this.rollbackOnce(); // the connection goes on to somebody else
     call.check();
     lease.link.check();
-    lease.link.waitCancelled = false;
     progress.phase = "commit";
     const stop = () => lease.link.destroy();
     call.stop?.addEventListener("abort", stop, { once: true });
@@ -206,7 +205,7 @@ export class OpenTransaction extends Transaction {
       await this.commitOnce();
     } catch (error) {
       const fault = faultOf(error, lease, { call, phase: progress.phase });
-      const unknown = error instanceof WaitCancelled || (fault.lost && fault.phase === "commit");
+      const unknown = fault.waitCancelled || (fault.lost && fault.phase === "commit");
       throw unknown ? inDoubt(error, this.node, call.attempts) : this.named(error);
     } finally {
       this.#giveBack();

@@ -34,7 +34,7 @@ export async function transact<T>(topology: Topology, call: Call, work: Work<T>)
   const plan: Plan = {
     target,
     work: isRead ? "read" : "transaction",
-    resolvable: key !== undefined,
+    resolves: key === undefined ? "none" : "all",
     backoff,
   };
   const attempt = (lease: Lease, progress: Progress) =>

@@ -4,8 +4,8 @@
  */
 
 /**
- * `read`: cannot change anything (a read-only transaction), or was declared harmless twice · `write`: one statement
- * that commits by itself · `transaction`: between BEGIN and COMMIT, run again from its begin or not at all.
+ * `read`: cannot change anything (a read-only transaction) · `write`: one statement that commits by itself ·
+ * `transaction`: between BEGIN and COMMIT, run again from its begin or not at all.
  */
 export type Work = "read" | "write" | "transaction";
 
@@ -16,7 +16,7 @@ export interface Fault {
   readonly lost: boolean;
   /** What the server answered. */
   readonly sqlstate?: string | undefined;
-  /** Committed here, and the wait for the standbys was given up: a notice beside a success. */
+  /** Committed here, and the wait for the standbys was given up: a notice beside a success, or before a loss. */
   readonly waitCancelled?: boolean;
   /** The session was read-only by our own order: to refuse a write says nothing of the server. */
   readonly readOnly?: boolean;

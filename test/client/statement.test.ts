@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { errorOf } from "../support/sql.ts";
+import { until } from "../support/until.ts";
 import { useOneServer } from "./servers.ts";
 
 const { open, onPrimary, servers } = useOneServer();
@@ -179,6 +180,35 @@ describe("statements", () => {
     await expect(none).rejects.toMatchObject({ code: "CONFIG" });
     const byValue = await pool.insert("public.t", { _id: 501, v: 'a"b' });
     expect(byValue).toMatchObject([{ _id: 501, v: 'a"b' }]);
+  });
+
+  test("an insert that may be repeated waits, as any other, for a primary that takes no writes just now", async () => {
+    const pool = open({ poolSize: 1, pingIntervalMs: 60_000 });
+    await pool.query("select 1");
+    const readOnly = (value: string) =>
+      servers()
+        .all[0]?.sql(`alter system set default_transaction_read_only = ${value}`)
+        .then(() => onPrimary("select pg_reload_conf()"));
+    const isNow = (value: string) =>
+      until(
+        "the server has it",
+        { limitMs: 5000 },
+        async () => (await onPrimary("show transaction_read_only")) === value,
+      );
+    try {
+      await readOnly("on");
+      await isNow("on");
+      const inserted = pool.insert("t", { _id: 510 }, { idempotency: true });
+      const seen = until("the pool has seen it", { limitMs: 5000 }, () => {
+        return pool.topology().every(({ writable }) => !writable);
+      });
+      await Promise.race([seen, inserted]);
+      await readOnly("off");
+      expect(await inserted).toMatchObject([{ _id: 510 }]);
+    } finally {
+      await readOnly("off");
+      await isNow("off");
+    }
   });
 });
 
