@@ -72,13 +72,16 @@ export class Executor {
     run: { readonly statement: Statement; readonly isRead: boolean; readonly wantsLsn: boolean },
   ): Promise<QueryResult<T>> {
     const work = () => runStatement(link, run.statement, "alone");
-    const result =
+    const done =
       call.stop === undefined
-        ? await work()
-        : await stoppable(link, { call, stop: call.stop, isRead: run.isRead }, work);
-    if (link.waitCancelled) throw new WaitCancelled("the wait for standbys was cancelled");
+        ? work()
+        : stoppable(link, { call, stop: call.stop, isRead: run.isRead }, work);
+    const result = await done.finally(() => {
+      if (link.waitCancelled) throw new WaitCancelled("the wait for standbys was cancelled");
+    });
     const { rows, rowCount, fields, command } = result as unknown as Result<T>;
-    const lsn = run.wantsLsn ? await lsnOf(link) : undefined;
+    // It is done: a position that cannot be asked any more makes it no failure.
+    const lsn = run.wantsLsn ? await lsnOf(link).catch(() => undefined) : undefined;
     return { rows, rowCount, fields, command, node: node.name, lsn, resolved: false };
   }
 

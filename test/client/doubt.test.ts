@@ -89,6 +89,15 @@ describe("without a key nothing is tried again, and nothing is called a success 
     expect(await rowsOf(id)).toBe("1");
   });
 
+  test("a write that was answered is done, though its WAL position cannot be asked any more", async () => {
+    proxy.lose("answer", "pg_current_wal_insert_lsn");
+    const sql = "insert into t values ($1) returning id";
+    const done = await pool.queryResult(sql, [id], { lsn: true });
+    expect(done).toMatchObject({ rows: [{ id }], lsn: undefined });
+    expect(proxy.losses).toBe(1);
+    expect(await rowsOf(id)).toBe("1");
+  });
+
   test("begin(): a commit without an answer is doubt", async () => {
     const tx = await pool.begin();
     await tx.query("insert into t values ($1)", [id]);

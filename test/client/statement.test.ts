@@ -92,7 +92,10 @@ describe("statements", () => {
   test("COPY has nothing to read from or to write to: an error, and the connection goes on", async () => {
     const pool = open({ poolSize: 1 });
     await expect(pool.query("copy t from stdin")).rejects.toMatchObject({ code: "57014" });
-    await expect(pool.query("copy (select 1) to stdout")).rejects.toThrow(/COPY TO STDOUT/);
+    await expect(pool.query("copy (select 1) to stdout")).rejects.toMatchObject({
+      code: "UNREADABLE",
+      message: expect.stringContaining("COPY TO STDOUT"),
+    });
     expect(await pool.query("select 1 as v")).toEqual([{ v: 1 }]);
     expect(pool.status().size).toBe(1);
   });
@@ -135,7 +138,7 @@ describe("statements", () => {
     expect(pool.status()).toMatchObject({ size: 1, inUse: 0 });
   });
 
-  test("a type parser that throws rejects its own call only", async () => {
+  test("a type parser that throws rejects its own call only; what the statement did is done", async () => {
     const pool = open({
       poolSize: 1,
       types: {
@@ -144,7 +147,16 @@ describe("statements", () => {
         },
       },
     });
-    await expect(pool.query("select 'x'::text as v")).rejects.toThrow("not today");
+    const told = { code: "UNREADABLE", message: "not today" };
+    await expect(pool.query("select 'x'::text as v")).rejects.toMatchObject(told);
+    const insert = "insert into t (_id, v) values ($1, 'x') returning v";
+    await expect(pool.query(insert, [520])).rejects.toMatchObject(told);
+    const work = pool.transaction((tx) => tx.query(insert, [521]));
+    await expect(work).rejects.toMatchObject(told);
+    expect(await onPrimary("select array_agg(_id) from t where _id in (520, 521)")).toBe("{520}");
+    // The server's own error counts: here there is nothing that was done.
+    const failing = "select v, 1 / (n - 2) from (values ('x', 1), ('x', 2)) as _ (v, n)";
+    await expect(pool.query(failing)).rejects.toMatchObject({ code: "22012" });
     expect(await pool.query("select 1 as v")).toEqual([{ v: 1 }]);
   });
 
