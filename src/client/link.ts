@@ -98,6 +98,7 @@ export class Link extends pg.Client {
   /** A commit did not wait for its standbys, since this was last set to false: when it was handed out. */
   waitCancelled = false;
   lastUsed = 0;
+  readonly #destroyed = new AbortController();
 
   constructor(at: HostPort, login: Login, config = linkConfig(at, login)) {
     super(config);
@@ -172,18 +173,24 @@ export class Link extends pg.Client {
         this.connect((error: Error | null) => (error ? reject(error) : resolve()));
       });
     }
-    const { connectTimeoutMs: ms } = this.#login;
-    const what = `connecting to ${this.at.host}:${this.at.port}`;
     const told = callback as (error: Error | null) => void;
-    const opened = limited(monotonicClock, { what, ms }, (signal) => this.#open(signal));
-    opened.then(() => told(null), told);
+    this.open().then(() => told(null), told);
     return undefined;
   }
 
-  /** Dialled and logged in; the signal ends either. */
+  /** Dialled and logged in; `destroy` ends either. */
+  open(): Promise<void> {
+    const { connectTimeoutMs: ms } = this.#login;
+    const what = `connecting to ${this.at.host}:${this.at.port}`;
+    return limited(monotonicClock, { what, ms }, (limit) =>
+      this.#open(AbortSignal.any([limit, this.#destroyed.signal])),
+    );
+  }
+
   async #open(signal: AbortSignal): Promise<void> {
     const socket = await dial(this.at, this.#login, signal);
     signal.addEventListener("abort", () => socket.destroy(), { once: true });
+    if (signal.aborted) socket.destroy();
     // pg wants to dial by itself: it is handed a socket that says it has just connected.
     const connect = () => {
       process.nextTick(() => socket.emit("connect"));
@@ -271,6 +278,7 @@ export class Link extends pg.Client {
   /** Drop it without a farewell: a frozen server would never answer one. */
   destroy(): void {
     this.lost = true;
+    this.#destroyed.abort(new Error("it was dropped"));
     this.#inside.connection.stream.destroy();
   }
 }

@@ -285,7 +285,9 @@ export class Topology {
         continue;
       }
       if (target.mode !== "read-write" || target.pin !== undefined) return lease;
-      if (this.#isFresh(lease.link) || (await this.#takesWrites(lease))) return lease;
+      const takesWrites = this.#isFresh(lease.link) || (await this.#takesWrites(lease));
+      if (takesWrites && node === this.#primary) return lease; // it may have been another when this was asked for
+      lease.release("destroy");
     }
   }
 

@@ -15,6 +15,10 @@ export interface LossyProxy {
   delay(ms: number): void;
   /** From now on each answer stands still for so long with that chance; one question at a time. */
   stall(chance: number, ms: number): void;
+  /** Connections that come from now on get no answer until they are let go. */
+  hold(): () => void;
+  /** Connections that are held. */
+  readonly held: number;
   /** How often something was lost. */
   readonly losses: number;
   close(): Promise<void>;
@@ -29,11 +33,22 @@ export async function openProxy(target: {
     delayMs: 0,
     stall: { chance: 0, ms: 0 },
     losses: 0,
+    holding: false,
   };
+  const held: (() => void)[] = [];
   const later = (act: () => void, ms = state.delayMs) => (ms === 0 ? act() : setTimeout(act, ms));
   const pauseMs = () => (Math.random() < state.stall.chance ? state.stall.ms : 0);
   const relay = await openRelay(target, (client, server) => {
     let deaf = false;
+    let kept: Buffer[] | undefined;
+    if (state.holding) {
+      const mine: Buffer[] = [];
+      kept = mine;
+      held.push(() => {
+        kept = undefined;
+        for (const bytes of mine) client.write(bytes);
+      });
+    }
     return {
       fromClient: (bytes) => {
         const wanted = state.loss;
@@ -50,7 +65,8 @@ export async function openProxy(target: {
         later(() => server.write(bytes));
       },
       fromServer: (bytes) => {
-        if (deaf) client.destroy();
+        if (kept !== undefined) kept.push(bytes);
+        else if (deaf) client.destroy();
         else later(() => client.write(bytes), state.delayMs + pauseMs());
       },
     };
@@ -65,6 +81,16 @@ export async function openProxy(target: {
     },
     stall: (chance, ms) => {
       state.stall = { chance, ms };
+    },
+    hold: () => {
+      state.holding = true;
+      return () => {
+        state.holding = false;
+        for (const letGo of held.splice(0)) letGo();
+      };
+    },
+    get held() {
+      return held.length;
     },
     get losses() {
       return state.losses;
