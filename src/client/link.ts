@@ -146,6 +146,19 @@ export class Link extends pg.Client {
     if (this.lost) throw new Error(`the connection to ${this.at.host}:${this.at.port} was lost`);
   }
 
+  /** Something that has no effect of its own: its connection goes, if it must, as soon as nobody waits for it. */
+  async droppedAt<T>(stop: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    stop?.throwIfAborted();
+    this.check();
+    const drop = () => this.destroy();
+    stop?.addEventListener("abort", drop, { once: true });
+    try {
+      return await work();
+    } finally {
+      stop?.removeEventListener("abort", drop);
+    }
+  }
+
   /** Nothing of a transaction stays behind; to be asked when it is ready. */
   get isInNoTransaction(): boolean {
     return this.getTransactionStatus() === "I";

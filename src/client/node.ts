@@ -53,6 +53,8 @@ export class Node implements NodeView {
   readonly #opening = new Set<Link>();
   #pool: pg.Pool;
   #monitor: Link | undefined;
+  /** Sessions that begin now may be read-only, or writable, where its own is not. */
+  #isMonitorOld = false;
   /** Answered pings in a row since it was out. */
   #good = 0;
   #ever = false;
@@ -192,6 +194,12 @@ export class Node implements NodeView {
     this.onSign();
   }
 
+  /** A session that has just begun is not what the monitor's tells of all: it asks in a new one. */
+  distrust(): void {
+    this.#isMonitorOld = true;
+    this.suspect();
+  }
+
   /** It is gone or no longer what it was: every connection goes now, and who waits for one goes elsewhere. */
   drop(why: unknown): void {
     this.#renewPool();
@@ -228,7 +236,10 @@ export class Node implements NodeView {
   }
 
   async #monitorLink(): Promise<Link> {
-    if (this.#monitor !== undefined && !this.#monitor.lost) return this.#monitor;
+    const known = this.#monitor;
+    if (known !== undefined && !known.lost && !this.#isMonitorOld) return known;
+    known?.destroy();
+    this.#isMonitorOld = false;
     const link = new Link(this.at, this.#settings);
     // Its loss is the first sign of all: it does not wait for the next ping.
     link.on("error", () => this.onSign());
@@ -246,6 +257,7 @@ export class Node implements NodeView {
     this.lastError = undefined;
     this.role = role;
     this.writable = !judged.recovery && !judged.read_only;
+    this.#isMonitorOld ||= !judged.recovery && judged.read_only; // for good, if it is so only since its begin
     this.lsn = judged.lsn === null ? undefined : parseLsn(judged.lsn);
     this.timeline = judged.timeline ?? undefined;
     this.lagMs = judged.lag_ms ?? undefined;
