@@ -33,7 +33,7 @@ export class Pool {
   readonly #executor: Executor;
   readonly #leader: LeaderWatch;
   readonly #ended = new AbortController();
-  #active = 0;
+  readonly #active = new Set<symbol>();
   #idle: (() => void) | undefined;
 
   constructor(settings: Settings, clock: Clock) {
@@ -89,7 +89,7 @@ export class Pool {
     const call = this.#newCall(options);
     const { types } = this.#executor;
     try {
-      const lease = await this.#executor.lease(call, this.#executor.targetOf(options));
+      const lease = await this.#lend(call, options);
       const progress: Progress = { phase: "before", work: "transaction" };
       const tx = new OpenTransaction({ lease, call, types, progress });
       await tx.begin(options).catch((error: unknown) => {
@@ -151,12 +151,38 @@ export class Pool {
     this.#refuseEnded();
     const call = this.#newCall(options);
     try {
-      return await this.#executor.lease(call, this.#executor.targetOf(options));
+      return await this.#lend(call, options);
     } catch (error) {
       throw toClientError(error, {});
     } finally {
       call.end();
     }
+  }
+
+  /** A connection in the caller's hands: until he gives it back it is work that runs. */
+  async #lend(call: Call, options: Pick<QueryOptions, "mode" | "pin">): Promise<Lease> {
+    const over = this.#begun();
+    try {
+      const lease = await this.#executor.lease(call, this.#executor.targetOf(options));
+      const release: Lease["release"] = (how) => {
+        lease.release(how);
+        over();
+      };
+      return { ...lease, release };
+    } catch (error) {
+      over();
+      throw error;
+    }
+  }
+
+  /** One more at work, whom `end` waits for; gives what tells that he is done. */
+  #begun(): () => void {
+    const work = Symbol("work");
+    this.#active.add(work);
+    return () => {
+      this.#active.delete(work);
+      if (this.#active.size === 0) this.#idle?.();
+    };
   }
 
   /** Told of every connection that is opened, closed, or lost while idle. */
@@ -247,7 +273,7 @@ export class Pool {
     if (this.#ended.signal.aborted)
       throw new ClientError("POOL_ENDED", "the pool was ended before");
     this.#ended.abort(null);
-    if (this.#active > 0) {
+    if (this.#active.size > 0) {
       const idle = new AbortController();
       this.#idle = () => idle.abort(null);
       await this.#clock.sleep(timeoutMs, idle.signal);
@@ -278,7 +304,7 @@ export class Pool {
   async #called<T>(limits: CallLimits, sql: string, work: (call: Call) => Promise<T>): Promise<T> {
     this.#refuseEnded();
     const call = this.#newCall(limits);
-    this.#active += 1;
+    const over = this.#begun();
     try {
       call.check();
       const value = await work(call);
@@ -289,8 +315,7 @@ export class Pool {
       throw error;
     } finally {
       call.end();
-      this.#active -= 1;
-      if (this.#active === 0) this.#idle?.();
+      over();
     }
   }
 
