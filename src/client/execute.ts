@@ -58,7 +58,7 @@ export class Executor {
     if (fast) return await this.#fast<T>(call, plan, { ...run, options });
     return await attempting(this.#topology, call, plan, (lease, progress) =>
       this.#holding(lease, async () => {
-        if (lease.link.isReadOnly !== isRead) await lease.link.setReadOnly(isRead);
+        if (lease.link.isReadOnly !== isRead) await lease.link.setReadOnly(isRead, call.stop);
         lease.link.check();
         progress.phase = "first";
         return await this.#run<T>(lease, call, run);
@@ -80,8 +80,9 @@ export class Executor {
       if (link.waitCancelled) throw new WaitCancelled("the wait for standbys was cancelled");
     });
     const { rows, rowCount, fields, command } = result as unknown as Result<T>;
+    const asked = () => link.droppedAt(call.stop, () => lsnOf(link));
     // It is done: a position that cannot be asked any more makes it no failure.
-    const lsn = run.wantsLsn ? await lsnOf(link).catch(() => undefined) : undefined;
+    const lsn = run.wantsLsn ? await asked().catch(() => undefined) : undefined;
     return { rows, rowCount, fields, command, node: node.name, lsn, resolved: false };
   }
 
@@ -107,7 +108,7 @@ export class Executor {
       acquireTimeoutMs: this.#settings.acquireTimeoutMs,
       run: (lease, own) =>
         this.#holding(lease, async () => {
-          await lease.link.setReadOnly(true);
+          await lease.link.setReadOnly(true, own.stop);
           return await this.#run<T>(lease, own, { ...run, isRead: true });
         }),
       inBackground: (work) => this.keep(work),
@@ -155,9 +156,10 @@ export class Executor {
       lease.release(how);
     };
     try {
-      await lease.link.setReadOnly(target.mode !== "read-write");
+      await lease.link.setReadOnly(target.mode !== "read-write", call.stop);
     } catch (error) {
       release("destroy");
+      call.check();
       throw error;
     }
     return { ...lease, release };

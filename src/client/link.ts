@@ -220,12 +220,12 @@ export class Link extends pg.Client {
   }
 
   /** Transactions of this session are read-only from now on, or again as they were at its begin. */
-  async setReadOnly(wanted: boolean): Promise<void> {
+  async setReadOnly(wanted: boolean, stop: AbortSignal | undefined): Promise<void> {
     const target = wanted || this.startsReadOnly;
     if (target === this.#readOnly) return;
-    await this.query(
-      wanted ? "set default_transaction_read_only = on" : "reset default_transaction_read_only",
-    );
+    const name = "default_transaction_read_only";
+    const text = wanted ? `set ${name} = on` : `reset ${name}`;
+    await this.droppedAt(stop, () => this.query(text));
     this.#readOnly = target;
   }
 

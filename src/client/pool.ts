@@ -1,7 +1,7 @@
 /** The pool as its users see it: every call routed, retried where that is safe, stopped where it must be. */
 import { type Clock, monotonicClock } from "../clock/clock.ts";
 import type { Progress } from "./attempts.ts";
-import { Call, type CallLimits } from "./call.ts";
+import { Call, type CallLimits, unless } from "./call.ts";
 import { ClientError, messageOf, toClientError } from "./errors.ts";
 import { Executor } from "./execute.ts";
 import { LeaderWatch } from "./leader.ts";
@@ -94,6 +94,7 @@ export class Pool {
       const tx = new OpenTransaction({ lease, call, types, progress });
       await tx.begin(options).catch((error: unknown) => {
         lease.release("destroy");
+        call.check();
         throw toClientError(error, { node: lease.node.name });
       });
       return tx;
@@ -137,7 +138,7 @@ export class Pool {
       try {
         const progress: Progress = { phase: "first", work: "transaction" };
         const session = new Session({ lease, call, types, progress });
-        const value = await fn(session);
+        const value = await unless(call.stop, fn(session));
         await session.finish();
         return value;
       } finally {

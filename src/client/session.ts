@@ -2,6 +2,7 @@
 import type { Progress } from "./attempts.ts";
 import type { Call } from "./call.ts";
 import { ClientError, toClientError } from "./errors.ts";
+import { limited } from "./link.ts";
 import type { Lease } from "./node.ts";
 import { claim } from "./outcome.ts";
 import { encodeAll } from "./params.ts";
@@ -154,10 +155,15 @@ export function beginText({ isolation, readOnly, deferrable }: Characteristics):
   ].join(" ");
 }
 
+/** How long after his limit the caller waits for a ROLLBACK. */
+const ROLLBACK_GRACE_MS = 80;
+
 export class Transaction extends Session {
   async begin(characteristics: Characteristics): Promise<void> {
-    await this.parts.lease.link.query(beginText(characteristics));
-    this.parts.progress.phase = "first";
+    const { call, lease, progress } = this.parts;
+    const text = beginText(characteristics);
+    await lease.link.droppedAt(call.stop, () => lease.link.query(text));
+    progress.phase = "first";
   }
 
   /** Is the work ours to do, or was it committed by an attempt whose answer was lost? */
@@ -176,11 +182,7 @@ export class Transaction extends Session {
     call.check();
     lease.link.check();
     progress.phase = "commit";
-    const stop = () => lease.link.destroy();
-    call.stop?.addEventListener("abort", stop, { once: true });
-    const { command } = await lease.link.query("commit").finally(() => {
-      call.stop?.removeEventListener("abort", stop);
-    });
+    const { command } = await lease.link.droppedAt(call.stop, () => lease.link.query("commit"));
     if (lease.link.waitCancelled) throw new WaitCancelled("the wait for standbys was cancelled");
     if (command === "COMMIT") return;
     const why = "rolled back: a statement of the transaction had failed";
@@ -190,8 +192,16 @@ export class Transaction extends Session {
   /** A connection that is gone has rolled back already. */
   async rollbackOnce(): Promise<void> {
     await this.finish();
-    const { link } = this.parts.lease;
-    if (!link.lost) await link.query("rollback").catch(() => link.destroy());
+    const { call, lease } = this.parts;
+    const { link } = lease;
+    if (link.lost) return;
+    const limit = { what: "rollback", ms: ROLLBACK_GRACE_MS };
+    const rolledBack = () => link.query("rollback");
+    // Who wants no more waits for its answer a moment yet, so that the connection need not go.
+    const isOver = call.stop?.aborted === true;
+    await (isOver ? limited(call.clock, limit, rolledBack) : link.droppedAt(call.stop, rolledBack))
+      .then(() => undefined)
+      .catch(() => link.destroy());
   }
 }
 

@@ -47,6 +47,7 @@ const RUN_AGAIN = ["40001", "40P01"];
 
 const ROWS: readonly Row[] = [
   { pos: 10, when: (f) => f.waitCancelled === true, verdict: "in_doubt" },
+  { pos: 15, when: (f) => f.phase === "before" && f.stopped === true, verdict: "stopped" },
   { pos: 20, when: (f) => f.phase === "before", verdict: "again" },
   { pos: 30, when: (f, w) => f.lost && w === "read" && f.stopped === true, verdict: "stopped" },
   { pos: 31, when: (f, w) => f.lost && w === "read", verdict: "again" },

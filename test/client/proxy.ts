@@ -5,7 +5,9 @@ export type Loss =
   /** The message is not passed on: the server sees a client that went away. */
   | "question"
   /** The server does what it was asked, and its answer is thrown away. */
-  | "answer";
+  | "answer"
+  /** The same, but the connection stays: nothing comes any more. */
+  | "voice";
 
 export interface LossyProxy {
   readonly port: number;
@@ -39,7 +41,7 @@ export async function openProxy(target: {
   const later = (act: () => void, ms = state.delayMs) => (ms === 0 ? act() : setTimeout(act, ms));
   const pauseMs = () => (Math.random() < state.stall.chance ? state.stall.ms : 0);
   const relay = await openRelay(target, (client, server) => {
-    let deaf = false;
+    let deaf: Loss | undefined;
     let kept: Buffer[] | undefined;
     if (state.holding) {
       const mine: Buffer[] = [];
@@ -60,13 +62,14 @@ export async function openProxy(target: {
             server.destroy();
             return;
           }
-          deaf = true;
+          deaf = wanted.loss;
         }
         later(() => server.write(bytes));
       },
       fromServer: (bytes) => {
         if (kept !== undefined) kept.push(bytes);
-        else if (deaf) client.destroy();
+        else if (deaf === "answer") client.destroy();
+        else if (deaf === "voice") return;
         else later(() => client.write(bytes), state.delayMs + pauseMs());
       },
     };
