@@ -2,7 +2,7 @@
 import type { Call } from "./call.ts";
 import { ClientError, toClientError } from "./errors.ts";
 import type { Lease } from "./node.ts";
-import { faultOf, inDoubt, WaitCancelled } from "./run.ts";
+import { faultOf, inDoubt } from "./run.ts";
 import type { Target, Topology } from "./topology.ts";
 import {
   type Backoff,
@@ -16,13 +16,18 @@ import {
 /** How far an attempt had come; the attempt itself keeps it current. */
 export interface Progress {
   phase: Fault["phase"];
+  /** As planned, until it did something else. */
+  work: Work;
 }
 
 export interface Plan {
   readonly target: Target;
   readonly work: Work;
-  /** Doubt can be resolved: the work claims its key first, so it may be tried again. */
-  readonly resolvable: boolean;
+  /**
+   * Doubt that another attempt resolves. `all`: it claims its key first · `lost`: it is harmless twice, but of its
+   * second time no standby hears, so what the first one's missed stays doubt.
+   */
+  readonly resolves: "all" | "lost" | "none";
   readonly backoff: Backoff;
 }
 
@@ -36,7 +41,7 @@ export async function attempting<T>(
   for (;;) {
     call.next();
     const lease = await topology.acquire(plan.target, call);
-    const progress: Progress = { phase: "before" };
+    const progress: Progress = { phase: "before", work: plan.work };
     let result: T;
     try {
       result = await attempt(lease, progress);
@@ -66,18 +71,16 @@ function judge(error: unknown, { lease, progress, call, plan }: Failed): Error |
     lease.release(link.lost ? "destroy" : "keep");
     return error;
   }
-  const fault: Fault = {
-    ...faultOf(error, lease, { call, phase: progress.phase }),
-    waitCancelled: error instanceof WaitCancelled,
-  };
+  const fault = faultOf(error, lease, { call, phase: progress.phase });
   lease.release(fault.lost ? "destroy" : "keep");
   if (isSignOfLoss(fault) && call.stop?.aborted !== true) node.suspect();
-  const verdict = verdictOn(fault, plan.work);
+  const verdict = verdictOn(fault, progress.work);
   switch (verdict) {
     case "stopped":
       return call.stop?.reason;
     case "in_doubt":
-      if (!plan.resolvable || isLast(call, plan)) return inDoubt(error, node.name, call.attempts);
+      if (!resolves(fault, plan) || isLast(call, plan))
+        return inDoubt(error, node.name, call.attempts);
       break;
     case "again":
       if (isLast(call, plan)) return toClientError(error, where);
@@ -88,6 +91,9 @@ function judge(error: unknown, { lease, progress, call, plan }: Failed): Error |
   call.avoid.add(node.name);
   return undefined;
 }
+
+const resolves = ({ waitCancelled = false }: Fault, plan: Plan): boolean =>
+  plan.resolves === "all" || (plan.resolves === "lost" && !waitCancelled);
 
 const isLast = (call: Call, { backoff }: Plan): boolean =>
   call.attempts >= backoff.maxAttempts || call.stop?.aborted === true;

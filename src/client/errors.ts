@@ -12,6 +12,7 @@ export type OwnCode =
   | "POOL_ENDED"
   | "QUEUE_FULL"
   | "TX_LOST"
+  | "UNREADABLE"
   | "CONNECTION_LOST";
 
 export interface ErrorFields {

@@ -50,15 +50,16 @@ export class Executor {
     const isRead = fast || target.mode !== "read-write";
     const plan: Plan = {
       target,
-      work: isRead || retry === true ? "read" : "write",
-      resolvable: false,
+      work: isRead ? "read" : "write",
+      resolves: retry === true ? "lost" : "none",
       backoff: this.#backoff(retry === false ? 1 : undefined),
     };
     const run = { statement, isRead, wantsLsn: options.lsn === true };
     if (fast) return await this.#fast<T>(call, plan, { ...run, options });
     return await attempting(this.#topology, call, plan, (lease, progress) =>
       this.#holding(lease, async () => {
-        if (lease.link.isReadOnly !== isRead) await lease.link.setReadOnly(isRead);
+        if (lease.link.isReadOnly !== isRead) await lease.link.setReadOnly(isRead, call.stop);
+        lease.link.check();
         progress.phase = "first";
         return await this.#run<T>(lease, call, run);
       }),
@@ -70,15 +71,18 @@ export class Executor {
     call: Call,
     run: { readonly statement: Statement; readonly isRead: boolean; readonly wantsLsn: boolean },
   ): Promise<QueryResult<T>> {
-    link.waitCancelled = false;
     const work = () => runStatement(link, run.statement, "alone");
-    const result =
+    const done =
       call.stop === undefined
-        ? await work()
-        : await stoppable(link, { call, stop: call.stop, isRead: run.isRead }, work);
-    if (link.waitCancelled) throw new WaitCancelled("the wait for standbys was cancelled");
+        ? work()
+        : stoppable(link, { call, stop: call.stop, isRead: run.isRead }, work);
+    const result = await done.finally(() => {
+      if (link.waitCancelled) throw new WaitCancelled("the wait for standbys was cancelled");
+    });
     const { rows, rowCount, fields, command } = result as unknown as Result<T>;
-    const lsn = run.wantsLsn ? await lsnOf(link) : undefined;
+    const asked = () => link.droppedAt(call.stop, () => lsnOf(link));
+    // It is done: a position that cannot be asked any more makes it no failure.
+    const lsn = run.wantsLsn ? await asked().catch(() => undefined) : undefined;
     return { rows, rowCount, fields, command, node: node.name, lsn, resolved: false };
   }
 
@@ -104,7 +108,7 @@ export class Executor {
       acquireTimeoutMs: this.#settings.acquireTimeoutMs,
       run: (lease, own) =>
         this.#holding(lease, async () => {
-          await lease.link.setReadOnly(true);
+          await lease.link.setReadOnly(true, own.stop);
           return await this.#run<T>(lease, own, { ...run, isRead: true });
         }),
       inBackground: (work) => this.keep(work),
@@ -128,14 +132,14 @@ export class Executor {
     options: TransactionOptions,
     fn: (tx: Session) => Promise<T>,
   ): Promise<Done<T>> {
-    const { readOnly = false, mode = readOnly ? this.#settings.mode : "read-write" } = options;
+    const { readOnly, mode = readOnly ? this.#settings.mode : "read-write" } = options;
     const target = this.targetOf({ ...options, mode });
     return transact(this.#topology, call, {
       target,
       backoff: this.#backoff(options.maxAttempts),
       key: options.idempotencyKey,
       characteristics: options,
-      isRead: readOnly || mode !== "read-write",
+      isRead: readOnly ?? mode !== "read-write", // as BEGIN says, else as the session does
       types: this.types,
       holding: (lease, work) => this.#holding(lease, work),
       fn,
@@ -152,9 +156,10 @@ export class Executor {
       lease.release(how);
     };
     try {
-      await lease.link.setReadOnly(target.mode !== "read-write");
+      await lease.link.setReadOnly(target.mode !== "read-write", call.stop);
     } catch (error) {
       release("destroy");
+      call.check();
       throw error;
     }
     return { ...lease, release };

@@ -11,6 +11,7 @@ import {
   parseMessage,
   send,
 } from "../db/extended-message.ts";
+import { ClientError, messageOf } from "./errors.ts";
 import type { Wire } from "./params.ts";
 import type { Parse, TypeMap } from "./types.ts";
 
@@ -64,6 +65,9 @@ interface Wired {
 
 const NO_COLUMNS = shapeOf([], { getTypeParser: () => String });
 
+/** The server has done it: this is no failure of the statement, and nothing to try again for. */
+const unreadable = (why: string, cause?: unknown) => new ClientError("UNREADABLE", why, { cause });
+
 /** `INSERT 0 1`, `SELECT 5`, `CREATE TABLE`. */
 const TAG = /^([A-Z][A-Z ]*?)(?: (?:\d+ )?(\d+))?$/;
 
@@ -76,8 +80,8 @@ export class Extended {
   readonly #rows: unknown[] = [];
   #command = "";
   #rowCount: number | null = null;
-  /** A parser's own failure, told when the server is done. */
-  #failed: { readonly error: unknown } | undefined;
+  /** Why what comes is no result; told when the server is done. */
+  #unreadable: ClientError | undefined;
 
   constructor(
     statement: Statement,
@@ -98,8 +102,17 @@ export class Extended {
     return this.#prepared?.name;
   }
 
-  submit(connection: unknown): null {
-    const to = connection as Wired;
+  /** What pg is given back it tells `handleError`; what is thrown here would leave its connection waiting for ever. */
+  submit(connection: unknown): Error | null {
+    try {
+      this.#send(connection as Wired);
+      return null;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  #send(to: Wired): void {
     const name = this.#prepared?.name ?? "";
     const isParsed = name !== "" && to.parsedStatements[name] !== undefined;
     const bind = bindMessage(name, this.#statement.values);
@@ -109,7 +122,6 @@ export class Extended {
       const parse = isParsed ? [] : [parseMessage(name, this.text)];
       send(to.stream, [...parse, bind, DESCRIBE, EXECUTE_AND_SYNC]);
     }
-    return null;
   }
 
   handleRowDescription({ fields }: { readonly fields: pg.FieldDef[] }): void {
@@ -117,11 +129,11 @@ export class Extended {
   }
 
   handleDataRow({ fields: values }: { readonly fields: readonly (string | null)[] }): void {
-    if (this.#failed !== undefined) return;
+    if (this.#unreadable !== undefined) return;
     try {
       this.#rows.push(this.#statement.array ? this.#list(values) : this.#object(values));
     } catch (error) {
-      this.#failed = { error };
+      this.#unreadable = unreadable(messageOf(error), error);
     }
   }
 
@@ -153,7 +165,7 @@ export class Extended {
   }
 
   handlePortalSuspended(): void {
-    this.#failed = { error: new Error("the server suspended a portal that asked for all rows") };
+    this.#unreadable = unreadable("the server suspended a portal that asked for all rows");
   }
 
   handleCopyInResponse(connection: unknown): void {
@@ -163,12 +175,12 @@ export class Extended {
   }
 
   handleCopyData(): void {
-    this.#failed ??= { error: new Error("COPY TO STDOUT has nowhere to write to here") };
+    this.#unreadable ??= unreadable("COPY TO STDOUT has nowhere to write to here");
   }
 
   handleReadyForQuery(): void {
-    if (this.#failed !== undefined) {
-      this.#settle(this.#failed.error);
+    if (this.#unreadable !== undefined) {
+      this.#settle(this.#unreadable);
       return;
     }
     if (this.#prepared !== undefined) this.#prepared.shape = this.#shape ?? NO_COLUMNS;
@@ -181,6 +193,6 @@ export class Extended {
   }
 
   handleError(error: unknown): void {
-    this.#settle(this.#failed?.error ?? error);
+    this.#settle(error);
   }
 }

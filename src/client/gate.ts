@@ -11,6 +11,11 @@ export interface Patience {
   readonly stop: AbortSignal | undefined;
 }
 
+/** The same as one signal, for a wait that is rare: it has a timer of its own. */
+export interface Waiting extends Patience {
+  readonly waitSignal: AbortSignal;
+}
+
 interface Waiter {
   readonly until: number;
   readonly enter: () => void;

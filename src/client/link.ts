@@ -15,6 +15,7 @@ interface Inside {
     on(event: string, heard: (message: never) => void): void;
     close(statement: { readonly type: "S"; readonly name: string }): void;
   };
+  readonly readyForQuery: boolean;
   readonly processID: number | null;
   readonly secretKey: number | null;
 }
@@ -94,9 +95,10 @@ export class Link extends pg.Client {
   #readOnly = false;
   /** It broke, or was destroyed: nothing more will come. */
   lost = false;
-  /** A commit was acknowledged without its standbys, since this was last set to false. */
+  /** A commit did not wait for its standbys, since this was last set to false: when it was handed out. */
   waitCancelled = false;
   lastUsed = 0;
+  readonly #destroyed = new AbortController();
 
   constructor(at: HostPort, login: Login, config = linkConfig(at, login)) {
     super(config);
@@ -139,6 +141,42 @@ export class Link extends pg.Client {
     return this.#startsReadOnly ?? false;
   }
 
+  /** Throws once it is lost: what is not sent any more certainly has no effect. */
+  check(): void {
+    if (this.lost) throw new Error(`the connection to ${this.at.host}:${this.at.port} was lost`);
+  }
+
+  /** Something that has no effect of its own: its connection goes, if it must, as soon as nobody waits for it. */
+  async droppedAt<T>(stop: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    stop?.throwIfAborted();
+    this.check();
+    const drop = () => this.destroy();
+    stop?.addEventListener("abort", drop, { once: true });
+    try {
+      return await work();
+    } finally {
+      stop?.removeEventListener("abort", drop);
+    }
+  }
+
+  /** Nothing of a transaction stays behind; to be asked when it is ready. */
+  get isInNoTransaction(): boolean {
+    return this.getTransactionStatus() === "I";
+  }
+
+  /** Once all is answered, or it is lost: after an error the server says later how the transaction stands. */
+  whenReady(then: () => void): void {
+    if (this.lost || this.#inside.readyForQuery) {
+      then();
+      return;
+    }
+    const once = () => {
+      this.off("drain", once).off("end", once);
+      then();
+    };
+    this.on("drain", once).on("end", once);
+  }
+
   // biome-ignore lint/suspicious/noConfusingVoidType: as pg's types have it
   override connect(): Promise<pg.Client & void>;
   override connect(callback: (err: Error) => void): void;
@@ -148,18 +186,24 @@ export class Link extends pg.Client {
         this.connect((error: Error | null) => (error ? reject(error) : resolve()));
       });
     }
-    const { connectTimeoutMs: ms } = this.#login;
-    const what = `connecting to ${this.at.host}:${this.at.port}`;
     const told = callback as (error: Error | null) => void;
-    const opened = limited(monotonicClock, { what, ms }, (signal) => this.#open(signal));
-    opened.then(() => told(null), told);
+    this.open().then(() => told(null), told);
     return undefined;
   }
 
-  /** Dialled and logged in; the signal ends either. */
+  /** Dialled and logged in; `destroy` ends either. */
+  open(): Promise<void> {
+    const { connectTimeoutMs: ms } = this.#login;
+    const what = `connecting to ${this.at.host}:${this.at.port}`;
+    return limited(monotonicClock, { what, ms }, (limit) =>
+      this.#open(AbortSignal.any([limit, this.#destroyed.signal])),
+    );
+  }
+
   async #open(signal: AbortSignal): Promise<void> {
     const socket = await dial(this.at, this.#login, signal);
     signal.addEventListener("abort", () => socket.destroy(), { once: true });
+    if (signal.aborted) socket.destroy();
     // pg wants to dial by itself: it is handed a socket that says it has just connected.
     const connect = () => {
       process.nextTick(() => socket.emit("connect"));
@@ -176,12 +220,12 @@ export class Link extends pg.Client {
   }
 
   /** Transactions of this session are read-only from now on, or again as they were at its begin. */
-  async setReadOnly(wanted: boolean): Promise<void> {
+  async setReadOnly(wanted: boolean, stop: AbortSignal | undefined): Promise<void> {
     const target = wanted || this.startsReadOnly;
     if (target === this.#readOnly) return;
-    await this.query(
-      wanted ? "set default_transaction_read_only = on" : "reset default_transaction_read_only",
-    );
+    const name = "default_transaction_read_only";
+    const text = wanted ? `set ${name} = on` : `reset ${name}`;
+    await this.droppedAt(stop, () => this.query(text));
     this.#readOnly = target;
   }
 
@@ -247,6 +291,7 @@ export class Link extends pg.Client {
   /** Drop it without a farewell: a frozen server would never answer one. */
   destroy(): void {
     this.lost = true;
+    this.#destroyed.abort(new Error("it was dropped"));
     this.#inside.connection.stream.destroy();
   }
 }

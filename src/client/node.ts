@@ -2,8 +2,9 @@
 import pg from "pg";
 import type { Clock } from "../clock/clock.ts";
 import { parseLsn } from "../core/ids.ts";
+import { unless } from "./call.ts";
 import { endsSession, messageOf, sqlstateOf } from "./errors.ts";
-import { Gate, type Patience } from "./gate.ts";
+import { Gate, type Waiting } from "./gate.ts";
 import { Link, limited, linkConfig } from "./link.ts";
 import { type HostPort, nameOf, type Settings } from "./options.ts";
 import { ewma, type NodeView } from "./routing.ts";
@@ -48,8 +49,12 @@ export class Node implements NodeView {
   readonly #settings: Settings;
   readonly #clock: Clock;
   readonly links = new Set<Link>();
+  /** Being dialled. */
+  readonly #opening = new Set<Link>();
   #pool: pg.Pool;
   #monitor: Link | undefined;
+  /** Sessions that begin now may be read-only, or writable, where its own is not. */
+  #isMonitorOld = false;
   /** Answered pings in a row since it was out. */
   #good = 0;
   #ever = false;
@@ -97,9 +102,18 @@ export class Node implements NodeView {
   #newPool(): pg.Pool {
     const { at } = this;
     const settings = this.#settings;
+    const opening = this.#opening;
     class NodeLink extends Link {
       constructor() {
         super(at, settings);
+      }
+
+      override async open(): Promise<void> {
+        opening.add(this);
+        await super.open().catch((error: unknown) => {
+          opening.delete(this);
+          throw error;
+        });
       }
     }
     const pool = new pg.Pool({
@@ -111,6 +125,7 @@ export class Node implements NodeView {
     });
     pool.on("connect", (client) => {
       const link = client as unknown as Link;
+      opening.delete(link);
       this.links.add(link);
       this.onLink("connect", link);
     });
@@ -128,20 +143,12 @@ export class Node implements NodeView {
   }
 
   /** A connection, as soon as there is a place. Rejects with why there is none. */
-  async lease(patience: Patience): Promise<Lease> {
+  async lease(patience: Waiting): Promise<Lease> {
     if (!this.gate.tryEnter()) await this.gate.enter(patience);
-    let client: pg.PoolClient;
-    const pool = this.#pool;
-    try {
-      client = await new Promise((resolve, reject) => {
-        pool.connect((error, got) => (got === undefined ? reject(error) : resolve(got)));
-      });
-    } catch (error) {
-      this.gate.leave();
-      throw error;
-    }
+    const client = await this.#connected(patience);
     let held = true;
     const link = client as unknown as Link;
+    link.waitCancelled = false;
     const giveBack = client.release.bind(client);
     return {
       node: this,
@@ -150,12 +157,35 @@ export class Node implements NodeView {
         if (!held) return;
         held = false;
         link.lastUsed = this.#clock.now();
-        const usable = how === "keep" && !link.lost;
-        if (!usable) link.destroy();
-        giveBack(!usable);
-        this.gate.leave();
+        const end = () => {
+          const usable = how === "keep" && !link.lost && link.isInNoTransaction;
+          if (!usable) link.destroy();
+          giveBack(!usable);
+          this.gate.leave();
+        };
+        if (how === "keep") link.whenReady(end);
+        else end();
       },
     };
+  }
+
+  /** From pg's pool: an idle one comes in the next tick; another is dialled, and he may not wish to wait for it. */
+  async #connected(patience: Waiting): Promise<pg.PoolClient> {
+    const pool = this.#pool;
+    const isThere = pool.idleCount > pool.waitingCount;
+    const came = new Promise<pg.PoolClient>((resolve, reject) => {
+      pool.connect((error, got) => (got === undefined ? reject(error) : resolve(got)));
+    });
+    try {
+      const client = await (isThere ? came : unless(patience.waitSignal, came));
+      (client as unknown as Link).check(); // dropped since it was promised
+      return client;
+    } catch (error) {
+      // Whenever it comes it is the next one's.
+      const late = came.then((client) => client.release()).catch(() => undefined);
+      void late.then(() => this.gate.leave());
+      throw error;
+    }
   }
 
   /** Trust no idle connection, and look at once. What is in use goes on: it may be one session that was ended. */
@@ -164,10 +194,16 @@ export class Node implements NodeView {
     this.onSign();
   }
 
+  /** A session that has just begun is not what the monitor's tells of all: it asks in a new one. */
+  distrust(): void {
+    this.#isMonitorOld = true;
+    this.suspect();
+  }
+
   /** It is gone or no longer what it was: every connection goes now, and who waits for one goes elsewhere. */
   drop(why: unknown): void {
     this.#renewPool();
-    for (const link of this.links) link.destroy();
+    for (const link of [...this.links, ...this.#opening]) link.destroy();
     this.gate.refuseAll(why);
   }
 
@@ -200,7 +236,10 @@ export class Node implements NodeView {
   }
 
   async #monitorLink(): Promise<Link> {
-    if (this.#monitor !== undefined && !this.#monitor.lost) return this.#monitor;
+    const known = this.#monitor;
+    if (known !== undefined && !known.lost && !this.#isMonitorOld) return known;
+    known?.destroy();
+    this.#isMonitorOld = false;
     const link = new Link(this.at, this.#settings);
     // Its loss is the first sign of all: it does not wait for the next ping.
     link.on("error", () => this.onSign());
@@ -218,6 +257,7 @@ export class Node implements NodeView {
     this.lastError = undefined;
     this.role = role;
     this.writable = !judged.recovery && !judged.read_only;
+    this.#isMonitorOld ||= !judged.recovery && judged.read_only; // for good, if it is so only since its begin
     this.lsn = judged.lsn === null ? undefined : parseLsn(judged.lsn);
     this.timeline = judged.timeline ?? undefined;
     this.lagMs = judged.lag_ms ?? undefined;

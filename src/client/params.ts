@@ -1,4 +1,5 @@
 /** What a parameter becomes on the wire: text, bytes or null. SQL text is never built from values. */
+import { MOST_PARAMETERS } from "../db/extended-message.ts";
 import { ClientError } from "./errors.ts";
 
 export type Wire = string | Buffer | null;
@@ -64,7 +65,12 @@ function dateText(date: Date): string {
 }
 
 export function encodeAll(params: readonly unknown[] | undefined): Wire[] {
-  return (params ?? []).map((value, index) => encode(value, `parameter $${index + 1}`));
+  const given = params ?? [];
+  if (given.length > MOST_PARAMETERS) {
+    const why = `${given.length} parameters: a statement takes ${MOST_PARAMETERS} at most`;
+    throw new ClientError("CONFIG", why);
+  }
+  return given.map((value, index) => encode(value, `parameter $${index + 1}`));
 }
 
 /** An identifier, quoted. */

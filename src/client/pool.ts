@@ -1,6 +1,7 @@
 /** The pool as its users see it: every call routed, retried where that is safe, stopped where it must be. */
 import { type Clock, monotonicClock } from "../clock/clock.ts";
-import { Call, type CallLimits } from "./call.ts";
+import type { Progress } from "./attempts.ts";
+import { Call, type CallLimits, unless } from "./call.ts";
 import { ClientError, messageOf, toClientError } from "./errors.ts";
 import { Executor } from "./execute.ts";
 import { LeaderWatch } from "./leader.ts";
@@ -32,7 +33,7 @@ export class Pool {
   readonly #executor: Executor;
   readonly #leader: LeaderWatch;
   readonly #ended = new AbortController();
-  #active = 0;
+  readonly #active = new Set<symbol>();
   #idle: (() => void) | undefined;
 
   constructor(settings: Settings, clock: Clock) {
@@ -88,10 +89,12 @@ export class Pool {
     const call = this.#newCall(options);
     const { types } = this.#executor;
     try {
-      const lease = await this.#executor.lease(call, this.#executor.targetOf(options));
-      const tx = new OpenTransaction({ lease, call, types, progress: { phase: "before" } });
+      const lease = await this.#lend(call, options);
+      const progress: Progress = { phase: "before", work: "transaction" };
+      const tx = new OpenTransaction({ lease, call, types, progress });
       await tx.begin(options).catch((error: unknown) => {
         lease.release("destroy");
+        call.check();
         throw toClientError(error, { node: lease.node.name });
       });
       return tx;
@@ -112,7 +115,14 @@ export class Pool {
     } = {},
   ): Promise<T[]> {
     const { idempotency = false, conflictTarget = "_id", ...rest } = options;
-    const sql = insertText(table, Object.keys(row), idempotency ? [conflictTarget].flat() : []);
+    const target = idempotency ? [conflictTarget].flat() : [];
+    // What the server fills in differs each time, and null is no duplicate of null.
+    const isKnown = target.length > 0 && target.every((column) => (row[column] ?? null) !== null);
+    if (idempotency && !isKnown) {
+      const why = `idempotency needs a value in each column of conflictTarget (${target})`;
+      throw new ClientError("CONFIG", `insert: ${why}`);
+    }
+    const sql = insertText(table, Object.keys(row), target);
     const retry = idempotency ? { retry: true } : {};
     return await this.query<T>(sql, Object.values(row), { ...retry, ...rest });
   }
@@ -126,8 +136,9 @@ export class Pool {
       const lease = await this.#executor.lease(call, this.#executor.targetOf(options));
       const { types } = this.#executor;
       try {
-        const session = new Session({ lease, call, types, progress: { phase: "first" } });
-        const value = await fn(session);
+        const progress: Progress = { phase: "first", work: "transaction" };
+        const session = new Session({ lease, call, types, progress });
+        const value = await unless(call.stop, fn(session));
         await session.finish();
         return value;
       } finally {
@@ -141,12 +152,38 @@ export class Pool {
     this.#refuseEnded();
     const call = this.#newCall(options);
     try {
-      return await this.#executor.lease(call, this.#executor.targetOf(options));
+      return await this.#lend(call, options);
     } catch (error) {
       throw toClientError(error, {});
     } finally {
       call.end();
     }
+  }
+
+  /** A connection in the caller's hands: until he gives it back it is work that runs. */
+  async #lend(call: Call, options: Pick<QueryOptions, "mode" | "pin">): Promise<Lease> {
+    const over = this.#begun();
+    try {
+      const lease = await this.#executor.lease(call, this.#executor.targetOf(options));
+      const release: Lease["release"] = (how) => {
+        lease.release(how);
+        over();
+      };
+      return { ...lease, release };
+    } catch (error) {
+      over();
+      throw error;
+    }
+  }
+
+  /** One more at work, whom `end` waits for; gives what tells that he is done. */
+  #begun(): () => void {
+    const work = Symbol("work");
+    this.#active.add(work);
+    return () => {
+      this.#active.delete(work);
+      if (this.#active.size === 0) this.#idle?.();
+    };
   }
 
   /** Told of every connection that is opened, closed, or lost while idle. */
@@ -237,7 +274,7 @@ export class Pool {
     if (this.#ended.signal.aborted)
       throw new ClientError("POOL_ENDED", "the pool was ended before");
     this.#ended.abort(null);
-    if (this.#active > 0) {
+    if (this.#active.size > 0) {
       const idle = new AbortController();
       this.#idle = () => idle.abort(null);
       await this.#clock.sleep(timeoutMs, idle.signal);
@@ -268,7 +305,7 @@ export class Pool {
   async #called<T>(limits: CallLimits, sql: string, work: (call: Call) => Promise<T>): Promise<T> {
     this.#refuseEnded();
     const call = this.#newCall(limits);
-    this.#active += 1;
+    const over = this.#begun();
     try {
       call.check();
       const value = await work(call);
@@ -279,8 +316,7 @@ export class Pool {
       throw error;
     } finally {
       call.end();
-      this.#active -= 1;
-      if (this.#active === 0) this.#idle?.();
+      over();
     }
   }
 

@@ -86,7 +86,8 @@ export function faultOf(
   // Our own errors, and those of a caller's type parser, come over a connection that lives.
   const lost = sqlstate === undefined ? link.lost : endsSession(error);
   const stopped = call.stop?.aborted === true;
-  return { phase, lost, sqlstate, stopped, readOnly: link.isReadOnly };
+  const { waitCancelled, isReadOnly: readOnly } = link;
+  return { phase, lost, sqlstate, stopped, readOnly, waitCancelled };
 }
 
 /** "cached plan must not change result type", or deallocated: said before anything ran; prepared anew it works. */

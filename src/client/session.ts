@@ -2,6 +2,7 @@
 import type { Progress } from "./attempts.ts";
 import type { Call } from "./call.ts";
 import { ClientError, toClientError } from "./errors.ts";
+import { limited } from "./link.ts";
 import type { Lease } from "./node.ts";
 import { claim } from "./outcome.ts";
 import { encodeAll } from "./params.ts";
@@ -66,10 +67,15 @@ export class Session {
     params?: readonly unknown[],
     { rowMode = "object" }: RowOptions = {},
   ): Promise<Result<T>> {
-    const { lease, types } = this.parts;
+    const { lease, types, progress } = this.parts;
     const array = rowMode === "array";
     const statement = { text: sql, values: encodeAll(params), types: types[rowMode], array };
-    const result = await this.next(() => runStatement(lease.link, statement, "in a transaction"));
+    const result = await this.next(async () => {
+      const outcome = await runStatement(lease.link, statement, "in a transaction");
+      // SET TRANSACTION READ WRITE, for one, and what may follow it then.
+      if (progress.work === "read" && outcome.command !== "SELECT") progress.work = "transaction";
+      return outcome;
+    });
     return result as unknown as Result<T>;
   }
 
@@ -149,10 +155,15 @@ export function beginText({ isolation, readOnly, deferrable }: Characteristics):
   ].join(" ");
 }
 
+/** How long after his limit the caller waits for a ROLLBACK. */
+const ROLLBACK_GRACE_MS = 80;
+
 export class Transaction extends Session {
   async begin(characteristics: Characteristics): Promise<void> {
-    await this.parts.lease.link.query(beginText(characteristics));
-    this.parts.progress.phase = "first";
+    const { call, lease, progress } = this.parts;
+    const text = beginText(characteristics);
+    await lease.link.droppedAt(call.stop, () => lease.link.query(text));
+    progress.phase = "first";
   }
 
   /** Is the work ours to do, or was it committed by an attempt whose answer was lost? */
@@ -165,17 +176,13 @@ export class Transaction extends Session {
    * here and perhaps nowhere else.
    */
   async commitOnce(): Promise<void> {
-    await this.last;
+    await this.finish();
     const { call, lease, progress } = this.parts;
+    if (call.stop?.aborted) await this.rollbackOnce(); // the connection goes on to somebody else
     call.check();
-    this.ended = true;
-    lease.link.waitCancelled = false;
+    lease.link.check();
     progress.phase = "commit";
-    const stop = () => lease.link.destroy();
-    call.stop?.addEventListener("abort", stop, { once: true });
-    const { command } = await lease.link.query("commit").finally(() => {
-      call.stop?.removeEventListener("abort", stop);
-    });
+    const { command } = await lease.link.droppedAt(call.stop, () => lease.link.query("commit"));
     if (lease.link.waitCancelled) throw new WaitCancelled("the wait for standbys was cancelled");
     if (command === "COMMIT") return;
     const why = "rolled back: a statement of the transaction had failed";
@@ -185,8 +192,16 @@ export class Transaction extends Session {
   /** A connection that is gone has rolled back already. */
   async rollbackOnce(): Promise<void> {
     await this.finish();
-    const { link } = this.parts.lease;
-    if (!link.lost) await link.query("rollback").catch(() => link.destroy());
+    const { call, lease } = this.parts;
+    const { link } = lease;
+    if (link.lost) return;
+    const limit = { what: "rollback", ms: ROLLBACK_GRACE_MS };
+    const rolledBack = () => link.query("rollback");
+    // Who wants no more waits for its answer a moment yet, so that the connection need not go.
+    const isOver = call.stop?.aborted === true;
+    await (isOver ? limited(call.clock, limit, rolledBack) : link.droppedAt(call.stop, rolledBack))
+      .then(() => undefined)
+      .catch(() => link.destroy());
   }
 }
 
@@ -195,12 +210,12 @@ export class OpenTransaction extends Transaction {
   /** TX_LOST: rolled back. IN_DOUBT: nobody knows. */
   async commit(): Promise<void> {
     if (this.ended) throw new ClientError("TX_LOST", "the transaction has ended: nothing was sent");
-    const { call, lease } = this.parts;
+    const { call, lease, progress } = this.parts;
     try {
       await this.commitOnce();
     } catch (error) {
-      const fault = faultOf(error, lease, { call, phase: "commit" });
-      const unknown = error instanceof WaitCancelled || fault.lost;
+      const fault = faultOf(error, lease, { call, phase: progress.phase });
+      const unknown = fault.waitCancelled || (fault.lost && fault.phase === "commit");
       throw unknown ? inDoubt(error, this.node, call.attempts) : this.named(error);
     } finally {
       this.#giveBack();

@@ -278,15 +278,20 @@ export class Topology {
       const node = this.#found(target, call)[0] ?? (await this.find(target, call))[0];
       if (node === undefined) continue;
       const lease = await this.#leaseOf(node, target, call);
-      if (lease === undefined) {
-        if (call.acquireLeft <= 0) throw this.nobody(target);
-        call.avoid.add(node.name);
-        if (this.candidates(target, call.avoid)[0] === node) await call.pause(REST_MS);
-        continue;
+      if (lease !== undefined) {
+        if (await this.#serves(lease, target, call)) return lease;
+        lease.release("destroy");
       }
-      if (target.mode !== "read-write" || target.pin !== undefined) return lease;
-      if (this.#isFresh(lease.link) || (await this.#takesWrites(lease))) return lease;
+      if (call.acquireLeft <= 0) throw this.nobody(target);
+      call.avoid.add(node.name);
+      if (this.candidates(target, call.avoid)[0] === node) await call.pause(REST_MS);
     }
+  }
+
+  async #serves(lease: Lease, { mode, pin }: Target, call: Call): Promise<boolean> {
+    if (mode !== "read-write" || pin !== undefined) return true;
+    const takesWrites = this.#isFresh(lease.link) || (await this.#takesWrites(lease, call));
+    return takesWrites && lease.node === this.#primary; // another may be it since this one was asked for
   }
 
   async #leaseOf(node: Node, target: Target, call: Call): Promise<Lease | undefined> {
@@ -308,16 +313,17 @@ export class Topology {
   }
 
   /** What the session itself said when it began; an old connection of a node that was promoted since is asked. */
-  async #takesWrites({ link, node, release }: Lease): Promise<boolean> {
+  async #takesWrites({ link, node }: Lease, call: Call): Promise<boolean> {
     const stale = this.#clock.now() - link.lastUsed > 1000 && link.lastUsed > 0;
     try {
-      if (stale || link.inRecovery === true) await link.query("select 1");
+      if (stale || link.inRecovery === true) {
+        await link.droppedAt(call.waitSignal, () => link.query("select 1"));
+      }
       if (link.inRecovery !== true && !link.startsReadOnly) return true;
+      node.distrust();
     } catch {
-      link.destroy(); // nothing was sent on it: the caller takes another one
+      node.suspect(); // nothing was sent on it: the caller takes another one
     }
-    release("destroy");
-    node.suspect();
     return false;
   }
 

@@ -1,6 +1,6 @@
 /** `transaction(fn)`: begun, run, committed; run again, whole, while that is provably safe. */
 import { attempting, type Plan, type Progress, Thrown } from "./attempts.ts";
-import type { Call } from "./call.ts";
+import { type Call, unless } from "./call.ts";
 import { ClientError } from "./errors.ts";
 import type { Lease } from "./node.ts";
 import { type Characteristics, type Session, Transaction, type TypeMaps } from "./session.ts";
@@ -34,18 +34,18 @@ export async function transact<T>(topology: Topology, call: Call, work: Work<T>)
   const plan: Plan = {
     target,
     work: isRead ? "read" : "transaction",
-    resolvable: key !== undefined,
+    resolves: key === undefined ? "none" : "all",
     backoff,
   };
   const attempt = (lease: Lease, progress: Progress) =>
     work.holding(lease, async (): Promise<Done<T>> => {
       const tx = new Transaction({ lease, call, types: work.types, progress });
-      await lease.link.setReadOnly(target.mode !== "read-write");
+      await lease.link.setReadOnly(target.mode !== "read-write", call.stop);
       await tx.begin(work.characteristics);
       const node = lease.node.name;
       const came = await runIn(tx, async () => {
         const whose = key === undefined ? "ours" : await tx.claim(key);
-        return whose === "ours" ? { value: await work.fn(tx) } : undefined;
+        return whose === "ours" ? { value: await unless(call.stop, work.fn(tx)) } : undefined;
       });
       await tx.commitOnce().catch((error: unknown) => {
         // Rolled back, because of a failure that fn has swallowed.

@@ -4,8 +4,8 @@
  */
 
 /**
- * `read`: cannot change anything (a read-only transaction), or was declared harmless twice · `write`: one statement
- * that commits by itself · `transaction`: between BEGIN and COMMIT, run again from its begin or not at all.
+ * `read`: cannot change anything (a read-only transaction) · `write`: one statement that commits by itself ·
+ * `transaction`: between BEGIN and COMMIT, run again from its begin or not at all.
  */
 export type Work = "read" | "write" | "transaction";
 
@@ -16,7 +16,7 @@ export interface Fault {
   readonly lost: boolean;
   /** What the server answered. */
   readonly sqlstate?: string | undefined;
-  /** Committed here, and the wait for the standbys was given up: a notice beside a success. */
+  /** Committed here, and the wait for the standbys was given up: a notice beside a success, or before a loss. */
   readonly waitCancelled?: boolean;
   /** The session was read-only by our own order: to refuse a write says nothing of the server. */
   readonly readOnly?: boolean;
@@ -47,6 +47,7 @@ const RUN_AGAIN = ["40001", "40P01"];
 
 const ROWS: readonly Row[] = [
   { pos: 10, when: (f) => f.waitCancelled === true, verdict: "in_doubt" },
+  { pos: 15, when: (f) => f.phase === "before" && f.stopped === true, verdict: "stopped" },
   { pos: 20, when: (f) => f.phase === "before", verdict: "again" },
   { pos: 30, when: (f, w) => f.lost && w === "read" && f.stopped === true, verdict: "stopped" },
   { pos: 31, when: (f, w) => f.lost && w === "read", verdict: "again" },

@@ -14,8 +14,16 @@ export function parseMessage(name: string, sql: string): Buffer {
   return message("P", Buffer.concat([text(name), text(sql), Buffer.alloc(2)]));
 }
 
+/** The protocol counts parameters in 16 bits. */
+export const MOST_PARAMETERS = 65_535;
+
 /** To the unnamed portal; a Buffer goes as it is, in binary form; all results come as text. */
 export function bindMessage(name: string, values: readonly (string | Buffer | null)[]): Buffer {
+  if (values.length > MOST_PARAMETERS) {
+    throw new RangeError(
+      `${values.length} parameters: a statement takes ${MOST_PARAMETERS} at most`,
+    );
+  }
   const lengths = values.map((value) => (value === null ? 0 : Buffer.byteLength(value)));
   const size = lengths.reduce((sum, length) => sum + 2 + 4 + length, 0);
   const bytes = Buffer.allocUnsafe(1 + 4 + 1 + Buffer.byteLength(name) + 1 + 2 + 2 + size + 2);
@@ -24,9 +32,9 @@ export function bindMessage(name: string, values: readonly (string | Buffer | nu
   at = bytes.writeUInt8(0, at);
   at += bytes.write(name, at);
   at = bytes.writeUInt8(0, at);
-  at = bytes.writeInt16BE(values.length, at);
+  at = bytes.writeUInt16BE(values.length, at);
   for (const value of values) at = bytes.writeInt16BE(Buffer.isBuffer(value) ? 1 : 0, at);
-  at = bytes.writeInt16BE(values.length, at);
+  at = bytes.writeUInt16BE(values.length, at);
   for (const [position, value] of values.entries()) {
     at = bytes.writeInt32BE(value === null ? -1 : (lengths[position] ?? 0), at);
     if (typeof value === "string") at += bytes.write(value, at);

@@ -71,6 +71,33 @@ describe("without a key nothing is tried again, and nothing is called a success 
     await until("the server is done", { limitMs: 2000 }, async () => (await rowsOf(id)) === rows);
   });
 
+  test.each([
+    ["readOnly: false", { mode: "any", readOnly: false }, "select 1"],
+    ["SET TRANSACTION READ WRITE", { mode: "any" }, "set transaction read write"],
+    ["BEGIN READ WRITE", { readOnly: true }, "begin read write"],
+  ] as const)("a transaction that writes on a connection for reads: %s", async (_, how, first) => {
+    let runs = 0;
+    await pool.query("select 1", [], { mode: "any" });
+    proxy.lose("answer", "commit\0");
+    const work = pool.transaction(async (tx) => {
+      runs += 1;
+      await tx.query(first);
+      await tx.query("insert into t values ($1)", [id]);
+    }, how);
+    await expect(work).rejects.toMatchObject({ code: "IN_DOUBT" });
+    expect(runs).toBe(1);
+    expect(await rowsOf(id)).toBe("1");
+  });
+
+  test("a write that was answered is done, though its WAL position cannot be asked any more", async () => {
+    proxy.lose("answer", "pg_current_wal_insert_lsn");
+    const sql = "insert into t values ($1) returning id";
+    const done = await pool.queryResult(sql, [id], { lsn: true });
+    expect(done).toMatchObject({ rows: [{ id }], lsn: undefined });
+    expect(proxy.losses).toBe(1);
+    expect(await rowsOf(id)).toBe("1");
+  });
+
   test("begin(): a commit without an answer is doubt", async () => {
     const tx = await pool.begin();
     await tx.query("insert into t values ($1)", [id]);
@@ -101,6 +128,25 @@ describe("what is harmless or certainly undone is tried again", () => {
     const { rows } = await pool.queryResult("select 41 + $1::int as v", [1], { mode: "any" });
     expect(rows).toEqual([{ v: 42 }]);
     expect(proxy.losses).toBe(1);
+  });
+
+  test("a transaction that only read, though its COMMIT is lost", async () => {
+    proxy.lose("answer", "commit\0");
+    const read = pool.transaction((tx) => tx.query("select 1 as v"), { readOnly: true });
+    expect(await read).toEqual([{ v: 1 }]);
+    expect(proxy.losses).toBe(1);
+  });
+
+  test("a transaction that was lost before its COMMIT, which fn did not mind", async () => {
+    let runs = 0;
+    const work = pool.transaction(async (tx) => {
+      runs += 1;
+      if (runs === 1) proxy.lose("answer", "insert into t");
+      await tx.query("insert into t values ($1)", [id]).catch(() => undefined);
+    });
+    await work;
+    expect(runs).toBe(2);
+    expect(await rowsOf(id)).toBe("1");
   });
 
   test("a transaction that was lost before its COMMIT runs again, whole", async () => {
@@ -230,7 +276,12 @@ describe("a commit that gave up waiting for its standbys", () => {
       );
       await stopIt(how);
       expect(await whole).toMatchObject({ code: "IN_DOUBT" });
-      expect(await rowsOf(id)).toBe("2");
+      const harmless = errorOf(
+        pool.query("insert into t values ($1)", [id], { retry: true }), // a second one need not wait
+      );
+      await stopIt(how);
+      expect(await harmless).toMatchObject({ code: "IN_DOUBT" });
+      expect(await rowsOf(id)).toBe("3");
     },
   );
 

@@ -372,3 +372,22 @@ describe("listen", () => {
     );
   });
 });
+
+describe("sessions that begin read-only, where those that are open are not", () => {
+  test("NO_PRIMARY after acquireTimeoutMs, and why; writes go on when it is over", async () => {
+    const [server] = servers.all;
+    if (server === undefined) throw new Error("no server");
+    await server.sql("create database quiet");
+    const hosts = [servers.name(0)];
+    const pool = open({ hosts, database: "quiet", acquireTimeoutMs: 600, pingIntervalMs: 60_000 });
+    const held = await pool.begin();
+    await server.sql("alter database quiet set default_transaction_read_only = on");
+    await expect(pool.query("select 1")).rejects.toMatchObject({
+      code: "NO_PRIMARY",
+      detail: expect.stringContaining("read-only"),
+    });
+    await held.rollback();
+    await server.sql("alter database quiet reset default_transaction_read_only");
+    expect(await pool.query("select 1 as v", [], { timeoutMs: 10_000 })).toEqual([{ v: 1 }]);
+  }, 30_000);
+});

@@ -98,7 +98,11 @@ test("more callers than connections wait their turn; callback style; end", async
       }, reject);
     });
   });
-  await pool.end();
+  const client = await pool.connect();
+  const ending = pool.end();
+  expect((await client.query("select 1 as v from pg_sleep(0.5)")).rows).toEqual([{ v: 1 }]);
+  client.release();
+  await ending;
   expect(pool.ended).toBe(true);
   await expect(pool.query("select 1")).rejects.toMatchObject({ code: "POOL_ENDED" });
   await expect(pool.connect()).rejects.toMatchObject({ code: "POOL_ENDED" });

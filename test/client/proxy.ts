@@ -5,7 +5,9 @@ export type Loss =
   /** The message is not passed on: the server sees a client that went away. */
   | "question"
   /** The server does what it was asked, and its answer is thrown away. */
-  | "answer";
+  | "answer"
+  /** The same, but the connection stays: nothing comes any more. */
+  | "voice";
 
 export interface LossyProxy {
   readonly port: number;
@@ -15,6 +17,10 @@ export interface LossyProxy {
   delay(ms: number): void;
   /** From now on each answer stands still for so long with that chance; one question at a time. */
   stall(chance: number, ms: number): void;
+  /** Connections that come from now on get no answer until they are let go. */
+  hold(): () => void;
+  /** Connections that are held. */
+  readonly held: number;
   /** How often something was lost. */
   readonly losses: number;
   close(): Promise<void>;
@@ -29,11 +35,22 @@ export async function openProxy(target: {
     delayMs: 0,
     stall: { chance: 0, ms: 0 },
     losses: 0,
+    holding: false,
   };
+  const held: (() => void)[] = [];
   const later = (act: () => void, ms = state.delayMs) => (ms === 0 ? act() : setTimeout(act, ms));
   const pauseMs = () => (Math.random() < state.stall.chance ? state.stall.ms : 0);
   const relay = await openRelay(target, (client, server) => {
-    let deaf = false;
+    let deaf: Loss | undefined;
+    let kept: Buffer[] | undefined;
+    if (state.holding) {
+      const mine: Buffer[] = [];
+      kept = mine;
+      held.push(() => {
+        kept = undefined;
+        for (const bytes of mine) client.write(bytes);
+      });
+    }
     return {
       fromClient: (bytes) => {
         const wanted = state.loss;
@@ -45,12 +62,14 @@ export async function openProxy(target: {
             server.destroy();
             return;
           }
-          deaf = true;
+          deaf = wanted.loss;
         }
         later(() => server.write(bytes));
       },
       fromServer: (bytes) => {
-        if (deaf) client.destroy();
+        if (kept !== undefined) kept.push(bytes);
+        else if (deaf === "answer") client.destroy();
+        else if (deaf === "voice") return;
         else later(() => client.write(bytes), state.delayMs + pauseMs());
       },
     };
@@ -65,6 +84,16 @@ export async function openProxy(target: {
     },
     stall: (chance, ms) => {
       state.stall = { chance, ms };
+    },
+    hold: () => {
+      state.holding = true;
+      return () => {
+        state.holding = false;
+        for (const letGo of held.splice(0)) letGo();
+      };
+    },
+    get held() {
+      return held.length;
     },
     get losses() {
       return state.losses;

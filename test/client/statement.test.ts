@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { errorOf } from "../support/sql.ts";
+import { until } from "../support/until.ts";
 import { useOneServer } from "./servers.ts";
 
 const { open, onPrimary, servers } = useOneServer();
@@ -91,7 +92,10 @@ describe("statements", () => {
   test("COPY has nothing to read from or to write to: an error, and the connection goes on", async () => {
     const pool = open({ poolSize: 1 });
     await expect(pool.query("copy t from stdin")).rejects.toMatchObject({ code: "57014" });
-    await expect(pool.query("copy (select 1) to stdout")).rejects.toThrow(/COPY TO STDOUT/);
+    await expect(pool.query("copy (select 1) to stdout")).rejects.toMatchObject({
+      code: "UNREADABLE",
+      message: expect.stringContaining("COPY TO STDOUT"),
+    });
     expect(await pool.query("select 1 as v")).toEqual([{ v: 1 }]);
     expect(pool.status().size).toBe(1);
   });
@@ -121,7 +125,20 @@ describe("statements", () => {
     expect(await pool.query("select 5 as v")).toEqual([{ v: 5 }]);
   });
 
-  test("a type parser that throws rejects its own call only", async () => {
+  test("40,000 parameters are taken; more than the protocol counts are refused, nothing is sent", async () => {
+    const pool = open({ poolSize: 1 });
+    const count = (n: number) => {
+      const places = Array.from({ length: n }, (_, i) => `$${i + 1}`).join();
+      const sql = `select cardinality(array[${places}]::int[]) as n`;
+      return pool.query(sql, Array(n).fill(1));
+    };
+    expect(await count(40_000)).toEqual([{ n: 40_000 }]);
+    await expect(count(65_536)).rejects.toMatchObject({ code: "CONFIG" });
+    expect(await pool.query("select 1 as v")).toEqual([{ v: 1 }]);
+    expect(pool.status()).toMatchObject({ size: 1, inUse: 0 });
+  });
+
+  test("a type parser that throws rejects its own call only; what the statement did is done", async () => {
     const pool = open({
       poolSize: 1,
       types: {
@@ -130,7 +147,16 @@ describe("statements", () => {
         },
       },
     });
-    await expect(pool.query("select 'x'::text as v")).rejects.toThrow("not today");
+    const told = { code: "UNREADABLE", message: "not today" };
+    await expect(pool.query("select 'x'::text as v")).rejects.toMatchObject(told);
+    const insert = "insert into t (_id, v) values ($1, 'x') returning v";
+    await expect(pool.query(insert, [520])).rejects.toMatchObject(told);
+    const work = pool.transaction((tx) => tx.query(insert, [521]));
+    await expect(work).rejects.toMatchObject(told);
+    expect(await onPrimary("select array_agg(_id) from t where _id in (520, 521)")).toBe("{520}");
+    // The server's own error counts: here there is nothing that was done.
+    const failing = "select v, 1 / (n - 2) from (values ('x', 1), ('x', 2)) as _ (v, n)";
+    await expect(pool.query(failing)).rejects.toMatchObject({ code: "22012" });
     expect(await pool.query("select 1 as v")).toEqual([{ v: 1 }]);
   });
 
@@ -157,8 +183,44 @@ describe("statements", () => {
     expect(await pool.insert("t", row, { idempotency: true })).toMatchObject([row]);
     expect(await pool.insert("t", row, { idempotency: true })).toEqual([]);
     await expect(pool.insert("t", row)).rejects.toMatchObject({ code: "23505" });
+    // What the server makes up, and what is null, is never a duplicate.
+    for (const wrong of [{ v: "x" }, { _id: null, v: "x" }]) {
+      const insert = pool.insert("t", wrong, { idempotency: true });
+      await expect(insert).rejects.toMatchObject({ code: "CONFIG" });
+    }
+    const none = pool.insert("t", { _id: 502 }, { idempotency: true, conflictTarget: [] });
+    await expect(none).rejects.toMatchObject({ code: "CONFIG" });
     const byValue = await pool.insert("public.t", { _id: 501, v: 'a"b' });
     expect(byValue).toMatchObject([{ _id: 501, v: 'a"b' }]);
+  });
+
+  test("an insert that may be repeated waits, as any other, for a primary that takes no writes just now", async () => {
+    const pool = open({ poolSize: 1, pingIntervalMs: 60_000 });
+    await pool.query("select 1");
+    const readOnly = (value: string) =>
+      servers()
+        .all[0]?.sql(`alter system set default_transaction_read_only = ${value}`)
+        .then(() => onPrimary("select pg_reload_conf()"));
+    const isNow = (value: string) =>
+      until(
+        "the server has it",
+        { limitMs: 5000 },
+        async () => (await onPrimary("show transaction_read_only")) === value,
+      );
+    try {
+      await readOnly("on");
+      await isNow("on");
+      const inserted = pool.insert("t", { _id: 510 }, { idempotency: true });
+      const seen = until("the pool has seen it", { limitMs: 5000 }, () => {
+        return pool.topology().every(({ writable }) => !writable);
+      });
+      await Promise.race([seen, inserted]);
+      await readOnly("off");
+      expect(await inserted).toMatchObject([{ _id: 510 }]);
+    } finally {
+      await readOnly("off");
+      await isNow("off");
+    }
   });
 });
 
@@ -250,7 +312,7 @@ describe("transactions", () => {
     await expect(tx.query("select 1")).rejects.toMatchObject({
       code: expect.stringMatching(/TX_LOST|57P01/),
     });
-    await expect(tx.commit()).rejects.toThrow();
+    await expect(tx.commit()).rejects.toMatchObject({ code: "TX_LOST" });
     expect(await onPrimary("select count(*) from t where _id = 2400")).toBe("0");
     expect(await pool.query("select 1 as v")).toEqual([{ v: 1 }]);
   });

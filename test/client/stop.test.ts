@@ -169,6 +169,17 @@ describe("room", () => {
     expectWithin("two selects", performance.now() - since, 100, lag.stop(), 2000);
   });
 
+  test("end: a transaction in the caller's hands finishes too", async () => {
+    const pool = createPool(servers().options);
+    const tx = await pool.begin();
+    await tx.query("insert into t (_id) values (3200)");
+    const ended = pool.end({ timeoutMs: 20_000 });
+    await tx.query("insert into t (_id) select 3201 from pg_sleep(0.5)");
+    await tx.commit();
+    await ended;
+    expect(await onPrimary("select count(*) from t where _id in (3200, 3201)")).toBe("2");
+  });
+
   test("end: what runs finishes, what takes too long is cancelled, nothing stays open", async () => {
     const name = `ending-${randomUUID()}`;
     const pool = createPool({ ...servers().options, applicationName: name });

@@ -5,6 +5,8 @@ export type Manner = "garbage" | "silence" | "closes" | "half a message";
 
 export interface Stranger {
   readonly port: number;
+  /** Connections to it. */
+  readonly open: number;
   close(): Promise<void>;
 }
 
@@ -12,7 +14,9 @@ const ANSWERS: Readonly<Record<Manner, (socket: Socket) => void>> = {
   garbage: (socket) => {
     socket.on("data", () => socket.write("HTTP/1.1 400 Bad Request\r\n\r\n"));
   },
-  silence: () => undefined,
+  silence: (socket) => {
+    socket.resume(); // hears it when the other side closes
+  },
   closes: (socket) => {
     socket.end();
   },
@@ -37,6 +41,9 @@ export async function openStranger(manner: Manner): Promise<Stranger> {
   if (address === null || typeof address === "string") throw new Error("it has no port");
   return {
     port: address.port,
+    get open() {
+      return sockets.size;
+    },
     close: async () => {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));

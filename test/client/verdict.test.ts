@@ -23,6 +23,7 @@ const said = (sqlstate: string, phase: Fault["phase"] = "first", more: Partial<F
 /** What happened, and the verdict on a read, a single write, a transaction. */
 const TABLE: readonly [string, Fault, Verdict, Verdict, Verdict][] = [
   ["nothing was sent yet", lost("before"), "again", "again", "again"],
+  ["nor will be", lost("before", { stopped: true }), "stopped", "stopped", "stopped"],
   ["lost with the first statement under way", lost("first"), "again", "in_doubt", "again"],
   ["lost later, before COMMIT", lost("later"), "again", "in_doubt", "again"],
   ["lost after COMMIT was sent", lost("commit"), "again", "in_doubt", "in_doubt"],

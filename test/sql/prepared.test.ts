@@ -46,6 +46,18 @@ describe("runPrepared", () => {
     expect(await by(1)).toEqual([{ result: 10 }]);
   });
 
+  test("as many parameters as the protocol counts; more are refused before anything is sent", async () => {
+    const db = await server.connect();
+    const count = (n: number) => {
+      const places = Array.from({ length: n }, (_, i) => `$${i + 1}`).join();
+      const text = `select cardinality(array[${places}]::int[]) as n`;
+      return runPrepared(db, { name: `count_${n}`, text, values: Array(n).fill(1) });
+    };
+    expect(await count(40_000)).toEqual([{ n: 40_000 }]);
+    await expect(count(65_536)).rejects.toThrow("65536 parameters");
+    expect(await count(1)).toEqual([{ n: 1 }]);
+  });
+
   test("a name stands for one statement, pg's own use of it included", async () => {
     const db = await server.connect();
     await runPrepared(db, { ...DIVIDE, values: [1] });
