@@ -80,10 +80,18 @@ export class Guard {
     if (!HAS_DEADMAN || server === undefined) return;
     await this.#write(until);
     const before = readDeadman(paths.deadmanDir)?.deadman.pid;
-    const { pid } = await armDeadman(
-      { server, dataDir: paths.dataDir, watchdog: await watchdogDevice(config.watchdog) },
-      { dir: paths.deadmanDir, logFile: join(config.dir, "log", "deadman.log"), clock },
-    );
+    const place = { dir: paths.deadmanDir, logFile: join(config.dir, "log", "deadman.log"), clock };
+    const guarded = { server, dataDir: paths.dataDir };
+    const watchdog = await watchdogDevice(config.watchdog);
+    const { pid } = await armDeadman({ ...guarded, watchdog }, place).catch((error: unknown) => {
+      // Somebody else has opened it. A deadman without the device is more than none, and than a shut gate.
+      if (config.watchdog !== "auto" || watchdog === undefined) throw error;
+      log.warn(
+        { event: "deadman.failed" },
+        `${watchdog} cannot be opened: on without it: ${error}`,
+      );
+      return armDeadman(guarded, place);
+    });
     const taken = before === pid;
     log.info({ event: "deadman.armed", pid, taken }, taken ? "was running before" : "started");
   }

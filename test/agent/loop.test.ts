@@ -1,5 +1,5 @@
 /** The loop on a real server: it adopts, notices death, buries, and starts again only read-only. */
-import { rm } from "node:fs/promises";
+import { mkdir, rm, rmdir } from "node:fs/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runAgentOn } from "../../src/agent/agent.ts";
 import type { LeaseSource } from "../../src/agent/lease.ts";
@@ -8,8 +8,10 @@ import { surelyOverMs } from "../../src/core/lease.ts";
 import { type Hints, quietHints } from "../../src/db/hints.ts";
 import { createLog } from "../../src/log/logger.ts";
 import { readDeadman } from "../../src/postgres/deadman.ts";
+import { exists } from "../../src/postgres/files.ts";
 import { readPidFile } from "../../src/postgres/pid-file.ts";
 import { isAlive } from "../../src/postgres/process-tree.ts";
+import { skip } from "../support/skip.ts";
 import {
   alwaysConfirmed,
   type Bench,
@@ -150,6 +152,28 @@ test("D7: a deadman that stands still is replaced while its primary serves (H30)
   });
   expect(armed.server.pid).toBe(readPidFile(dataDir)?.pid);
   expect(isAlive(before)).toBe(false);
+}, 60_000);
+
+test("a watchdog that may be opened and is not to be had costs no deadman", async (context) => {
+  const device = "/dev/watchdog";
+  if (process.getuid?.() !== 0) return skip(context, "making a device's name needs root");
+  if (await exists(device)) return skip(context, "there is one");
+  const { deadmanDir } = node.agent.paths;
+  const before = readDeadman(deadmanDir)?.deadman;
+  if (before === undefined) throw new Error("a primary has a deadman");
+  Object.assign(node.agent.config, { watchdog: "auto" });
+  // Root may write to it, and cannot open it.
+  await mkdir(device);
+  try {
+    process.kill(before.pid, "SIGKILL");
+    await waitUntil("another is armed", within(10_000), () => {
+      const found = readDeadman(deadmanDir);
+      return found !== undefined && found.deadman.pid !== before.pid;
+    });
+  } finally {
+    await rmdir(device);
+    Object.assign(node.agent.config, { watchdog: "off" });
+  }
 }, 60_000);
 
 test("an open epoch ends a running primary, and it reports as a standby", async () => {
