@@ -20,6 +20,8 @@ export class Call {
   #leave: (() => void) | undefined;
   #wait: AbortController | undefined;
   attempts = 0;
+  /** The last node that gave no connection. */
+  refusal: { readonly node: string; readonly error: unknown } | undefined;
   /** Nodes that failed this call. */
   readonly avoid = new Set<string>();
 

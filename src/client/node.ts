@@ -42,6 +42,16 @@ const MISSES = 3;
 /** Good pings before a node that was out gets reads again. */
 const GOOD = 2;
 
+/** A password that is refused may have been changed just now: it is asked for again, once. */
+async function askingTwice<T>(connect: () => Promise<T>): Promise<T> {
+  try {
+    return await connect();
+  } catch (error) {
+    if (sqlstateOf(error) !== "28P01") throw error;
+    return await connect();
+  }
+}
+
 export class Node implements NodeView {
   readonly at: HostPort;
   readonly name: string;
@@ -173,9 +183,11 @@ export class Node implements NodeView {
   async #connected(patience: Waiting): Promise<pg.PoolClient> {
     const pool = this.#pool;
     const isThere = pool.idleCount > pool.waitingCount;
-    const came = new Promise<pg.PoolClient>((resolve, reject) => {
-      pool.connect((error, got) => (got === undefined ? reject(error) : resolve(got)));
-    });
+    const connect = () =>
+      new Promise<pg.PoolClient>((resolve, reject) => {
+        pool.connect((error, got) => (got === undefined ? reject(error) : resolve(got)));
+      });
+    const came = askingTwice(connect);
     try {
       const client = await (isThere ? came : unless(patience.waitSignal, came));
       (client as unknown as Link).check(); // dropped since it was promised
@@ -240,12 +252,14 @@ export class Node implements NodeView {
     if (known !== undefined && !known.lost && !this.#isMonitorOld) return known;
     known?.destroy();
     this.#isMonitorOld = false;
-    const link = new Link(this.at, this.#settings);
-    // Its loss is the first sign of all: it does not wait for the next ping.
-    link.on("error", () => this.onSign());
-    this.#monitor = link;
-    await link.connect();
-    return link;
+    return await askingTwice(async () => {
+      const link = new Link(this.at, this.#settings);
+      // Its loss is the first sign of all: it does not wait for the next ping.
+      link.on("error", () => this.onSign());
+      this.#monitor = link;
+      await link.connect();
+      return link;
+    });
   }
 
   #learn(judged: Judged, latency: number): void {

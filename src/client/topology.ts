@@ -1,7 +1,7 @@
 /** All nodes, each asked in a rhythm of its own; who wants a node that is not there waits here. */
 import type { Clock } from "../clock/clock.ts";
 import { type Call, WAITED_LONG_ENOUGH } from "./call.ts";
-import { ClientError, toClientError } from "./errors.ts";
+import { ClientError, messageOf, sqlstateOf, toClientError } from "./errors.ts";
 import type { Link } from "./link.ts";
 import { type Lease, Node } from "./node.ts";
 import { type HostPort, nameOf, type Settings } from "./options.ts";
@@ -241,7 +241,7 @@ export class Topology {
       } catch (error) {
         if (error !== WAITED_LONG_ENOUGH) throw error;
         if (target.minLsn !== undefined && this.#primary !== undefined) return [this.#primary];
-        throw this.nobody(target);
+        throw this.nobody(target, call);
       }
     }
   }
@@ -259,17 +259,18 @@ export class Topology {
     throw toClientError(first.lastError, { node: first.name });
   }
 
-  nobody({ mode, pin }: Target): ClientError {
+  nobody({ mode, pin }: Target, { refusal }: Call): ClientError {
     const ms = this.#settings.acquireTimeoutMs;
-    const detail = this.nodes.map(({ state }) => state).join("; ");
+    const states = this.nodes.map(({ state }) => state);
+    if (refusal !== undefined) states.push(`${refusal.node}: ${messageOf(refusal.error)}`);
+    const why = { detail: states.join("; "), cause: refusal?.error };
     if (pin !== undefined) {
-      return new ClientError("NO_NODE", `${pin} is not available after ${ms}ms`, { detail });
+      return new ClientError("NO_NODE", `${pin} is not available after ${ms}ms`, why);
     }
     if (mode === "read-only" || mode === "any") {
-      return new ClientError("NO_NODE", `no node for ${mode} available after ${ms}ms`, { detail });
+      return new ClientError("NO_NODE", `no node for ${mode} available after ${ms}ms`, why);
     }
-    const message = `no writable primary available after ${ms}ms`;
-    return new ClientError("NO_PRIMARY", message, { detail });
+    return new ClientError("NO_PRIMARY", `no writable primary available after ${ms}ms`, why);
   }
 
   /** A connection to who fits best; a node that gives none is left for last, and judged anew. */
@@ -282,7 +283,7 @@ export class Topology {
         if (await this.#serves(lease, target, call)) return lease;
         lease.release("destroy");
       }
-      if (call.acquireLeft <= 0) throw this.nobody(target);
+      if (call.acquireLeft <= 0) throw this.nobody(target, call);
       call.avoid.add(node.name);
       if (this.candidates(target, call.avoid)[0] === node) await call.pause(REST_MS);
     }
@@ -299,9 +300,13 @@ export class Topology {
       return await node.lease(call);
     } catch (error) {
       call.check();
-      if (error === WAITED_LONG_ENOUGH) throw this.nobody(target);
+      if (error === WAITED_LONG_ENOUGH) throw this.nobody(target, call);
       if (error instanceof ClientError) throw error;
-      node.suspect();
+      const sqlstate = sqlstateOf(error) ?? "";
+      if (sqlstate === "28P01") throw toClientError(error, { node: node.name });
+      call.refusal = { node: node.name, error };
+      // No room, or not for us: the server lives, and so do its connections.
+      if (!/^(53300|28...|3D000)$/.test(sqlstate)) node.suspect();
       return undefined;
     }
   }

@@ -9,6 +9,7 @@ const HBA = [
   "hostssl all over_tls 127.0.0.1/32 scram-sha-256",
   "host all scram 127.0.0.1/32 scram-sha-256",
   "host all md5 127.0.0.1/32 md5",
+  "host all rotating,few 127.0.0.1/32 scram-sha-256",
   "host all plain 127.0.0.1/32 password",
   "",
 ].join("\n");
@@ -107,4 +108,42 @@ test("a wrong password is said at once; a new one is asked for at the next conne
   });
   expect(await rotated.query("select 1 as v")).toEqual([{ v: 1 }]);
   expect(asked).toBeGreaterThanOrEqual(2); // the one that pings, and the one that works
+});
+
+test("a password that was changed meanwhile is asked for again, once; refused twice it is said at once", async () => {
+  await server.sql("create role rotating login password 'secret'");
+  const answers = ["secret", "secret"];
+  const pool = open("rotating", {
+    password: async () => answers.shift() ?? "old",
+    acquireTimeoutMs: 20_000,
+    tls: { mode: "disable" },
+  });
+  const held = await pool.begin(); // beside the one that pings
+  await server.sql("alter role rotating password 'changed'");
+  answers.push("old", "changed");
+  expect(await pool.query("select 1 as v")).toEqual([{ v: 1 }]);
+  const other = await pool.begin();
+  const since = performance.now();
+  expect(await errorOf(pool.query("select 1"))).toMatchObject({ code: "28P01" });
+  expect(performance.now() - since).toBeLessThan(10_000);
+  await held.rollback();
+  await other.rollback();
+  expect(pool.status()).toMatchObject({ size: 2, inUse: 0 });
+});
+
+test("no room for another one: those that are there stay, and the error says why", async () => {
+  await server.sql("create role few login password 'secret' connection limit 3");
+  const pool = open("few", { acquireTimeoutMs: 500, poolSize: 5, tls: { mode: "disable" } });
+  const both = await Promise.all([pool.begin(), pool.begin()]);
+  const error = await errorOf(pool.query("select 1"));
+  expect(error).toMatchObject({
+    code: "NO_PRIMARY",
+    detail: expect.stringContaining("too many connections"),
+    cause: { code: "53300" },
+  });
+  const pids = await Promise.all(both.map((tx) => tx.query("select pg_backend_pid() as pid")));
+  for (const tx of both) await tx.rollback();
+  expect(pool.status()).toMatchObject({ size: 2, available: 2 });
+  const pid = await pool.query("select pg_backend_pid() as pid");
+  expect(pids).toContainEqual(pid);
 });
