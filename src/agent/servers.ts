@@ -5,7 +5,13 @@ import { type Look, lookAt, stampChain } from "../db/data-server.ts";
 import { readControlFile } from "../postgres/control-file.ts";
 import { fence } from "../postgres/fence.ts";
 import { exists } from "../postgres/files.ts";
-import { adoptServer, type Server, startServer, waitReady } from "../postgres/server.ts";
+import {
+  adoptServer,
+  dropStaleLocks,
+  type Server,
+  startServer,
+  waitReady,
+} from "../postgres/server.ts";
 import { listensAt, putStandbySignal } from "../postgres/settings.ts";
 import { dropHistoryFiles, historyFilesOf, switchPointOf } from "../postgres/timelines.ts";
 import type { Agent, Wanted } from "./context.ts";
@@ -40,7 +46,9 @@ export async function startGated(
 export async function launch(agent: Agent, wanted: Partial<Wanted>): Promise<void> {
   const { paths, owner, binaries, log } = agent;
   if (await exists(paths.marker)) throw new Error(`${paths.marker} forbids a start`);
-  if (await exists(join(paths.dataDir, "postmaster.pid"))) await fenceServer(agent, "start");
+  const { dataDir, logFile, socketDir } = paths;
+  if (await exists(join(dataDir, "postmaster.pid"))) await fenceServer(agent, "start");
+  await dropStaleLocks({ binaries, dataDir, socketDir });
   await agent.lease.release();
   await prepareFiles(agent);
   await dropSeeds(agent);
@@ -48,7 +56,6 @@ export async function launch(agent: Agent, wanted: Partial<Wanted>): Promise<voi
   const whole: Wanted = { ...aloneWanted(agent), ...wanted };
   await writeWanted(agent, whole);
   await renewLife(agent);
-  const { dataDir, logFile, socketDir } = paths;
   const server = await startServer({ binaries, dataDir, owner, logFile, socketDir });
   take(agent, server, whole.listen);
   log.info(

@@ -7,15 +7,16 @@ import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, monotonicClock, waitUntil } from "../clock/clock.ts";
 import type { Binaries } from "./binaries.ts";
-import { hasCode, namesIn } from "./files.ts";
+import { hasCode, namesIn, removeTree } from "./files.ts";
 import type { Owner } from "./owner.ts";
-import { type PidFile, readLockFile, readPidFile } from "./pid-file.ts";
+import { readLockFile, readPidFile } from "./pid-file.ts";
 import { NICE, putNice } from "./priority.ts";
 import {
   isAlive,
   type ProcessInfo,
   postmasterOf,
   processInfo,
+  runsIn,
   sendSignal,
 } from "./process-tree.ts";
 import { serverEnvironment } from "./run.ts";
@@ -94,7 +95,10 @@ export async function startServer(options: StartOptions): Promise<Server> {
     const { size: logStart } = await log.stat();
     const former = readPidFile(dataDir);
     const locks = former === undefined ? [] : [former];
-    if (socketDir !== undefined) locks.push(...(await socketLocks(socketDir)));
+    if (socketDir !== undefined) {
+      const beside = (await socketLocks(socketDir)).map(readLockFile);
+      locks.push(...beside.filter((lock) => lock !== undefined));
+    }
     for (const { pid } of locks) await untilReaped(pid);
     const program = binaries.program("postgres");
     // The working directory is how a fence finds the process, even before it has read its own
@@ -120,11 +124,25 @@ export async function startServer(options: StartOptions): Promise<Server> {
 }
 
 /** They outlive a data directory that was lost with its own lock file. */
-async function socketLocks(socketDir: string): Promise<PidFile[]> {
+async function socketLocks(socketDir: string): Promise<string[]> {
   const names = (await namesIn(socketDir)).filter((name) => name.endsWith(".lock"));
-  return names
-    .map((name) => readLockFile(join(socketDir, name)))
-    .filter((lock) => lock !== undefined);
+  return names.map((name) => join(socketDir, name));
+}
+
+/**
+ * Lock files that a run left which is proved to have ended. The pid in them may be another's by now, or a crash of the
+ * machine may have emptied them: PostgreSQL would not start for either. Its shared memory guards the data directory
+ * without them (H26).
+ */
+export async function dropStaleLocks({
+  binaries,
+  dataDir,
+  socketDir,
+}: Pick<StartOptions, "binaries" | "dataDir"> & { readonly socketDir: string }): Promise<void> {
+  for (const path of [join(dataDir, "postmaster.pid"), ...(await socketLocks(socketDir))]) {
+    const pid = readLockFile(path)?.pid;
+    if (pid === undefined || !(await runsIn(pid, dataDir, binaries))) await removeTree(path);
+  }
 }
 
 /** A dead postmaster that nobody has reaped yet still holds its lock file: a start would fail (H27). */

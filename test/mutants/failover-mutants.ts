@@ -1,4 +1,4 @@
-/** M17 to M26, M61, M64 to M69, M84: how a failover chooses, fences and promotes, and how the loser comes back. */
+/** M17 to M26, M61, M64 to M69, M84, M86: how a failover chooses, fences and promotes, and how the loser comes back. */
 import { AIMED, corpus, type Mutant, seeds, TWIN, test } from "./mutant.ts";
 
 const REPORT = "src/agent/report.ts";
@@ -379,6 +379,19 @@ export const FAILOVER_MUTANTS: readonly Mutant[] = [
         file: "src/postgres/fence.ts",
         find: "(told?.listenAddress ?? listen)",
         replace: '(told?.listenAddress ?? (listen && ""))',
+      },
+    ],
+  },
+  {
+    id: "M86",
+    bug: "a start takes the lock of a server that runs away",
+    rule: "D12 H26",
+    killer: test("postgres/server", "the locks of a server that runs stay"),
+    patches: [
+      {
+        file: "src/postgres/server.ts",
+        find: "if (pid === undefined || !(await runsIn(pid, dataDir, binaries))) await",
+        replace: "if (pid === undefined || !(await runsIn(-pid, dataDir, binaries))) await",
       },
     ],
   },

@@ -1,4 +1,4 @@
-/** All of them, M01 to M85. */
+/** All of them, M01 to M86. */
 import { CHANGE_MUTANTS } from "./change-mutants.ts";
 import { CLONE_MUTANTS } from "./clone-mutants.ts";
 import { CONTROL_MUTANTS } from "./control-mutants.ts";

@@ -6,8 +6,15 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { monotonicClock } from "../../src/clock/clock.ts";
 import { makeDirectory } from "../../src/postgres/files.ts";
+import { readLockFile, readPidFile } from "../../src/postgres/pid-file.ts";
 import { isAlive, processInfo } from "../../src/postgres/process-tree.ts";
-import { adoptServer, ServerGone, startServer, waitReady } from "../../src/postgres/server.ts";
+import {
+  adoptServer,
+  dropStaleLocks,
+  ServerGone,
+  startServer,
+  waitReady,
+} from "../../src/postgres/server.ts";
 import {
   cleanUp,
   connectTo,
@@ -158,6 +165,19 @@ test("nothing is adopted from a lock file that a dead server left", async () => 
   process.kill(server.pid, "SIGKILL");
   await server.exited;
   expect(await adoptServer(place)).toBeUndefined();
+});
+
+test("D12: the locks of a server that runs stay, and so it is alone", async () => {
+  const socketDir = join(workDir, "its sockets");
+  await makeDirectory(socketDir, { owner });
+  const place = await newPlace(installed, { unix_socket_directories: `"${socketDir}"` });
+  const server = await startReady(place);
+  await dropStaleLocks({ ...place, socketDir });
+  expect(readPidFile(place.dataDir)?.pid).toBe(server.pid);
+  expect(readLockFile(join(socketDir, `.s.PGSQL.${place.port}.lock`))?.pid).toBe(server.pid);
+  const second = await startServer(place);
+  await expect(waitReady(second, { clock, limitMs: 15_000 })).rejects.toThrow(/lock file/);
+  await server.stop("immediate", 10_000);
 });
 
 test("a server of another data directory is not adopted, whatever the lock file says", async () => {
