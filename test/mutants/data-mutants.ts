@@ -249,7 +249,7 @@ export const DATA_MUTANTS: readonly Mutant[] = [
     rule: "D6 D12",
     killer: seeds(1, "D6 D12", ["--kinds", "kill_primary,kill_server"]),
     patches: [
-      { file: SERVERS, find: "  await putStandbySignal(paths.dataDir, owner);\n", replace: "" },
+      { file: SERVERS, find: "  await putStandbySignal(dataDir, owner);\n", replace: "" },
       {
         file: PROMOTE,
         find: "    putStandbySignal(agent.paths.dataDir, agent.owner),\n",

@@ -197,7 +197,7 @@ export function snapshotOf(twin: Acceptor): Snapshot {
         shutdownLsn === null ? null : formatLsn(shutdownLsn),
         problem,
       ]),
-    inbox: inbox.map(({ client }) => client),
+    inbox: inbox.map(({ proposal }) => proposal.client),
   };
 }
 

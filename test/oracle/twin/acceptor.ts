@@ -147,7 +147,7 @@ export class Acceptor {
   }
 
   /** raft.turn_gate */
-  turnGate = (max: number): Turn => turnGate(this.#volatile, max);
+  turnGate = (max: number): Turn => turnGate(this.#volatile, max, this.#durable.state.term);
 
   /** raft.open_gate */
   openGate = (_gate: bigint, answer?: ReadAnswer): boolean => openGate(this.#volatile, answer);
@@ -310,9 +310,11 @@ export class Acceptor {
   submit(from: Sender, key: string, kind: string, body: Record<string, unknown>): void {
     this.#checkSender(from);
     this.#checkLeads();
-    const known = this.#volatile.inbox.some(({ client }) => client === key);
-    if (known || this.outcome(key, 1n) !== undefined) return;
-    this.#volatile.inbox.push({ client: key, sequence: 1n, kind, body });
+    if (this.outcome(key, 1n) !== undefined) return;
+    const { term } = this.#durable.state;
+    const known = this.#volatile.inbox.find(({ proposal }) => proposal.client === key);
+    if (known !== undefined) known.term = term;
+    else this.#volatile.inbox.push({ term, proposal: { client: key, sequence: 1n, kind, body } });
   }
 
   /** peer.report */

@@ -10,7 +10,8 @@ export interface Volatile {
   heard: bigint;
   silence: Counter | undefined;
   transferTerm: Term | undefined;
-  inbox: InboxProposal[];
+  /** Each with the term in which it was handed in. */
+  inbox: { term: Term; readonly proposal: InboxProposal }[];
   reports: Map<Epoch, { readonly historyEpoch: Epoch; readonly lsn: Lsn | null }>;
   handedOver: Map<Epoch, { readonly shutdownLsn: Lsn | null; readonly problem: string | null }>;
   /** Parts of snapshots on their way in, by the snapshot. */
@@ -39,9 +40,11 @@ export function freshVolatile(bootId: string): Volatile {
   };
 }
 
-/** raft.turn_gate */
-export function turnGate({ inbox, reads, gates }: Volatile, max: number): Turn {
-  return { gate: gates.turn(), ticket: reads.asked(), proposals: inbox.splice(0, max) };
+/** raft.turn_gate: what was handed in when an earlier term was this one is dropped. */
+export function turnGate({ inbox, reads, gates }: Volatile, max: number, term: Term): Turn {
+  const taken = inbox.splice(0, max).filter((one) => one.term === term);
+  const proposals = taken.map(({ proposal }) => proposal);
+  return { gate: gates.turn(), ticket: reads.asked(), proposals };
 }
 
 /** raft.open_gate: whether there is more to do. Who waits at gates looks by itself here. */
