@@ -11,20 +11,22 @@ const pool = createPool(process.env.DATABASE_URL ?? "postgresql://postgres@local
 const stop = new AbortController();
 process.once("SIGTERM", () => stop.abort());
 
-await pool.query("create table if not exists jobs (id bigserial primary key, what text not null)");
+await pool.query(`create table if not exists jobs (
+  id bigserial primary key, what text not null, done boolean not null default false
+)`);
 
-let last = 0n;
 let looking: Promise<void> = Promise.resolve();
 
+/** Not by "id > the last one": a lower id may be committed later. A crash before it is marked does a job twice. */
 async function look(why: string): Promise<void> {
   const jobs = await pool.query<{ id: bigint; what: string }>(
-    "select id, what from jobs where id > $1 order by id",
-    [last],
+    "select id, what from jobs where not done order by id",
+    [],
     { retry: true },
   );
   for (const { id, what } of jobs) {
     console.log(`${id} ${what} (${why})`);
-    last = id;
+    await pool.query("update jobs set done = true where id = $1", [id], { retry: true });
   }
 }
 

@@ -104,6 +104,15 @@ export class Call {
   }
 }
 
+/** A handler of the caller's; what it throws is ignored, as of a logger: what called it must go on. */
+export function tell<T>(handler: (news: T) => void, news: T): void {
+  try {
+    handler(news);
+  } catch {
+    // His own concern.
+  }
+}
+
 /** `work`, unless the signal aborts first: then its reason, and what becomes of the work is no concern of ours. */
 export async function unless<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
   if (signal === undefined) return await work;

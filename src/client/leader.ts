@@ -51,8 +51,7 @@ export class LeaderWatch {
         await link.connect();
         await this.#listen(link);
       } catch {
-        // Not there, or gone: the next one is asked, and then it is read anew.
-        link.destroy();
+        link.destroy(); // not there, or gone: the next one is asked, and then it is read anew
       }
       await this.#clock.sleep(REST_MS, this.#ended.signal);
     }
@@ -64,14 +63,17 @@ export class LeaderWatch {
     link.on("notification", wake);
     link.on("end", wake);
     this.#ended.signal.addEventListener("abort", wake, { once: true });
-    await link.query("listen pg_replica_leader");
-    while (!this.#ended.signal.aborted) {
-      hint = new AbortController();
-      await this.#read(link);
-      await this.#clock.sleep(READ_AGAIN_MS, hint.signal);
+    try {
+      await link.query("listen pg_replica_leader");
+      while (!this.#ended.signal.aborted) {
+        hint = new AbortController();
+        await this.#read(link);
+        await this.#clock.sleep(READ_AGAIN_MS, hint.signal);
+      }
+    } finally {
+      this.#ended.signal.removeEventListener("abort", wake);
+      link.destroy();
     }
-    this.#ended.signal.removeEventListener("abort", wake);
-    link.destroy();
   }
 
   async #read(link: Link): Promise<void> {

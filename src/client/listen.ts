@@ -1,5 +1,6 @@
 /** LISTEN that moves with the primary, and says when something may have been missed. */
 import type { Clock } from "../clock/clock.ts";
+import { tell } from "./call.ts";
 import { Link } from "./link.ts";
 import type { Settings } from "./options.ts";
 import { identifier } from "./params.ts";
@@ -35,10 +36,10 @@ export async function listenOn(topology: Topology, options: ListenOptions): Prom
   while (!signal.aborted) {
     const link = await open(topology, options);
     link?.on("end", wake);
-    link?.on("notification", ({ payload = "" }) => handler({ kind: "message", payload }));
+    link?.on("notification", ({ payload = "" }) => tell(handler, { kind: "message", payload }));
     if (link !== undefined) {
       if (first) onListening();
-      else handler({ kind: "gap" });
+      else tell(handler, { kind: "gap" });
       first = false;
     }
     while (link !== undefined && !link.lost && !signal.aborted && isAt(topology, link.at)) {

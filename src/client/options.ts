@@ -24,6 +24,7 @@ export interface LogEntry {
   readonly durationMs: number;
   readonly attempts: number;
   readonly rowCount?: number | undefined;
+  /** The error's code; its message may quote a value. */
   readonly error?: string | undefined;
 }
 
@@ -132,7 +133,7 @@ const OPTIONS = z.strictObject({
   pingIntervalMs: ms.default(1000),
   maxLagBytes: z.number().min(0).optional(),
   maxLagMs: z.number().min(0).optional(),
-  types: z.record(z.string(), callback).default({}),
+  types: z.record(z.string().regex(/^\d+$/, "an OID"), callback).default({}),
   preparedStatements: z.boolean().default(true),
   logger: callback.optional(),
 });

@@ -1,7 +1,7 @@
 /** The pool as its users see it: every call routed, retried where that is safe, stopped where it must be. */
 import { type Clock, monotonicClock } from "../clock/clock.ts";
 import type { Progress } from "./attempts.ts";
-import { Call, type CallLimits, unless } from "./call.ts";
+import { Call, type CallLimits, tell, unless } from "./call.ts";
 import { ClientError, messageOf, toClientError } from "./errors.ts";
 import { Executor } from "./execute.ts";
 import { LeaderWatch } from "./leader.ts";
@@ -324,13 +324,11 @@ export class Pool {
     const { logger } = this.#settings;
     if (logger === undefined) return;
     const { node, rowCount } = (came.value ?? came.error ?? {}) as Partial<QueryResult<unknown>>;
-    const failed = came.error === undefined ? {} : { error: messageOf(came.error) };
+    // Never its message: the server's may quote a value, as the caller's own may.
+    const code = came.error instanceof ClientError ? came.error.code : "thrown by the caller";
+    const failed = came.error === undefined ? {} : { error: code };
     const counted = typeof rowCount === "number" ? { rowCount } : {};
     const durationMs = call.clock.now() - call.startedAt;
-    try {
-      logger({ sql, node, durationMs, attempts: call.attempts, ...counted, ...failed });
-    } catch {
-      // A logger that fails is no reason for a call to fail.
-    }
+    tell(logger, { sql, node, durationMs, attempts: call.attempts, ...counted, ...failed });
   }
 }

@@ -1,6 +1,6 @@
 /** All nodes, each asked in a rhythm of its own; who wants a node that is not there waits here. */
 import type { Clock } from "../clock/clock.ts";
-import { type Call, WAITED_LONG_ENOUGH } from "./call.ts";
+import { type Call, tell, WAITED_LONG_ENOUGH } from "./call.ts";
 import { ClientError, messageOf, sqlstateOf, toClientError } from "./errors.ts";
 import type { Link } from "./link.ts";
 import { type Lease, Node } from "./node.ts";
@@ -181,8 +181,8 @@ export class Topology {
     const told = this.#settings.control.length > 0;
     const epoch = told ? node.epoch : BigInt(node.timeline ?? 0);
     if (epoch === undefined) return; // until the control store has said it
-    for (const tell of [...this.onPrimary]) {
-      tell({ node: node.name, host: node.at.host, port: node.at.port, epoch });
+    for (const told of [...this.onPrimary]) {
+      tell(told, { node: node.name, host: node.at.host, port: node.at.port, epoch });
     }
   }
 

@@ -71,20 +71,29 @@ const given = <K extends string, V>(key: K, value: V | undefined) =>
 
 /** As libpq: one port for all hosts, or as many ports as hosts; host= and port= replace what stood before the path. */
 function hostsOf(text: string, hostParam: string | undefined, portParam: string | undefined) {
-  const entries = (hostParam ?? decoded(text)).split(",");
-  const ports = portParam?.split(",") ?? [];
-  if (ports.length > 1 && ports.length !== entries.length) {
-    throw wrong(`${ports.length} ports for ${entries.length} hosts`);
+  const places = text.split(",").map(placeOf);
+  const hosts = hostParam?.split(",") ?? places.map(({ host }) => host);
+  const ports = portParam?.split(",") ?? places.map(({ port }) => port);
+  if (ports.length > 1 && ports.length !== hosts.length) {
+    throw wrong(`${ports.length} ports for ${hosts.length} hosts`);
   }
-  return entries.map((entry, index) => {
-    const host = entry === "" ? "localhost" : entry;
+  return hosts.map((host, index) => {
     const port = ports.length === 1 ? ports[0] : ports[index];
-    return port === undefined || port === "" ? host : withPort(host, port);
+    return withPort(host === "" ? "localhost" : host, port ?? "");
   });
 }
 
-const withPort = (host: string, port: string) =>
-  host.startsWith("/") ? `${host}:${port}` : `${host.includes(":") ? `[${host}]` : host}:${port}`;
+/** `db1`, `db1:5433`, `db1:`, `[::1]:5433`, `%2Frun%2Fpg`. Names no text: part of a password may have come here. */
+function placeOf(text: string) {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]*))(?::(\d*))?$/.exec(text);
+  if (match === null) throw wrong("a host is not written as host, host:port or [v6]:port");
+  return { host: decoded(match[1] ?? match[2] ?? ""), port: match[3] ?? "" };
+}
+
+function withPort(host: string, port: string): string {
+  const place = host.includes(":") && !host.startsWith("/") ? `[${host}]` : host;
+  return port === "" ? place : `${place}:${port}`;
+}
 
 function modeOf(text: string | undefined): Mode | undefined {
   if (text === undefined) return undefined;

@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { PROJECT } from "../support/programs.ts";
+import { open } from "../support/sql.ts";
 import { until } from "../support/until.ts";
 import { openServers, type Servers } from "./servers.ts";
 
@@ -85,6 +86,15 @@ test("the subscriber hears of what came while the primary moved", async () => {
   await said("listening");
   await servers.all[0]?.sql("insert into jobs (what) values ('before'); notify jobs");
   await said("1 before (told)");
+  const slow = await open(`postgresql://postgres@${servers.name(0)}/postgres`);
+  await slow.query("begin");
+  await slow.query("insert into jobs (what) values ('slow')");
+  await servers.all[0]?.sql("insert into jobs (what) values ('quick'); notify jobs");
+  await said("3 quick (told)");
+  await slow.query("commit");
+  await slow.query("notify jobs");
+  await said("2 slow (told)");
+  await slow.end();
   await failOver();
   await servers.all[1]?.sql("insert into jobs (what) values ('meanwhile')");
   await servers.all[1]?.sql("notify jobs");

@@ -35,6 +35,18 @@ describe("connection strings, as libpq reads them", () => {
     expect(parseUri("postgres://u@a,b/db?port=6000").hosts).toEqual(["a:6000", "b:6000"]);
   });
 
+  test.each([
+    ["postgres://u@[::1]/db?port=6000", "[::1]:6000"],
+    ["postgres://u@db1:5433/db?port=6000", "db1:6000"],
+    ["postgres://u@db1:5433/db?host=::1", "[::1]:5433"],
+    ["postgres://u@db1:/db", "db1"],
+    ["postgres://u@[::1]/db", "[::1]"],
+    ["postgres://u@%2Frun%2Fpg:6000/db", "/run/pg:6000"],
+    ["postgres://u@/db", "localhost"],
+  ])("%s is %s", (uri, host) => {
+    expect(parseUri(uri).hosts).toEqual([host]);
+  });
+
   test("seconds, TLS and the application's name", () => {
     const uri =
       "postgres://u@h/db?connect_timeout=3&sslmode=verify-full&sslrootcert=/ca.pem&application_name=x";
@@ -50,6 +62,7 @@ describe("connection strings, as libpq reads them", () => {
     ["postgres://u@h/db?fallback=1", /unknown parameter "fallback"/],
     ["postgres://u@h/db?target_session_attrs=writable", /target_session_attrs: "writable"/],
     ["postgres://u@a,b,c/db?port=1,2", /2 ports for 3 hosts/],
+    ["postgres://u@a:b/db", /a host is not written as/],
     ["postgres://u@h/db?sslmode=maybe", /sslmode: "maybe"/],
     ["postgres://u%@h/db", /%/],
   ])("%s is refused", (uri, why) => {
@@ -102,6 +115,7 @@ describe("options", () => {
     [{ hosts: ["a"], user: "u", poolSize: 0 }, /poolSize/],
     [{ hosts: ["a"], user: "u", mode: "write" }, /mode/],
     [{ hosts: ["a"], user: "u", pollSize: 3 }, /pollSize/],
+    [{ hosts: ["a"], user: "u", types: { getTypeParser: String } }, /types/],
     [{ hosts: ["a"], user: "u", retry: { maxAttempts: 0 } }, /retry.maxAttempts/],
   ])("%j is refused, the field named", (options, why) => {
     expect(() => createPool(options as unknown as PoolOptions)).toThrow(why);
