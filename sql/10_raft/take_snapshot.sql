@@ -1,4 +1,4 @@
--- Take the replicated state as the newest applied entry left it, in parts of about so many bytes each, of one table.
+-- Take the replicated state as the newest applied entry left it, in parts of about so many bytes each.
 --
 -- All is read by one query, and so at one moment, whatever is applied meanwhile; row by row, so that it takes no more
 -- memory than a part does, however much there is.  It takes the place of the snapshot taken before.
@@ -9,6 +9,7 @@ declare
   v_row   record;
   v_table text;
   v_rows  jsonb[];
+  v_part  jsonb := '{}';
   v_bytes bigint := 0;
   v_parts integer := 1;
 begin
@@ -21,16 +22,20 @@ begin
     select h.*, r.of_table, r.content from here as h cross join cluster.state_row as r
   loop
     if v_row.of_table <> v_table or v_bytes > p_part_bytes then
-      insert into raft.snapshot_part (part, rows) values (v_parts, jsonb_build_object(v_table, v_rows));
-      v_parts := v_parts + 1;
+      v_part := v_part || jsonb_build_object(v_table, v_rows);
       v_rows := '{}';
+    end if;
+    if v_bytes > p_part_bytes then
+      insert into raft.snapshot_part (part, rows) values (v_parts, v_part);
+      v_parts := v_parts + 1;
+      v_part := '{}';
       v_bytes := 0;
     end if;
     v_table := v_row.of_table;
     v_rows := v_rows || v_row.content;
     v_bytes := v_bytes + pg_column_size(v_row.content);
   end loop;
-  insert into raft.snapshot_part (part, rows) values (v_parts, jsonb_build_object(v_table, v_rows));
+  insert into raft.snapshot_part (part, rows) values (v_parts, v_part || jsonb_build_object(v_table, v_rows));
   insert into raft.snapshot (id, index, term, hash, parts)
   values (gen_random_uuid(), v_row.index, v_row.term, v_row.hash, v_parts);
   return query
