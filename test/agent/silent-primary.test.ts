@@ -4,10 +4,11 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { ACTS } from "../../src/agent/acts.ts";
 import { classify } from "../../src/agent/disk.ts";
 import { stopServer } from "../../src/agent/servers.ts";
+import { waitUntil } from "../../src/clock/clock.ts";
 import { connect } from "../../src/db/connect.ts";
 import { exists } from "../../src/postgres/files.ts";
 import { type Between, openRelay, type Relay } from "../support/relay.ts";
-import { type Bench, openPair, orderFor, sql, untilStreaming } from "./harness.ts";
+import { type Bench, openPair, orderFor, sql, untilStreaming, within } from "./harness.ts";
 
 let bench: Bench;
 let relay: Relay;
@@ -130,6 +131,9 @@ test("D1: so are data on which one record takes its time to be replayed", async 
 test("a fresh copy that cannot stream is kept, with the server's own reason: another would not stream either", async () => {
   const [first, second] = [bench.node(1), bench.node(2)];
   await ACTS.clone(second.agent, orderFor(second));
+  await waitUntil("the copy's own slot has gone with its session", within(10_000), async () => {
+    return (await sql(first, "select from pg_replication_slots where temporary")).length === 0;
+  });
   await sql(first, "select pg_drop_replication_slot('pgreplica_2')");
   await sql(
     first,
