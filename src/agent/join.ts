@@ -198,12 +198,15 @@ async function refuseUnstreamed(agent: Agent, order: Order, heard: boolean): Pro
   const source = await askPrimary(agent, order);
   if (source === undefined || !heard) throw new WaitTimeout(`${why}, and ${SILENT}`);
   requireEpoch(source, order);
+  throw await unfitUnlessCopied(agent, order, `${why}, though the primary answers`);
+}
+
+/** What speaks against data that were just copied speaks against any copy: they are kept, with the server's reason. */
+async function unfitUnlessCopied(agent: Agent, order: Order, why: string): Promise<Error> {
   const joining = await readJoining(agent);
-  if (joining?.by === "copy" && joining.epoch === order.epoch) {
-    const said = await agent.state.server?.logTail();
-    throw new Error(`${why}, and another copy would not either\n${said}`);
-  }
-  throw new Unfit(`${why}, though the primary answers`);
+  if (joining?.by !== "copy" || joining.epoch !== order.epoch) return new Unfit(why);
+  const said = await agent.state.server?.logTail();
+  return new Error(`${why}, and another copy would not do better\n${said}`);
 }
 
 /** Says nothing against this node's data: to condemn them would cost the cluster a report (D1). */
@@ -222,7 +225,10 @@ async function untilReplayed(agent: Agent, order: Order, barrier: bigint): Promi
     if (replayed > last.replayed) last = { at: clock.now(), replayed, heard: true };
     if (wait_event !== null && PARKED.has(wait_event)) asked.waits = true;
     if (clock.now() - asked.at > ASK_MS) {
-      if (clock.now() - last.at > STALL_MS) refuseStalled({ ...last, ...asked, barrier });
+      if (clock.now() - last.at > STALL_MS) {
+        const why = stalled({ ...last, ...asked, barrier });
+        throw await unfitUnlessCopied(agent, order, why);
+      }
       if (!(await checkPosition(agent, order, replayed))) last.heard = false;
       asked = { at: clock.now(), waits: false };
     }
@@ -231,17 +237,17 @@ async function untilReplayed(agent: Agent, order: Order, barrier: bigint): Promi
 }
 
 /** Only WAL that is there and does not continue its own speaks against the data: not silence, nor a record at work. */
-function refuseStalled(stall: {
+function stalled(stall: {
   readonly replayed: bigint;
   readonly barrier: bigint;
   readonly heard: boolean;
   readonly waits: boolean;
-}): never {
+}): string {
   const { replayed, barrier, heard, waits } = stall;
   const why = `replay stands still at ${formatLsn(replayed)}, short of ${formatLsn(barrier)}`;
   if (!heard) throw new WaitTimeout(`${why}, and ${SILENT}`);
   if (!waits) throw new WaitTimeout(`${why}, at work on the record that follows`);
-  throw new Unfit(why);
+  return why;
 }
 
 /**
