@@ -24,7 +24,13 @@ import { exists, isEmpty, removeTree, syncDirectory } from "../postgres/files.ts
 import type { Owner } from "../postgres/owner.ts";
 import { NICE } from "../postgres/priority.ts";
 import { runProgram } from "../postgres/run.ts";
-import { adoptServer, type Server, startServer, waitReady } from "../postgres/server.ts";
+import {
+  adoptServer,
+  dropStaleLocks,
+  type Server,
+  startServer,
+  waitReady,
+} from "../postgres/server.ts";
 import { listensAt } from "../postgres/settings.ts";
 import { formerPath, withRoom } from "./ballast.ts";
 import {
@@ -140,6 +146,7 @@ async function startOnce(
   await writeControlFiles(config, { ...files, unverified });
   if (running === undefined) {
     await endLeftovers(config, binaries, clock);
+    await dropStaleLocks({ binaries, dataDir, socketDir });
     await refuseUnsafeFiles(binaries, dataDir, owner);
   }
   const server =
@@ -199,8 +206,8 @@ async function endLeftovers(
   clock: Clock,
 ): Promise<void> {
   if (!(await exists(`${control.dir}/postmaster.pid`))) return;
-  const { dir: dataDir, port } = control;
-  await fence({ dataDir, binaries, port, clock, limitMs: FENCE_LIMIT_MS });
+  const { dir: dataDir, port, listen } = control;
+  await fence({ dataDir, binaries, port, listen, clock, limitMs: FENCE_LIMIT_MS });
 }
 
 async function requireIdentity(config: Config): Promise<Identity> {

@@ -1,5 +1,5 @@
 /** A control store's life on a real server: made, started, adopted, verified, stopped. */
-import { chmod, readdir, stat } from "node:fs/promises";
+import { chmod, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { monotonicClock } from "../../src/clock/clock.ts";
@@ -89,6 +89,23 @@ test("a second start adopts the running server", async () => {
   expect(server.adopted).toBe(true);
   expect(await node.sql("select pg_postmaster_start_time() as at")).toEqual([before]);
 });
+
+test.each(["postmaster.pid", "socket"])(
+  "it starts though a crash of the machine emptied the lock: %s",
+  async (file) => {
+    const { server } = await node.start();
+    process.kill(server.pid, "SIGKILL");
+    await server.exited;
+    const { config } = node;
+    const path =
+      file === "socket"
+        ? join(config.dir, "run", "control", `.s.PGSQL.${config.control.port}.lock`)
+        : join(config.control.dir, file);
+    await writeFile(path, "");
+    await node.start();
+    expect(await node.sql("select 1 as one")).toEqual([{ one: 1 }]);
+  },
+);
 
 test("what it has promised survives kill -9 of the whole server", async () => {
   await node.sql("update raft.hard_state set current_term = 7, voted_for = 2");
