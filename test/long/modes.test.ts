@@ -1,4 +1,4 @@
-/** Beside `quorum`: `available` goes on alone rather than wait, `async` never waits; both say what that costs. */
+/** The mode `available`: it goes on alone rather than wait, and asks for a standby again when there is one. */
 import { afterEach, describe, expect, test } from "vitest";
 import type { Injection } from "../support/cluster.ts";
 import { useCluster } from "../support/fixture.ts";
@@ -27,7 +27,7 @@ describe("available", () => {
     // It waits for a moment, then by the rule that asks nobody: committed in two steps, both told.
     await rows(uri, "insert into kept values (1)", [], { answerMs: 60_000 });
     await wanted(cluster(), /^$|^none$/);
-    expect((await untilPrimary(primary)).writable).toBe(true);
+    await untilWritable(primary);
     for (const one of frozen.splice(0)) cluster().thaw(one);
     await wanted(cluster(), /^ANY 1 \(/);
     await untilHealthy(cluster());
@@ -51,38 +51,10 @@ describe("available", () => {
     await untilHealthy(cluster());
   });
 
-  async function untilPrimary(id: number) {
-    return await until("it is the primary", { limitMs: 10_000 }, async () => {
+  async function untilWritable(id: number): Promise<void> {
+    await until("it takes writes, and says so", { limitMs: 10_000 }, async () => {
       const row = await clusterRow(cluster());
-      return row.primary_id === id && row;
+      return row.primary_id === id && row.writable === true;
     });
   }
-});
-
-describe("async", () => {
-  const cluster = useCluster({ env: { PG_REPLICA_SYNC_MODE: "async" } });
-  const frozen: Injection[] = [];
-  afterEach(() => {
-    for (const one of frozen.splice(0)) cluster().thaw(one);
-  });
-
-  test("a commit waits for nobody, and the history of a failover says what may be lost", async () => {
-    const { primary, standbys } = await untilHealthy(cluster());
-    const { uri } = cluster().node(primary).data;
-    await onPrimary(cluster(), "create table kept (n integer)");
-    for (const standby of standbys) frozen.push(await cluster().freezeDataServer(standby));
-    await rows(uri, "insert into kept values (1)", [], { answerMs: 5000 });
-    for (const one of frozen.splice(0)) cluster().thaw(one);
-    await untilHealthy(cluster());
-    cluster().killNode(primary);
-    const taker = await untilNewPrimary(cluster(), primary);
-    await rows(cluster().node(taker).data.uri, "insert into kept values (2)");
-    const [newest] = await rows<{ lost_bytes: string | null; reason: string }>(
-      cluster().node(taker).control.uri,
-      "select lost_bytes, reason from pg_replica.history() order by epoch desc limit 1",
-    );
-    expect(newest?.lost_bytes).not.toBeNull();
-    expect(newest?.reason).toMatch(/acknowledged commits may be lost/);
-    await untilHealthy(cluster());
-  });
 });
