@@ -1,4 +1,4 @@
-/** Tests run in processes of their own; those that start whole clusters one file at a time. */
+/** Tests run in processes of their own, three at once: on two cores, as they wait. Whole clusters one file at a time. */
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
@@ -8,6 +8,6 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     teardownTimeout: 30_000,
-    maxWorkers: 2,
+    maxWorkers: 3,
   },
 });

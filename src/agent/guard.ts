@@ -9,7 +9,6 @@ import {
   readDeadman,
 } from "../postgres/deadman.ts";
 import { exists, isMissing } from "../postgres/files.ts";
-import { processInfo } from "../postgres/process-tree.ts";
 import type { Agent } from "./context.ts";
 
 /** A file that is behind the lease by less than this is left alone: an earlier end is a safe one. */
@@ -46,8 +45,8 @@ export class Guard {
     const { clock, log, paths } = this.#agentOf();
     if (!HAS_DEADMAN || clock.now() - this.#checkedAt < CHECK_MS) return;
     this.#checkedAt = clock.now();
-    const { deadman } = readDeadman(paths.deadmanDir) ?? {};
-    if (deadman !== undefined && processInfo(deadman.pid)?.state !== "T") return;
+    const running = readDeadman(paths.deadmanDir);
+    if (running !== undefined && !running.frozen) return;
     log.warn({ event: "deadman.gone" }, "the deadman ended, or stands still: another is armed");
     this.arm(until).catch((error: unknown) => {
       log.error({ event: "deadman.failed" }, String(error));

@@ -1,8 +1,8 @@
 /** One server: its pool of connections, the gate before them, and a connection of its own that asks how it is. */
 import pg from "pg";
 import type { Clock } from "../clock/clock.ts";
+import { unless } from "../clock/unless.ts";
 import { parseLsn } from "../core/ids.ts";
-import { unless } from "./call.ts";
 import { endsSession, messageOf, sqlstateOf } from "./errors.ts";
 import { Gate, type Waiting } from "./gate.ts";
 import { Link, limited, linkConfig } from "./link.ts";

@@ -1,7 +1,8 @@
 /** The pool as its users see it: every call routed, retried where that is safe, stopped where it must be. */
 import { type Clock, monotonicClock } from "../clock/clock.ts";
+import { unless } from "../clock/unless.ts";
 import type { Progress } from "./attempts.ts";
-import { Call, type CallLimits, tell, unless } from "./call.ts";
+import { Call, type CallLimits, tell } from "./call.ts";
 import { ClientError, messageOf, toClientError } from "./errors.ts";
 import { Executor } from "./execute.ts";
 import { LeaderWatch } from "./leader.ts";

@@ -1,6 +1,7 @@
 /** `transaction(fn)`: begun, run, committed; run again, whole, while that is provably safe. */
+import { unless } from "../clock/unless.ts";
 import { attempting, type Plan, type Progress, Thrown } from "./attempts.ts";
-import { type Call, unless } from "./call.ts";
+import type { Call } from "./call.ts";
 import { ClientError } from "./errors.ts";
 import type { Lease } from "./node.ts";
 import { type Characteristics, type Session, Transaction, type TypeMaps } from "./session.ts";

@@ -132,7 +132,9 @@ function byDataPort(facts: Facts, spared: "store_gone" | "worker_gone"): Primary
 
 /** The cause and the sentence that the next epoch carries. */
 export function causeOf(facts: Facts, primary: PrimaryClass): { cause: string; reason: string } {
-  const who = nameOf(facts.view, primaryOf(facts.view));
+  const id = primaryOf(facts.view);
+  const who = nameOf(facts.view, id);
+  const beside = facts.members.get(id ?? 0)?.store.reach === "ok" ? "worker" : "store";
   const sentences: Partial<Record<PrimaryClass, [string, string]>> = {
     gone: ["data_server_gone", `the data server of ${who} is gone: its own worker says so`],
     hung: ["hung", `the data server of ${who} accepts connections and answers nothing`],
@@ -142,16 +144,9 @@ export function causeOf(facts: Facts, primary: PrimaryClass): { cause: string; r
       "store_gone",
       `the control store of ${who} has been gone for long: another takes over before it must`,
     ],
-    node_silent: ["node_silent", `${who} is silent: neither store nor data port answers`],
+    node_silent: ["node_silent", `${who} is silent: neither ${beside} nor data port answers`],
     lapsed: ["lease_over", `${who} has not renewed its lease: its worker is gone or cut off`],
   };
-  const storeAnswers = facts.members.get(primaryOf(facts.view) ?? 0)?.store.reach === "ok";
-  if (primary === "node_silent" && storeAnswers) {
-    return {
-      cause: "node_silent",
-      reason: `${who} is silent: neither worker nor data port answers`,
-    };
-  }
   const [cause, reason] = sentences[primary] ?? ["no_primary", `${who} does not serve`];
   return { cause, reason };
 }

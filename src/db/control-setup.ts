@@ -157,9 +157,13 @@ const CALLERS = 73;
 /**
  * Before PostgreSQL 16 no connections can be kept for members. There the two roles that serve callers have a third each
  * of what is left, and all others that may log in share the rest: superusers and members apart. Who has a lower limit
- * keeps it.
+ * keeps it. Whether that is so here: logins may be added at any time.
  */
-export async function limitCallers(db: Queryable): Promise<void> {
+export async function limitCallers(db: Queryable): Promise<boolean> {
+  const { major } = await callOne(db, z.object({ major: z.int() }), {
+    text: `select pg_catalog.current_setting('server_version_num')::integer / 10000 as major`,
+  });
+  if (major >= 16) return false;
   const statements = await callMany(db, Statement, {
     text: `
       select pg_catalog.format('alter role %I connection limit %s', r.rolname, r.most) as statement
@@ -170,13 +174,13 @@ export async function limitCallers(db: Queryable): Promise<void> {
                 from pg_catalog.pg_roles as r
                where r.rolcanlogin and not r.rolsuper
                  and not pg_catalog.pg_has_role(r.oid, 'pgreplica_peer', 'member')) as r
-       where pg_catalog.current_setting('server_version_num')::integer < 160000
-         and r.rolconnlimit not between 0 and r.most`,
+       where r.rolconnlimit not between 0 and r.most`,
     values: [CALLERS],
   });
-  if (statements.length === 0) return;
   // One message, one commit.
-  await run(db, { text: statements.map(({ statement }) => statement).join("; ") });
+  if (statements.length > 0)
+    await run(db, { text: statements.map(({ statement }) => statement).join("; ") });
+  return true;
 }
 
 /** By number, those that may log in as a node. */

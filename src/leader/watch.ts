@@ -173,8 +173,10 @@ export class PrimaryWatch {
   async #ask(target: Target): Promise<ProbeResult> {
     const { clock, probe } = this.#options;
     const first = probe(target, PROBE_LIMIT_MS);
-    const beside = clock.sleep(BESIDE_MS).then(() => "late" as const);
+    const done = new AbortController();
+    const beside = clock.sleep(BESIDE_MS, done.signal).then(() => "late" as const);
     const early = await Promise.race([first, beside]);
+    done.abort();
     if (early !== "late") return early;
     const both = [first, probe(target, PROBE_LIMIT_MS)];
     const word = async (one: Promise<ProbeResult>) => {

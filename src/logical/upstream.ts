@@ -1,7 +1,8 @@
 /** Finds the node that fits, checks slot and publications, and has it begin to stream. */
 import { monotonicClock } from "../clock/clock.ts";
+import { unless } from "../clock/unless.ts";
 import { type Connection, connect, type StreamSink } from "../replication/connection.ts";
-import { limited, unlessAborted } from "../replication/limit.ts";
+import { limited } from "../replication/limit.ts";
 import { identifier, literal } from "../replication/quote.ts";
 import { describe } from "../replication/socket.ts";
 import { planTls } from "../replication/tls.ts";
@@ -127,7 +128,7 @@ export async function dial(
 ): Promise<Connection> {
   return connect({
     ...node,
-    ...(await unlessAborted(signal, credentials(node, settings))),
+    ...(await unless(signal, credentials(node, settings))),
     user: settings.user,
     database: settings.database,
     replication: kind === "streaming" ? "logical" : undefined,

@@ -46,8 +46,7 @@ export async function armDeadman(guarded: Guarded, options: ArmOptions): Promise
   const { dir, clock, logFile } = options;
   const running = readDeadman(dir);
   if (running !== undefined) {
-    const frozen = processInfo(running.deadman.pid)?.state === "T";
-    if (!frozen && sameProcess(running.server, guarded.server)) return running.deadman;
+    if (!running.frozen && sameProcess(running.server, guarded.server)) return running.deadman;
     await kill(running.deadman, clock);
   }
   const { server, dataDir, watchdog } = guarded;
@@ -126,17 +125,23 @@ export function deadmanDirOf(nodeDir: string): string {
   return join(nodeDir, "run", "deadman");
 }
 
-/** The live deadman of this folder, and whom it was armed for. */
-export function readDeadman(
-  dir: string,
-): { readonly deadman: Identity; readonly server: Identity } | undefined {
+/** The deadman of this folder, whom it was armed for, and whether it stands still (H30). */
+interface Running {
+  readonly deadman: Identity;
+  readonly server: Identity;
+  readonly frozen: boolean;
+}
+
+/** Undefined where none is alive. */
+export function readDeadman(dir: string): Running | undefined {
   const [pid = "", startTicks = "", server = "", serverTicks = ""] = textOf(
     join(dir, "deadman.pid"),
   ).split(/\s/);
   const deadman = { pid: Number(pid), startTicks };
   if (!/^[1-9]\d*$/.test(pid) || !isAlive(deadman)) return undefined;
   if (!textOf(`/proc/${pid}/cmdline`).includes(`\0${dir}\0`)) return undefined;
-  return { deadman, server: { pid: Number(server), startTicks: serverTicks } };
+  const frozen = processInfo(deadman.pid)?.state === "T";
+  return { deadman, server: { pid: Number(server), startTicks: serverTicks }, frozen };
 }
 
 /** The lease as the deadman reads it: its end, on the clock that counts the machine's sleep too. */

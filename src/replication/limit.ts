@@ -27,13 +27,3 @@ export async function limited<T>(
     done.abort();
   }
 }
-
-/** For work that knows of no signal: what it comes to, or the signal's reason when that aborts first. */
-export function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    if (signal.aborted) onAbort();
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
-}

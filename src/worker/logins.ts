@@ -25,14 +25,14 @@ type MemberIds = Pick<Upkeep, "present" | "former">;
 
 /**
  * Every member, everyone introduced and this node itself may log in, by the password that follows from the secret; who
- * has left may not. What is so already is left alone: each change is a commit.
+ * has left may not. What is so already is left alone: each change is a commit. Whether callers need limits here.
  */
 export async function admitMembers(
   db: Queryable,
   config: Secrets,
   { present, former }: MemberIds,
   introduced: Iterable<NodeId>,
-): Promise<void> {
+): Promise<boolean> {
   const left = former.filter((id) => !present.includes(id));
   const wanted = new Set([config.node.id, ...present, ...introduced]);
   for (const id of left) wanted.delete(id);
@@ -44,7 +44,7 @@ export async function admitMembers(
   }
   for (const id of await nodeLogins(db)) if (left.includes(id)) await dropNodeRole(db, id);
   await putPeerLogin(db, nodePassword(config, config.node.id), libpqTls(dialTls(config)));
-  await limitCallers(db);
+  return await limitCallers(db);
 }
 
 export interface LoginOptions {
@@ -66,14 +66,15 @@ const LOOK_MS = 1000;
 export async function keepLogins(options: LoginOptions): Promise<void> {
   const { config, store, hints, clock, log, signal } = options;
   let kept = "";
+  let limits = false;
   while (!signal.aborted) {
     try {
       const members = await options.ask();
       const introduced = [...options.introduced()].sort();
       const wanted = JSON.stringify([members.present, members.former, introduced]);
-      if (wanted !== kept) await admitMembers(store, config, members, introduced);
+      if (wanted !== kept) limits = await admitMembers(store, config, members, introduced);
+      else if (limits) await limitCallers(store);
       kept = wanted;
-      await limitCallers(store);
     } catch (error) {
       log.debug({ event: "control.gone" }, `logins were not looked after: ${error}`);
     }

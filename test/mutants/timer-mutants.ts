@@ -205,8 +205,8 @@ export const TIMER_MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: "src/agent/guard.ts",
-        find: '?.state !== "T") return;',
-        replace: '?.state !== "Z") return;',
+        find: "running !== undefined && !running.frozen",
+        replace: "running !== undefined",
       },
     ],
   },
