@@ -18,7 +18,8 @@ begin
   insert into cluster.epoch (epoch, state, cause, reason, term, opened_at, appointed_at, node_id,
                              timeline, from_epoch, from_lsn)
   values (1, 'appointed', 'founding', format('node %s initialised the cluster', v_node), p_term,
-          (p_body ->> 'at')::timestamptz, (p_body ->> 'at')::timestamptz, v_node, 2, 0, null);
+          (p_body ->> 'at')::timestamptz, (p_body ->> 'at')::timestamptz, v_node,
+          coalesce((p_body ->> 'timeline')::integer, 2), 0, null);
   update node.pledge set epoch = greatest(epoch, 1);
   perform cluster.note(p_term, p_body, 'cluster_founded', v_node, null, 'primary',
                        format('node %s initialised the cluster', v_node),

@@ -52,8 +52,8 @@ begin
     raise exception using errcode = 'RF010',
       message = format('this node cannot go on alone: %s', coalesce(v_outcome, (select alarm from raft.hard_state))),
       hint = case when v_outcome = 'not_founded'
-        then 'This control store knows of no cluster. A member whose store was not lost can; where there is none, start '
-          'a copy of the best data directory by hand, and dump it into a new cluster.'
+        then 'This control store knows of no cluster. A member whose store was not lost can; where there is none, '
+          'found a new cluster with the best data directory: pg-replica init --keep-data.'
         else 'See pg_replica.explain() on this node.' end;
   end if;
   perform pg_notify('pg_replica_wake', 'recovered');

@@ -15,6 +15,8 @@ export interface Disk {
   readonly systemIdentifier: string | undefined;
   /** For `marked`: in this epoch and later this node confirmed nothing, and its void report is sound. */
   readonly nothingFrom?: Epoch | undefined;
+  /** For `founding`: the newest timeline that these data know of. */
+  readonly timeline?: number;
   /** For `foreign`: what was found, in one sentence. */
   readonly problem?: string;
 }
@@ -44,7 +46,7 @@ export async function classify(agent: Agent): Promise<Disk> {
   if (!names.includes("PG_VERSION")) {
     return foreign(`${paths.dataDir} holds files that are no PostgreSQL data directory`);
   }
-  const { systemIdentifier, state } = await readControlFile(paths.dataDir);
+  const { systemIdentifier, state, timeline } = await readControlFile(paths.dataDir);
   const own = await readIdentity(paths.identity);
   const cluster = view.system_identifier;
   if (own?.clusterId === view.cluster_id && own.systemIdentifier === systemIdentifier) {
@@ -63,7 +65,7 @@ export async function classify(agent: Agent): Promise<Disk> {
       `${paths.dataDir} was not made by this cluster: move it away, or name another data.dir`,
     );
   }
-  if (cluster === null) return { kind: "founding", systemIdentifier };
+  if (cluster === null) return { kind: "founding", systemIdentifier, timeline };
   return { kind: cluster === systemIdentifier ? "ours" : "lost_founding", systemIdentifier };
 }
 
@@ -93,13 +95,13 @@ export async function adoptFounding(agent: Agent, systemIdentifier: string): Pro
   await removeTree(paths.founding);
 }
 
-/** Another founding won: our own, never started, goes. Refuses anything but the directory we initialised. */
+/** Another founding won: our own, never started, goes. Refuses anything but the directory we made. */
 export async function discardFounding(agent: Agent): Promise<void> {
   const { paths } = agent;
   const founding = await readIdentity(paths.founding);
   const { systemIdentifier } = await readControlFile(paths.dataDir);
-  if (founding?.systemIdentifier !== systemIdentifier) {
-    throw new Error(`${paths.dataDir} is not the one this node initialised: it stays`);
+  if (founding?.systemIdentifier !== systemIdentifier || founding.kept) {
+    throw new Error(`${paths.dataDir} is not one that this node initialised: it stays`);
   }
   // Moved before it is removed: half a folder under its own name would be taken for somebody else's.
   await removeTree(paths.newDir);

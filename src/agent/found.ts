@@ -22,14 +22,15 @@ const WAL_SEGMENT_MB = 4;
  * directory that `founding.json` says is ours. The observation then carries its system identifier.
  */
 export async function foundCluster(agent: Agent, order: Order): Promise<void> {
-  const { paths, binaries, owner } = agent;
+  const { paths, binaries, owner, view } = agent;
+  const clusterId = view.cluster_id;
   if ((await namesIn(paths.newDir)).length > 0) await removeOwnLeftover(agent);
-  await writeFounding(agent);
+  await writeFounding(agent, { clusterId });
   await initdb(binaries, { dir: paths.newDir, owner, walSegmentMb: WAL_SEGMENT_MB });
   await recordSettings(agent);
   const { systemIdentifier } = await readControlFile(paths.newDir);
   recheck(agent, order);
-  await writeFounding(agent, systemIdentifier);
+  await writeFounding(agent, { clusterId, systemIdentifier });
   await rename(paths.newDir, paths.dataDir);
   await syncDirectory(dirname(paths.dataDir));
 }

@@ -10,6 +10,8 @@ export interface Identity {
   readonly clusterId: string;
   /** Absent in `founding.json` while initdb runs. */
   readonly systemIdentifier?: string;
+  /** In `founding.json`: it was there before the cluster was, and is nothing that we made. */
+  readonly kept?: true;
 }
 
 /** `data.marker`: what lies in the data directory is not to be started. */
@@ -40,13 +42,11 @@ export async function writeIdentity(agent: Agent, systemIdentifier: string): Pro
 }
 
 /** Note durably, before initdb begins, that what appears in `data.new` is ours. */
-export async function writeFounding(agent: Agent, systemIdentifier?: string): Promise<void> {
-  const { paths, view } = agent;
-  const identity: Identity = {
-    clusterId: view.cluster_id,
-    ...(systemIdentifier === undefined ? {} : { systemIdentifier }),
-  };
-  await writeNote(agent, paths.founding, identity);
+export async function writeFounding(
+  agent: Pick<Agent, "paths" | "owner">,
+  identity: Identity,
+): Promise<void> {
+  await writeNote(agent, agent.paths.founding, identity);
 }
 
 /** The same before a copy begins: what `data.new` and `data.old` hold from now on is ours. */
@@ -55,7 +55,7 @@ export async function writeCopying(agent: Agent): Promise<void> {
   await writeNote(agent, paths.copying, { clusterId: view.cluster_id });
 }
 
-export async function readMarker({ paths }: Agent): Promise<Marker | undefined> {
+export async function readMarker({ paths }: Pick<Agent, "paths">): Promise<Marker | undefined> {
   const read = await readNote(paths.marker);
   if (read === undefined) return undefined;
   return {
@@ -102,7 +102,11 @@ export function writeSlotNotes(agent: Agent, notes: SlotNotes): Promise<void> {
   return writeNote(agent, agent.paths.slots, notes);
 }
 
-async function writeNote({ owner }: Agent, path: string, note: object): Promise<void> {
+async function writeNote(
+  { owner }: Pick<Agent, "owner">,
+  path: string,
+  note: object,
+): Promise<void> {
   await writeDurable(path, `${JSON.stringify(note)}\n`, { owner });
 }
 

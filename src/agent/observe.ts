@@ -195,7 +195,7 @@ function roleOf(agent: Agent, alive: boolean): "primary" | "standby" | "none" {
 /** A row of node.observed, without what the store knows better. LSNs are text. */
 export function rowOf(
   agent: Agent,
-  disk: Pick<Disk, "systemIdentifier" | "problem">,
+  disk: Pick<Disk, "systemIdentifier" | "timeline" | "problem">,
 ): Readonly<Record<string, unknown>> {
   const { view, state } = agent;
   const { look: seen, leads } = state;
@@ -211,7 +211,7 @@ export function rowOf(
     epoch: epochOf(agent).toString(),
     gate_open: here && leads.gateOpen,
     writable: here && leads.gateOpen && alive && !state.hung && enough(agent) && agent.lease.held(),
-    timeline: leads?.timeline ?? seen?.timeline ?? null,
+    timeline: leads?.timeline ?? seen?.timeline ?? disk.timeline ?? null,
     wal_lsn: textOf(wal),
     replay_lsn: textOf(standby?.replay_lsn ?? null),
     switch_lsn: here ? textOf(leads.switchLsn) : null,

@@ -51,7 +51,7 @@ export class SettingIsOurs extends Error {
 }
 
 /** Defaults an operator may change in `data.settings`. */
-const DEFAULTS: Settings = {
+export const DEFAULTS: Settings = {
   wal_level: "replica",
   max_wal_senders: 20,
   max_slot_wal_keep_size: "1GB",
@@ -190,7 +190,9 @@ export function hbaFor(
 }
 
 /** Folders, ident map and password file: what must stand before the server starts. */
-export async function prepareFiles(agent: Agent): Promise<void> {
+export async function prepareFiles(
+  agent: Pick<Agent, "config" | "owner" | "paths">,
+): Promise<void> {
   const { config, owner, paths } = agent;
   for (const name of ["run", "log", "hba"]) {
     const path = join(config.dir, name);

@@ -1,5 +1,6 @@
 /** `pg-replica init`: create this node's control store, and with it its identity. */
 import { join } from "node:path";
+import { CannotKeep, keepData } from "../agent/keep-data.ts";
 import { monotonicClock } from "../clock/clock.ts";
 import type { Config } from "../config/schema.ts";
 import { addNode, invitation } from "../db/pg-replica.ts";
@@ -24,16 +25,20 @@ import { type Programs, programsOf } from "./programs.ts";
 import { withStore } from "./store.ts";
 
 const HELP = `pg-replica init --config FILE
+pg-replica init --keep-data --config FILE
 pg-replica init --join URI --config FILE [--no-vote] [--priority N] [--prepare]
 
 Creates this node's control store. Refuses when anything of an earlier life is there, or
 another init is at work; never deletes. With --join the node becomes a member of the cluster
 that answers at URI (a control store of it, as superuser or in pgreplica_admin); its file
 names no peers. Then pg-replica run: it copies the data, votes and counts by itself.
+With --keep-data the PostgreSQL data directory at data.dir, whose server is stopped, becomes
+the cluster's: of a cluster of one, whose file names this node as its only peer; others join.
 
 ${CONFIG_HELP}
   --join URI      the control store of any member; in TLS where the file has it and URI says nothing else
   --no-vote       it will not count for the majority of Raft
+  --keep-data     found the cluster with the data that lie in data.dir
   --priority N    among equally good candidates the highest is promoted (default: 100)
   --prepare       only prepare it: pg_replica.add_node() on a member lets it in
 `;
@@ -49,15 +54,20 @@ export const command: Command = {
       "no-vote": { type: "boolean", default: false },
       priority: { type: "string", default: "100" },
       prepare: { type: "boolean", default: false },
+      "keep-data": { type: "boolean", default: false },
     });
     const priority = wholeNumber("--priority", values.priority, { from: 0, to: 1000 });
     const config = await configOf(values.config);
     const { join: uri } = values;
-    requireWay(config, uri);
+    const keeps = values["keep-data"];
+    if (!keeps) requireWay(config, uri);
+    else if (uri !== undefined) throw new UsageError("--keep-data: expected no --join beside it");
     const programs = await programsOf(config);
     const release = await claimPidFile(join(config.dir, "init.pid"), `init of ${config.node.name}`);
     try {
-      if (uri === undefined) {
+      if (keeps) {
+        await foundWithData(config, programs);
+      } else if (uri === undefined) {
         await createControlStore(config, programs.binaries, programs.owner);
       } else {
         const voter = !values["no-vote"];
@@ -83,6 +93,23 @@ function requireWay({ peers }: Config, uri: string | undefined): void {
       "--join: expected a file without peers: a node founds a cluster or joins one",
     );
   }
+}
+
+async function foundWithData(config: Config, { binaries, owner }: Programs): Promise<void> {
+  const { data, peers, node } = config;
+  if (data === undefined) throw new UsageError("--keep-data: expected a file with data.dir");
+  if (peers.length !== 1 || peers[0]?.id !== node.id) {
+    throw new UsageError(
+      "--keep-data: expected a file whose only peer is this node: the others join",
+    );
+  }
+  const kept = await keepData({ config, data, binaries, owner, clock: monotonicClock }).catch(
+    (error: unknown) => {
+      throw error instanceof CannotKeep ? new CommandFailed(error.message) : error;
+    },
+  );
+  await createControlStore(config, binaries, owner, { keepsData: true });
+  print(`kept: ${data.dir}, system ${kept.systemIdentifier}, timeline ${kept.timeline}`);
 }
 
 async function joinCluster(

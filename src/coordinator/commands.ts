@@ -67,7 +67,14 @@ export const ACTS: Readonly<Record<Act, (reading: Reading) => Order>> = {
   found: ({ facts }) => {
     const seen = facts.members.get(facts.self)?.seen;
     const { mode } = facts.view;
-    const body = { node_id: facts.self, system_identifier: seen?.system_identifier, mode };
+    // Promoted like every other: to the timeline after those that its data know of.
+    const timeline = (seen?.timeline ?? 1) + 1;
+    const body = {
+      node_id: facts.self,
+      system_identifier: seen?.system_identifier,
+      timeline,
+      mode,
+    };
     return propose("found", body, nameOf(facts.view, facts.self));
   },
   open_epoch: (reading) => {

@@ -81,6 +81,7 @@ export interface Seen {
   readonly state: string;
   readonly epoch: Epoch;
   readonly gate_open: boolean;
+  readonly timeline: number | null;
   readonly gone: boolean;
   readonly hung: boolean;
   readonly switch_lsn: Lsn | null;

@@ -138,13 +138,15 @@ export function reachedEpoch(
 }
 
 /**
- * Timelines this node's WAL may be on: the first, and those of epochs it followed, led or holds the stamp of. On any
- * other it was promoted by somebody else than this cluster.
+ * Timelines this node's WAL may be on: those from before the cluster was founded, and those of epochs it followed, led
+ * or holds the stamp of. On any other it was promoted by somebody else than this cluster.
  */
 export function ownTimelines(known: Known, stamps: readonly Stamp[]): ReadonlySet<number> {
   const reached = reachedEpoch(known, stamps);
   const appointed = known.history.filter(({ epoch }) => epoch <= reached);
-  return new Set([1, ...appointed.map(({ timeline }) => timeline)]);
+  const founding = known.history.find(({ epoch }) => epoch === 1n)?.timeline ?? 2;
+  const before = Array.from({ length: founding - 1 }, (_, index) => index + 1);
+  return new Set([...before, ...appointed.map(({ timeline }) => timeline)]);
 }
 
 /** Where two chains part: the earlier of the points at which either goes on without the other; undefined: nowhere. */

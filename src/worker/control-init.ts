@@ -40,6 +40,8 @@ export interface CreateOptions {
   readonly clock?: Clock;
   /** Of a node that joins a cluster it is no initial member of. */
   readonly invitation?: Invitation;
+  /** Of a cluster that is founded with data that are there already. */
+  readonly keepsData?: boolean;
   /** Ends the making early; the next call begins anew. */
   readonly signal?: AbortSignal;
 }
@@ -52,11 +54,11 @@ export async function createControlStore(
   config: Config,
   binaries: Binaries,
   owner: Owner | undefined,
-  { clock = monotonicClock, signal, invitation }: CreateOptions = {},
+  { clock = monotonicClock, signal, invitation, keepsData = false }: CreateOptions = {},
 ): Promise<Identity> {
   const paths = controlPaths(config);
   refuseLongSocketPath(paths.socketDir, config.control.port);
-  const begun = await whatIsThere(config);
+  const begun = await whatIsThere(config, keepsData);
   if (begun.identity !== undefined) return finish(config, begun.identity);
   const identity: Identity = {
     clusterId: invitation?.clusterId ?? config.clusterId,
@@ -114,7 +116,10 @@ async function isWhole(config: Config, identity: Identity): Promise<boolean> {
 }
 
 /** An identity means that only the renaming is left. Throws EarlierLife for all that is not ours to touch. */
-async function whatIsThere(config: Config): Promise<{ readonly identity?: Identity }> {
+async function whatIsThere(
+  config: Config,
+  keepsData: boolean,
+): Promise<{ readonly identity?: Identity }> {
   const { dataDir, unfinished, initMarker } = controlPaths(config);
   const identity = await readIdentity(config.dir);
   const begun = await exists(initMarker);
@@ -135,7 +140,7 @@ async function whatIsThere(config: Config): Promise<{ readonly identity?: Identi
   if (!begun && !(await isEmpty(unfinished))) {
     throw new EarlierLife(`${unfinished} is not empty, and pg_replica did not make it`);
   }
-  if (config.data !== undefined && !(await isEmpty(config.data.dir))) {
+  if (!keepsData && config.data !== undefined && !(await isEmpty(config.data.dir))) {
     throw new EarlierLife(
       `${config.data.dir} is not empty: a new member gets its data from the cluster; choose another data.dir`,
     );

@@ -204,6 +204,7 @@ function see(world: World, args: Args): string {
     ...(args.rule === undefined ? {} : { rule_proved: provedNow(world) }),
     ...(args.slots === undefined ? {} : { slots: Number(args.slots) }),
     ...(args.wal === undefined ? {} : { wal_lsn: parseLsn(args.wal) }),
+    ...(args.timeline === undefined ? {} : { timeline: Number(args.timeline) }),
     ...(args.identifier === undefined ? {} : { system_identifier: args.identifier }),
   };
   world.see(Number(args.node), seen);

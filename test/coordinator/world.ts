@@ -26,6 +26,7 @@ export const SEEN: Seen = {
   attached: [],
   lag_bytes: null,
   wal_lsn: null,
+  timeline: null,
   rule_proved: null,
   system_identifier: null,
   slots: null,

@@ -117,6 +117,11 @@ test("a timeline given to a later epoch is not this node's, though the number ex
   expect([...ownTimelines({ ...known, followed: 1n }, [stamp(2n, 2, 3)])]).toEqual([1, 2, 3]);
 });
 
+test("timelines from before the founding are everybody's", () => {
+  const history = known.history.map((one) => (one.epoch === 1n ? { ...one, timeline: 5 } : one));
+  expect([...ownTimelines({ ...known, history, followed: 1n }, [])]).toEqual([1, 2, 3, 4, 5]);
+});
+
 test("WAL is known to be of the newest epoch it was told of or holds the stamp of", () => {
   const told = { ...known, followed: 1n };
   expect(reachedEpoch(told, [])).toBe(1n);

@@ -93,7 +93,7 @@ test("with every store lost nothing is promoted, nothing is touched, and recover
     const told = await recover(id);
     expect(told.exitCode).toBe(1);
     expect(told.stderr).toMatch(/not_founded/);
-    expect(told.stderr).toMatch(/dump it into a new cluster/);
+    expect(told.stderr).toMatch(/pg-replica init --keep-data/);
     expect(existsSync(join(data.dir, "PG_VERSION"))).toBe(true);
   }
   failed = false;

@@ -1,7 +1,7 @@
 /**
  * M53: timers that change while Raft runs; M76: a leader that waits for its own store; M77: loops that wait; M78: ends
  * of leases that were counted on another clock; M79: a loop that does not wait; M80, M82: a store that has forgotten;
- * M85: a deadman that stands still.
+ * M85: a deadman that stands still. M87: kept data whose timelines are forgotten.
  */
 import { type Mutant, test } from "./mutant.ts";
 
@@ -207,6 +207,19 @@ export const TIMER_MUTANTS: readonly Mutant[] = [
         file: "src/agent/guard.ts",
         find: "running !== undefined && !running.frozen",
         replace: "running !== undefined",
+      },
+    ],
+  },
+  {
+    id: "M87",
+    bug: "a cluster founded with data that were there plans a timeline that they know of",
+    rule: "H35",
+    killer: test("coordinator/stories", "a cluster is founded"),
+    patches: [
+      {
+        file: "src/coordinator/commands.ts",
+        find: "const timeline = (seen?.timeline ?? 1) + 1;",
+        replace: "const timeline = 2;",
       },
     ],
   },

@@ -50,7 +50,7 @@ const found: Command = (cluster, body) => {
     state: "appointed",
     cause: "founding",
     node_id: id,
-    timeline: 2,
+    timeline: body.timeline === undefined ? 2 : int(body.timeline),
     from_epoch: 0n,
   };
   const changes = {
