@@ -1,13 +1,7 @@
 -- Go on alone: the majority is lost for good.
-create or replace function pg_replica.recover(
-  force boolean, inout reason text,
-  out request_id bigint, out kind text, out state text, out from_node integer, out to_node integer,
-  out epoch bigint, out requested_by text, out requested_at timestamptz,
-  out finished_at timestamptz, out write_gap_ms integer
-)
+create or replace function pg_replica.recover(force boolean, reason text) returns pg_replica.requests
 language sql volatile security definer set search_path = '', pg_temp as $$
-  select r.reason, r.request_id, r.kind, r.state, r.from_node, r.to_node, r.epoch, r.requested_by,
-         r.requested_at, r.finished_at, r.write_gap_ms
+  select r
     from jsonb_populate_record(null::pg_replica.requests, pgreplica.act('recover',
       jsonb_build_object('force', force, 'reason', reason))) as r;
 $$;

@@ -50,6 +50,11 @@ export const LIMITS = {
    * lease with the leader there is, and a change of leader would cost it the rest.
    */
   leadingMs: 4000,
+  /**
+   * The store of the primary's node has answered for this long without a break before leadership moves there. Where it
+   * is slow, or the network loses much, the lease is better renewed by the leader there is.
+   */
+  steadyMs: 4000,
   /** Between two tries to move leadership. */
   transferEveryMs: 5000,
 } as const;

@@ -360,10 +360,12 @@ export function heirOf(facts: Facts): NodeId | undefined {
 function shouldTransfer(facts: Facts): boolean {
   const primary = primaryOf(facts.view);
   const member = memberOf(facts.view, primary);
+  const { store } = facts.members.get(primary ?? 0) ?? {};
   return (
     primary !== facts.self &&
     member?.voter === true &&
-    facts.members.get(primary ?? 0)?.store.reach === "ok" &&
+    store?.reach === "ok" &&
+    store.sinceMs >= LIMITS.steadyMs &&
     !facts.view.requests.some((request) => request.state === "running") &&
     facts.epochMs >= LIMITS.settledMs &&
     facts.leadingMs >= LIMITS.leadingMs &&

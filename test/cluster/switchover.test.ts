@@ -2,14 +2,15 @@
 import { stat } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { expectWithin, useCluster } from "../support/fixture.ts";
+import { fully } from "../support/fully.ts";
 import { untilHealthy } from "../support/health.ts";
 import { watchLag } from "../support/lag.ts";
 import { startWriters } from "../support/round.ts";
-import { rows } from "../support/sql.ts";
+import { rows, value } from "../support/sql.ts";
 import { createWriterTable } from "../support/writer.ts";
 
 const cluster = useCluster();
-const SWITCHOVERS = 6;
+const SWITCHOVERS = fully ? 20 : 6;
 /** Bound of one sample, milliseconds. */
 const LIMIT_MS = 2000;
 
@@ -26,7 +27,7 @@ interface Request extends Record<string, unknown> {
   readonly write_gap_ms: number;
 }
 
-test("several switchovers under eight writers lose no row and clone no node", async () => {
+test("several switchovers under eight writers lose no row, rewind and clone no node", async () => {
   const first = await untilHealthy(cluster());
   await createWriterTable(cluster().node(first.primary).data.uri);
   const before = await inodes();
@@ -61,4 +62,6 @@ test("several switchovers under eight writers lose no row and clone no node", as
   console.log(`write gaps, ms: ${gaps.map(Math.round).join(" ")}`);
   expectWithin("longest gap", Math.max(...gaps), LIMIT_MS, lag.stop());
   expect(await inodes()).toEqual(before);
+  const rewound = "select count(*) from pg_replica.events(0, 10000) where event = 'rewound'";
+  expect(await value(cluster().node(primary).control.uri, rewound)).toBe("0");
 });

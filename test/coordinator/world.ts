@@ -69,7 +69,7 @@ export class World {
       forget: null,
     };
     for (const { node_id } of members) {
-      const store = { reach: "ok", sinceMs: 0 } as const;
+      const store = { reach: "ok", sinceMs: 60_000 } as const;
       this.members.set(node_id, { store, known: true, beatMs: 100, seen: SEEN, awayMs: 0 });
     }
     this.facts = {

@@ -1,5 +1,5 @@
 /**
- * The seeded bugs M01 to M87. A mutant is one or more places of the project, each found exactly once, and what stands
+ * The seeded bugs M01 to M88. A mutant is one or more places of the project, each found exactly once, and what stands
  * there instead: applied to a copy, so that the product carries no hook. Each names its killer: the one thing that is
  * run against it, and that must pass without it.
  */

@@ -1,4 +1,4 @@
-/** All of them, M01 to M87. */
+/** All of them, M01 to M88. */
 import { CHANGE_MUTANTS } from "./change-mutants.ts";
 import { CLONE_MUTANTS } from "./clone-mutants.ts";
 import { CONTROL_MUTANTS } from "./control-mutants.ts";

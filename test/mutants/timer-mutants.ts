@@ -1,7 +1,8 @@
 /**
  * M53: timers that change while Raft runs; M76: a leader that waits for its own store; M77: loops that wait; M78: ends
  * of leases that were counted on another clock; M79: a loop that does not wait; M80, M82: a store that has forgotten;
- * M85: a deadman that stands still. M87: kept data whose timelines are forgotten.
+ * M85: a deadman that stands still; M87: kept data whose timelines are forgotten; M88: a leader that gives way to a
+ * slow node.
  */
 import { type Mutant, test } from "./mutant.ts";
 
@@ -220,6 +221,19 @@ export const TIMER_MUTANTS: readonly Mutant[] = [
         file: "src/coordinator/commands.ts",
         find: "const timeline = (seen?.timeline ?? 1) + 1;",
         replace: "const timeline = 2;",
+      },
+    ],
+  },
+  {
+    id: "M88",
+    bug: "leadership moves to a primary's node whose store is heard only now and then",
+    rule: "D16",
+    killer: test("coordinator/stories", "a dead primary is replaced"),
+    patches: [
+      {
+        file: "src/coordinator/situation.ts",
+        find: "    store.sinceMs >= LIMITS.steadyMs &&\n",
+        replace: "",
       },
     ],
   },
